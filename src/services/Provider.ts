@@ -1,0 +1,151 @@
+/**
+ * What strategies need of a provider: three small ports, each optional.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { ProviderError, Verdict } from "../errors/ProviderError.ts"
+import type { Answer } from "./LlmResponse.ts"
+import type { ResponseRequest } from "./ResponseRequest.ts"
+
+/**
+ * How a response ended: with an answer, or as the verdict says.
+ *
+ * **Details**
+ *
+ * `Failed` is an end that the provider reached after it took the request: a
+ * refusal, a truncated answer, a failed job. It may have cost tokens. An HTTP
+ * error is a `ProviderError` instead.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome =
+  | { readonly _tag: "Succeeded"; readonly answer: Answer }
+  | { readonly _tag: "Failed"; readonly verdict: Verdict }
+
+/**
+ * A job that has not ended. Each adapter lists its own pending statuses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pending {
+  readonly _tag: "Pending"
+  /** The provider's word for it. */
+  readonly status: string
+  readonly phase: "queued" | "running"
+  /** How long the server asks to wait before the next poll. */
+  readonly pollAfter?: Duration.Duration | undefined
+}
+
+/**
+ * What a poll can find.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobState =
+  | Pending
+  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  /** A status that the adapter does not know: neither waiting nor success can be assumed. */
+  | { readonly _tag: "Unknown"; readonly status: string }
+
+/**
+ * What a lookup of a lost submission can find.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lookup =
+  | { readonly _tag: "Found"; readonly jobId: string }
+  | { readonly _tag: "Absent" }
+  | { readonly _tag: "Unknown" }
+
+/**
+ * What a submission carries beside the request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SubmitOptions {
+  /** Holdfast's id of the submission; sent as metadata `holdfast_submission` where the API has metadata. */
+  readonly submissionId: string
+  /** A hash of the session key; sent as metadata `holdfast_session`. */
+  readonly sessionHash?: string | undefined
+}
+
+/**
+ * How long a provider keeps a finished job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Retention {
+  /** With `store: true`. */
+  readonly stored: Duration.Duration
+  /** With `store: false`. */
+  readonly unstored: Duration.Duration
+}
+
+/**
+ * Port for jobs that go on at the provider without a connection.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface JobsApi {
+  /** Starts a job. Succeeds once the provider has accepted it; a server may answer the end at once. */
+  readonly submit: (
+    request: ResponseRequest,
+    options: SubmitOptions
+  ) => Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
+  /** Looks a job up. Fails with `NotFound` when the provider does not know the id. */
+  readonly retrieve: (jobId: string) => Effect.Effect<JobState, ProviderError>
+  /** Asks to stop a job. Gives the job's state after it: a completion may have won. */
+  readonly cancel: (jobId: string) => Effect.Effect<JobState, ProviderError>
+  /** Looks for a submission whose id was lost, among jobs created since `since` (Unix time in milliseconds). */
+  readonly find?: ((submissionId: string, since: number) => Effect.Effect<Lookup, ProviderError>) | undefined
+  readonly retention: Retention
+}
+
+/**
+ * Port for a Responses API call that is held open until its answer.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface ResponsesApi {
+  readonly create: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
+}
+
+/**
+ * Port for a Chat Completions or Messages call.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface CompletionsApi {
+  readonly complete: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
+}
+
+/**
+ * A provider, resolved for one model.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface Provider {
+  /** The prefix in a model name: `openai`, `anthropic`, … */
+  readonly name: string
+  /** The model name that goes to the server. */
+  readonly model: string
+  /** The address that requests go to. */
+  readonly baseUrl?: string | undefined
+  readonly organization?: string | undefined
+  readonly project?: string | undefined
+  readonly jobs?: JobsApi | undefined
+  readonly responses?: ResponsesApi | undefined
+  readonly completions?: CompletionsApi | undefined
+}

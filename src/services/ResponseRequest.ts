@@ -1,0 +1,155 @@
+/**
+ * What a user asks of a model.
+ *
+ * @since 0.1.0
+ */
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { ProviderError } from "../errors/ProviderError.ts"
+import { ContentPartFromInput } from "./Content.ts"
+import { PositiveDuration } from "./DurationInput.ts"
+import type { Pending } from "./Provider.ts"
+
+const Content = Schema.Union([Schema.String, Schema.Array(ContentPartFromInput)])
+
+/** Keys of a provider's payload that Holdfast alone sets. */
+const reservedOptions: ReadonlySet<string> = new Set(["model", "input", "messages", "background", "stream", "store"])
+
+const ProviderOptions = Schema.Record(Schema.String, Schema.Json).check(
+  Schema.makeFilter((options) => {
+    const reserved = Object.keys(options).filter((key) => reservedOptions.has(key))
+    return reserved.length === 0 ? undefined : `no reserved key (${reserved.join(", ")})`
+  })
+)
+
+// Two of the sixteen pairs that providers take are Holdfast's own.
+const Metadata = Schema.Record(
+  Schema.String.check(Schema.isMaxLength(64)),
+  Schema.String.check(Schema.isMaxLength(512))
+).check(
+  Schema.makeFilter((metadata) => Object.keys(metadata).length <= 14 ? undefined : "at most 14 pairs")
+)
+
+const isSchedule = <Input>() =>
+  Schema.declare(
+    (u: unknown): u is Schedule.Schedule<unknown, Input> => Schedule.isSchedule(u),
+    { expected: "a Schedule" }
+  )
+
+/**
+ * Schema for a request.
+ *
+ * **Details**
+ *
+ * Only `model` and `prompt` are required. A key that is not listed here is an
+ * error, so that a misspelt option is not silently ignored.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ResponseRequest = Schema.Struct({
+  /** `provider/model`, or a bare name. */
+  model: Schema.NonEmptyString,
+  /** The last user turn: text, or parts. */
+  prompt: Content,
+  /** Earlier turns, oldest first. */
+  messages: Schema.optional(Schema.Array(Schema.Struct({
+    role: Schema.Literals(["user", "assistant"]),
+    content: Content
+  }))),
+  /** The system prompt. */
+  instructions: Schema.optional(Schema.String),
+  /** The session key; without one nothing is journaled, and a crash loses the job. */
+  session: Schema.optional(Schema.NonEmptyString),
+  /** Overrides the choice that `StrategySelector` makes by model. */
+  strategy: Schema.optional(Schema.Literals(["background", "sync", "completions"])),
+  /** Most output tokens, reasoning included, 1 or more. */
+  maxOutputTokens: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  /** Sampling temperature, 0 to 2. */
+  temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
+  /** Nucleus sampling, 0 to 1. */
+  topP: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+  /** How long a reasoning model thinks. */
+  reasoningEffort: Schema.optional(Schema.Literals(["none", "minimal", "low", "medium", "high", "xhigh", "max"])),
+  /** Texts at which the model stops; the Responses API has none. */
+  stop: Schema.optional(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+  /** Pairs kept with the response: at most 14, keys to 64 and values to 512 characters. */
+  metadata: Schema.optional(Metadata),
+  /**
+   * Whether the provider keeps the response. `false` makes resuming a matter of minutes.
+   *
+   * @default true
+   */
+  store: Schema.optional(Schema.Boolean),
+  /** Merged into the provider's payload; `model`, `input`, `messages`, `background`, `stream` and `store` are refused. */
+  providerOptions: Schema.optional(ProviderOptions),
+  /**
+   * Longest time that this call waits.
+   *
+   * @default 60 minutes for a background job, 15 minutes for the others
+   */
+  deadline: Schema.optional(PositiveDuration),
+  /** Longest time that a job may stay queued; then the call ends as `Timeout` in phase `queued`. */
+  queuedDeadline: Schema.optional(PositiveDuration),
+  /**
+   * What becomes of the job when the last caller leaves: it is cancelled, or goes on.
+   *
+   * @default "detach" with a session, "cancel" without one
+   */
+  onInterrupt: Schema.optional(Schema.Literals(["cancel", "detach"])),
+  /**
+   * What to do when a submission may or may not have been accepted: fail with
+   * `SubmissionUncertain`, or submit again and perhaps pay twice.
+   *
+   * @default "fail" for a background job with a session, else "resubmit"
+   */
+  onUncertainSubmit: Schema.optional(Schema.Literals(["fail", "resubmit"])),
+  /**
+   * How long a submission may take before its fate counts as unknown.
+   *
+   * @default 60 seconds
+   */
+  submitTimeout: Schema.optional(PositiveDuration),
+  /**
+   * What the journal keeps of the answer: all of it, or only the job's id.
+   *
+   * @default "full"
+   */
+  journal: Schema.optional(Schema.Literals(["full", "ids-only"])),
+  /** Replaces `RetryPolicy` for this request. */
+  retry: Schema.optional(isSchedule<ProviderError>()),
+  /** Replaces `PollPolicy` for this request. */
+  poll: Schema.optional(isSchedule<Pending>())
+})
+
+/**
+ * A decoded request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ResponseRequest = typeof ResponseRequest.Type
+
+/**
+ * A request as users write it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestInput = typeof ResponseRequest.Encoded
+
+/**
+ * Schema for the strategies' names.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const StrategyName = Schema.Literals(["background", "sync", "completions"])
+
+/**
+ * The strategies' names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StrategyName = typeof StrategyName.Type

@@ -1,0 +1,319 @@
+/**
+ * A session: the entries of its journal, and the state that they add up to.
+ *
+ * @since 0.1.0
+ */
+import type * as Brand from "effect/Brand"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
+import { NonRetryable } from "../errors/StrategyError.ts"
+import { LlmResponse } from "./LlmResponse.ts"
+import { StrategyName } from "./ResponseRequest.ts"
+
+/**
+ * The version of the entries that this release writes. Entries of every
+ * version up to it can be read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const formatVersion = 1
+
+const Reason = Schema.Union([RetryableReason, NonRetryableReason])
+
+const common = {
+  v: Schema.Literal(formatVersion).pipe(Schema.withConstructorDefault(Effect.succeed(formatVersion))),
+  /** When the entry was made, Unix time in milliseconds by the writer's clock. */
+  at: Schema.Int
+}
+
+/**
+ * The key belongs to the request with this fingerprint.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Prepared = Schema.TaggedStruct("Prepared", { ...common, fingerprint: Schema.String })
+
+/**
+ * A request is about to be sent. The same `submissionId` again says that its
+ * sender is still waiting.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Submitting = Schema.TaggedStruct("Submitting", {
+  ...common,
+  submissionId: Schema.String,
+  /** What the submission is for; `answer` in this release. */
+  purpose: Schema.String,
+  provider: Schema.String,
+  /** The model as the request names it. */
+  model: Schema.String,
+  strategy: StrategyName,
+  /** How long the sender waits for the provider to accept it, in milliseconds. */
+  submitTimeout: Schema.Natural,
+  /** Whether the provider was asked to keep the response. */
+  store: Schema.Boolean,
+  baseUrl: Schema.optionalKey(Schema.String),
+  organization: Schema.optionalKey(Schema.String),
+  project: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * The submission certainly was not accepted.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const NotSubmitted = Schema.TaggedStruct("NotSubmitted", {
+  ...common,
+  submissionId: Schema.String,
+  reason: Reason
+})
+
+/**
+ * The provider has the job.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Accepted = Schema.TaggedStruct("Accepted", {
+  ...common,
+  submissionId: Schema.String,
+  jobId: Schema.String
+})
+
+/**
+ * The submission ended in a way that only another submission could cure.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Ended = Schema.TaggedStruct("Ended", { ...common, submissionId: Schema.String, reason: Reason })
+
+/**
+ * Somebody wants the job of this submission stopped.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const CancelRequested = Schema.TaggedStruct("CancelRequested", { ...common, submissionId: Schema.String })
+
+/**
+ * Schema for how a session was settled.
+ *
+ * **Details**
+ *
+ * With `journal: "ids-only"` a job's end is a `Reference`: the answer is
+ * fetched again by its id.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Settlement = Schema.Union([
+  Schema.TaggedStruct("Answered", { answer: LlmResponse }),
+  Schema.TaggedStruct("Failed", { error: NonRetryable }),
+  Schema.TaggedStruct("Reference", { jobId: Schema.String })
+])
+
+/**
+ * How a session was settled.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement = typeof Settlement.Type
+
+/**
+ * Nothing will change any more. Only the first one of a journal counts.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Settled = Schema.TaggedStruct("Settled", {
+  ...common,
+  submissionId: Schema.String,
+  settlement: Settlement
+})
+
+/**
+ * Schema for an entry of a session's journal.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Entry = Schema.Union([Prepared, Submitting, NotSubmitted, Accepted, Ended, CancelRequested, Settled])
+
+/**
+ * An entry of a session's journal.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Entry = typeof Entry.Type
+
+/**
+ * Schema for an entry as JSON, for stores.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EntryJson = Schema.toCodecJson(Entry)
+
+/**
+ * A point in the life of a session, opaque. It contains the session's
+ * incarnation, so that nothing can be appended to a session that was removed
+ * and made again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Version = string & Brand.Brand<"holdfast/services/Session/Version">
+
+/**
+ * The version of a session that does not exist.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const noVersion = "" as Version
+
+/**
+ * A session as it was loaded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Journal {
+  /** `noVersion` when there is no session. */
+  readonly version: Version
+  /** In the order in which they were appended; empty when there is no session. */
+  readonly entries: ReadonlyArray<Entry>
+}
+
+/**
+ * One submission, with all that the journal says of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Submission {
+  readonly id: string
+  readonly sent: typeof Submitting.Type
+  /** How many times the sender has said that it is waiting, the first included. */
+  readonly renewals: number
+  /** `NotSubmitted` or `Ended`, when it came to that. */
+  readonly closed?: typeof NotSubmitted.Type | typeof Ended.Type | undefined
+  readonly accepted?: typeof Accepted.Type | undefined
+  readonly cancelRequested: boolean
+}
+
+/**
+ * The state that the entries of a journal add up to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SessionState {
+  /** The fingerprint of the request that the key belongs to. */
+  readonly fingerprint: string | undefined
+  /** In the order in which they were sent. */
+  readonly submissions: ReadonlyArray<Submission>
+  readonly settled: typeof Settled.Type | undefined
+}
+
+/**
+ * The state of a session that has no entry.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const emptyState: SessionState = { fingerprint: undefined, submissions: [], settled: undefined }
+
+/**
+ * Returns the state that the entries add up to.
+ *
+ * **Details**
+ *
+ * Total: an entry about a submission that is not in the journal is passed
+ * over, the first `Prepared` and the first `Settled` win, and an `Accepted`
+ * counts even when it comes late.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const fold = (entries: Iterable<Entry>): SessionState => {
+  let state = emptyState
+  for (const entry of entries) state = step(state, entry)
+  return state
+}
+
+const step = (state: SessionState, entry: Entry): SessionState => {
+  switch (entry._tag) {
+    case "Prepared":
+      return state.fingerprint === undefined ? { ...state, fingerprint: entry.fingerprint } : state
+    case "Settled":
+      return state.settled === undefined ? { ...state, settled: entry } : state
+    case "Submitting":
+      return state.submissions.some((submission) => submission.id === entry.submissionId)
+        ? update(state, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
+        : {
+          ...state,
+          submissions: [...state.submissions, {
+            id: entry.submissionId,
+            sent: entry,
+            renewals: 1,
+            cancelRequested: false
+          }]
+        }
+    case "NotSubmitted":
+    case "Ended":
+      return update(state, entry.submissionId, (submission) => ({ ...submission, closed: entry }))
+    case "Accepted":
+      return update(
+        state,
+        entry.submissionId,
+        (submission) => submission.accepted === undefined ? { ...submission, accepted: entry } : submission
+      )
+    case "CancelRequested":
+      return update(state, entry.submissionId, (submission) => ({ ...submission, cancelRequested: true }))
+  }
+}
+
+const update = (
+  state: SessionState,
+  id: string,
+  change: (submission: Submission) => Submission
+): SessionState => ({
+  ...state,
+  submissions: state.submissions.map((submission) => submission.id === id ? change(submission) : submission)
+})
+
+/**
+ * Returns the submission whose job the session waits for: the first one that
+ * was accepted and has not ended.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const activeJob = (
+  state: SessionState
+): (Submission & { readonly accepted: typeof Accepted.Type }) | undefined => {
+  for (const submission of state.submissions) {
+    if (submission.accepted !== undefined && submission.closed?._tag !== "Ended") {
+      return { ...submission, accepted: submission.accepted }
+    }
+  }
+  return undefined
+}
+
+/**
+ * Returns the last submission whose fate the journal does not tell.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const openSubmission = (state: SessionState): Submission | undefined =>
+  state.submissions.findLast((submission) => submission.accepted === undefined && submission.closed === undefined)

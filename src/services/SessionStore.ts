@@ -1,0 +1,89 @@
+/**
+ * Where sessions are kept: the port, and a store in memory.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { type SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
+import { type Entry, type Journal, noVersion, type Version } from "./Session.ts"
+
+/**
+ * Service that keeps the journals of sessions.
+ *
+ * **Details**
+ *
+ * A key is any string but the empty one. A store may be used by many fibers
+ * and, where its medium is shared, by many processes at once. Check a store of
+ * your own with `SessionStoreSuite` of `holdfast/testing`.
+ *
+ * **Errors**
+ *
+ * - `StoreUnavailable` when the medium cannot be read or written now.
+ * - `StoreCorrupt` when what is there cannot be understood.
+ * - `VersionConflict`, of `append` and `remove`, when the session is not at the expected version.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SessionStore extends Context.Service<SessionStore, {
+  /** Loads a session; an empty `Journal` when there is none. */
+  readonly load: (key: string) => Effect.Effect<Journal, SessionStoreError>
+  /**
+   * Appends an entry if the session is at version `expected`, and returns the new version.
+   * Once it has succeeded, the entry survives a crash, as far as the medium can promise it.
+   */
+  readonly append: (
+    key: string,
+    entry: Entry,
+    expected: Version
+  ) => Effect.Effect<Version, SessionStoreError | VersionConflict>
+  /** Removes a session if it is at version `expected`. */
+  readonly remove: (key: string, expected: Version) => Effect.Effect<void, SessionStoreError | VersionConflict>
+  /** The keys of all sessions, in no particular order; a session made or removed meanwhile may or may not be there. */
+  readonly list: Stream.Stream<string, SessionStoreError>
+}>()("holdfast/services/SessionStore") {}
+
+/**
+ * Creates a store in memory: it is gone with the process.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(() => {
+  const sessions = new Map<string, { readonly incarnation: number; readonly entries: Array<Entry> }>()
+  let incarnations = 0
+  const versionOf = (key: string): Version => {
+    const session = sessions.get(key)
+    return session === undefined ? noVersion : `${session.incarnation}.${session.entries.length}` as Version
+  }
+  const compare = (key: string, expected: Version): Effect.Effect<void, VersionConflict> =>
+    Effect.suspend(() =>
+      versionOf(key) === expected
+        ? Effect.void
+        : Effect.fail(new VersionConflict({ message: "The session is no longer at the expected version" }))
+    )
+
+  return SessionStore.of({
+    load: (key) => Effect.sync(() => ({ version: versionOf(key), entries: [...sessions.get(key)?.entries ?? []] })),
+    append: (key, entry, expected) =>
+      Effect.map(compare(key, expected), () => {
+        const session = sessions.get(key) ?? { incarnation: ++incarnations, entries: [] }
+        session.entries.push(entry)
+        sessions.set(key, session)
+        return versionOf(key)
+      }),
+    remove: (key, expected) => Effect.map(compare(key, expected), () => void sessions.delete(key)),
+    list: Stream.suspend(() => Stream.fromIterable([...sessions.keys()]))
+  })
+})
+
+/**
+ * Provides a `SessionStore` in memory: it is gone with the process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<SessionStore> = Layer.effect(SessionStore, makeMemory)

@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^holdfast$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+      { find: /^holdfast\/testing$/, replacement: fileURLToPath(new URL("src/testing/index.ts", import.meta.url)) }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000,
+    hookTimeout: 60_000
+  }
+})
