@@ -56,6 +56,8 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
   submitTimeout: Schema.Natural,
   /** Whether the provider was asked to keep the response. */
   store: Schema.Boolean,
+  /** What the journal may keep of the answer; absent: all of it. */
+  journal: Schema.optionalKey(Schema.Literals(["full", "ids-only"])),
   baseUrl: Schema.optionalKey(Schema.String),
   organization: Schema.optionalKey(Schema.String),
   project: Schema.optionalKey(Schema.String)
@@ -221,6 +223,8 @@ export interface SessionState {
   readonly fingerprint: string | undefined
   /** In the order in which they were sent. */
   readonly submissions: ReadonlyArray<Submission>
+  /** The ids of the submissions that were accepted, in the order in which the journal learned of it. */
+  readonly acceptances: ReadonlyArray<string>
   readonly settled: typeof Settled.Type | undefined
 }
 
@@ -230,7 +234,7 @@ export interface SessionState {
  * @category models
  * @since 0.1.0
  */
-export const emptyState: SessionState = { fingerprint: undefined, submissions: [], settled: undefined }
+export const emptyState: SessionState = { fingerprint: undefined, submissions: [], acceptances: [], settled: undefined }
 
 /**
  * Returns the state that the entries add up to.
@@ -246,11 +250,17 @@ export const emptyState: SessionState = { fingerprint: undefined, submissions: [
  */
 export const fold = (entries: Iterable<Entry>): SessionState => {
   let state = emptyState
-  for (const entry of entries) state = step(state, entry)
+  for (const entry of entries) state = apply(state, entry)
   return state
 }
 
-const step = (state: SessionState, entry: Entry): SessionState => {
+/**
+ * Returns the state after one more entry.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const apply = (state: SessionState, entry: Entry): SessionState => {
   switch (entry._tag) {
     case "Prepared":
       return state.fingerprint === undefined ? { ...state, fingerprint: entry.fingerprint } : state
@@ -271,12 +281,14 @@ const step = (state: SessionState, entry: Entry): SessionState => {
     case "NotSubmitted":
     case "Ended":
       return update(state, entry.submissionId, (submission) => ({ ...submission, closed: entry }))
-    case "Accepted":
-      return update(
-        state,
-        entry.submissionId,
-        (submission) => submission.accepted === undefined ? { ...submission, accepted: entry } : submission
-      )
+    case "Accepted": {
+      const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
+      if (submission === undefined || submission.accepted !== undefined) return state
+      return {
+        ...update(state, entry.submissionId, (submission) => ({ ...submission, accepted: entry })),
+        acceptances: [...state.acceptances, entry.submissionId]
+      }
+    }
     case "CancelRequested":
       return update(state, entry.submissionId, (submission) => ({ ...submission, cancelRequested: true }))
   }
@@ -292,22 +304,30 @@ const update = (
 })
 
 /**
- * Returns the submission whose job the session waits for: the first one that
- * was accepted and has not ended.
+ * A submission that the provider accepted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AcceptedSubmission extends Submission {
+  readonly accepted: typeof Accepted.Type
+}
+
+/**
+ * Returns the submissions whose jobs may be running, in the order in which
+ * they were accepted. The session waits for the first one; the others are
+ * surplus.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const activeJob = (
-  state: SessionState
-): (Submission & { readonly accepted: typeof Accepted.Type }) | undefined => {
-  for (const submission of state.submissions) {
-    if (submission.accepted !== undefined && submission.closed?._tag !== "Ended") {
-      return { ...submission, accepted: submission.accepted }
-    }
-  }
-  return undefined
-}
+export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =>
+  state.acceptances.flatMap((id) => {
+    const submission = state.submissions.find((submission) => submission.id === id)
+    return submission?.accepted === undefined || submission.closed?._tag === "Ended"
+      ? []
+      : [{ ...submission, accepted: submission.accepted }]
+  })
 
 /**
  * Returns the last submission whose fate the journal does not tell.

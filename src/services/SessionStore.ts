@@ -29,6 +29,8 @@ import { type Entry, type Journal, noVersion, type Version } from "./Session.ts"
  * @since 0.1.0
  */
 export class SessionStore extends Context.Service<SessionStore, {
+  /** What tells this store's keys from those of others in the same medium; part of the hash that jobs carry. */
+  readonly namespace?: string | undefined
   /** Loads a session; an empty `Journal` when there is none. */
   readonly load: (key: string) => Effect.Effect<Journal, SessionStoreError>
   /**

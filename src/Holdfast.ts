@@ -1,0 +1,294 @@
+/**
+ * Resumable LLM responses: the front door.
+ *
+ * **Details**
+ *
+ * A request with a session key can be made again at any time, in any process:
+ * it goes on with the same job, or returns the answer that is there.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { ProviderError } from "./errors/ProviderError.ts"
+import type { StrategyError } from "./errors/StrategyError.ts"
+import { Answer, type LlmResponse } from "./services/LlmResponse.ts"
+import { ModelCatalog } from "./services/ModelCatalog.ts"
+import type { Outcome } from "./services/Provider.ts"
+import { Providers } from "./services/Providers.ts"
+import type { RequestInput, ResponseRequest, StrategyName } from "./services/ResponseRequest.ts"
+import { layerMemory, type SessionStore } from "./services/SessionStore.ts"
+import * as BackgroundJob from "./strategies/BackgroundJob.ts"
+import * as Completions from "./strategies/Completions.ts"
+import type { ResponseStrategy } from "./strategies/ResponseStrategy.ts"
+import { RetryPolicy } from "./strategies/Schedules.ts"
+import * as SessionProgress from "./strategies/SessionProgress.ts"
+import * as SessionRuns from "./strategies/SessionRuns.ts"
+import * as Sessions from "./strategies/Sessions.ts"
+import * as StrategySelector from "./strategies/StrategySelector.ts"
+import * as SyncRetry from "./strategies/SyncRetry.ts"
+
+/**
+ * Options for `resume`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ResumeOptions {
+  /**
+   * Longest time that this call waits.
+   *
+   * @default "60 minutes"
+   */
+  readonly deadline?: Duration.Input | undefined
+}
+
+/**
+ * Service that gets responses from models.
+ *
+ * **Errors**
+ *
+ * Every method fails with `Retryable`, `NonRetryable` or `Timeout` alone.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Holdfast extends Context.Service<Holdfast, {
+  /** Gets the response to a request, by the strategy that it names or that `StrategySelector` chooses. */
+  readonly execute: (request: RequestInput) => Effect.Effect<LlmResponse, StrategyError>
+  /**
+   * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known,
+   * with `SubmissionUncertain` when one may be, and with `SessionNotFound`.
+   */
+  readonly resume: (session: string, options?: ResumeOptions) => Effect.Effect<LlmResponse, StrategyError>
+  /** Emits a session's progress, now and at each change, until its run ends or it has nothing to wait for. */
+  readonly watch: (session: string) => Stream.Stream<SessionProgress.SessionProgress, StrategyError>
+  /**
+   * Asks for a session's job to be stopped, in the journal and then at the provider, and returns what the session
+   * has come to. A completion that wins is kept; a cancel that does not get through is tried again by the next run.
+   */
+  readonly cancel: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /** Returns what a session has come to. Nothing is sent. */
+  readonly inspect: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /** Gives the session's uncertain submission the id of its job. */
+  readonly adopt: (session: string, jobId: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /** Removes a session, so that its key can run, and pay, again. Fails with `Conflict` while a job may be running. */
+  readonly forget: (
+    session: string,
+    options?: { readonly force?: boolean | undefined }
+  ) => Effect.Effect<void, StrategyError>
+}>()("holdfast/Holdfast") {}
+
+/**
+ * Creates the front door on top of the strategies.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const runs = yield* SessionRuns.SessionRuns
+  const sessions = yield* Sessions.Sessions
+  const catalog = yield* ModelCatalog
+  const strategies: Record<StrategyName, ResponseStrategy> = {
+    background: yield* BackgroundJob.BackgroundJob,
+    sync: yield* SyncRetry.SyncRetry,
+    completions: yield* Completions.Completions
+  }
+
+  return Holdfast.of({
+    execute: (request) =>
+      strategies[request.strategy ?? StrategySelector.selectWith(catalog, request.model)].execute(request),
+    resume: (session, options) =>
+      Effect.suspend(() =>
+        runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
+      ),
+    watch: (session) => SessionProgress.watch(runs, sessions, session),
+    cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
+    inspect: sessions.inspect,
+    adopt: sessions.adopt,
+    forget: sessions.forget
+  })
+})
+
+/**
+ * Provides `Holdfast` and the three strategies that it stands on.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Holdfast | BackgroundJob.BackgroundJob | SyncRetry.SyncRetry | Completions.Completions,
+  never,
+  SessionStore | Providers
+> = Layer.effect(Holdfast, make).pipe(
+  Layer.provideMerge(Layer.mergeAll(BackgroundJob.layer, SyncRetry.layer, Completions.layer)),
+  Layer.provide([SessionRuns.layer, Sessions.layer])
+)
+
+/**
+ * Gets the response to a request. See the service's `execute`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const execute = (request: RequestInput): Effect.Effect<LlmResponse, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.execute(request))
+
+/**
+ * Waits for a session's known job, without its request. See the service's `resume`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const resume = (
+  session: string,
+  options?: ResumeOptions
+): Effect.Effect<LlmResponse, StrategyError, Holdfast> => Holdfast.use((holdfast) => holdfast.resume(session, options))
+
+/**
+ * Emits a session's progress. See the service's `watch`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const watch = (session: string): Stream.Stream<SessionProgress.SessionProgress, StrategyError, Holdfast> =>
+  Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.watch(session)))
+
+/**
+ * Asks for a session's job to be stopped. See the service's `cancel`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const cancel = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.cancel(session))
+
+/**
+ * Returns what a session has come to. See the service's `inspect`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const inspect = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.inspect(session))
+
+/**
+ * Gives a session's uncertain submission the id of its job. See the service's `adopt`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const adopt = (
+  session: string,
+  jobId: string
+): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.adopt(session, jobId))
+
+/**
+ * Removes a session. See the service's `forget`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const forget = (
+  session: string,
+  options?: { readonly force?: boolean | undefined }
+): Effect.Effect<void, StrategyError, Holdfast> => Holdfast.use((holdfast) => holdfast.forget(session, options))
+
+/**
+ * What a scripted call gives: an answer's text, parts of an answer, or an error.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Scripted = string | Partial<ConstructorParameters<typeof Answer>[0]> | StrategyError
+
+/**
+ * Provides a `Holdfast` that sends nothing and answers from a script, for tests
+ * of programs.
+ *
+ * **Details**
+ *
+ * `script` is asked once per submission. Sessions work as they do for real, in
+ * memory: the same key is answered once, and returns that answer again.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTest = (script: (request: ResponseRequest) => Scripted): Layer.Layer<Holdfast> =>
+  Layer.effect(Holdfast, Effect.map(make, withoutRetries)).pipe(
+    Layer.provide(Layer.mergeAll(BackgroundJob.layer, SyncRetry.layer, Completions.layer)),
+    Layer.provide([SessionRuns.layer, Sessions.layer]),
+    Layer.provide([layerMemory, Layer.succeed(Providers, scriptedProviders(script))])
+  )
+
+// An error of the script is meant for the program, not for the retry schedule.
+const withoutRetries = (holdfast: Holdfast["Service"]): Holdfast["Service"] => ({
+  ...holdfast,
+  execute: (request) => Effect.provideService(holdfast.execute(request), RetryPolicy, Schedule.recurs(0))
+})
+
+// Reasons that a job ends with, after it was accepted.
+const endsOf: ReadonlySet<string> = new Set([
+  "Refusal",
+  "ContentFiltered",
+  "Incomplete",
+  "EmptyContent",
+  "InvalidOutput",
+  "JobFailed",
+  "JobCancelled",
+  "JobExpired"
+])
+
+const scriptedProviders = (script: (request: ResponseRequest) => Scripted): Providers["Service"] => {
+  const answer = (request: ResponseRequest): Effect.Effect<Outcome, ProviderError> =>
+    Effect.suspend((): Effect.Effect<Outcome, ProviderError> => {
+      const scripted = script(request)
+      if (typeof scripted === "object" && "_tag" in scripted) {
+        if (scripted._tag === "Timeout") return Effect.never
+        return scripted._tag === "NonRetryable" && endsOf.has(scripted.reason._tag)
+          ? Effect.succeed({ _tag: "Failed", verdict: scripted })
+          : Effect.fail(new ProviderError({ verdict: scripted, evidence: "Refused" }))
+      }
+      return Effect.succeed({
+        _tag: "Succeeded",
+        answer: new Answer({
+          content: "",
+          finishReason: "stop",
+          response: {},
+          model: request.model,
+          ...(typeof scripted === "string" ? { content: scripted } : scripted)
+        })
+      })
+    })
+  return {
+    resolve: (model) =>
+      Effect.succeed({
+        name: "test",
+        model,
+        responses: { create: answer },
+        completions: { complete: answer },
+        jobs: {
+          submit: (request, { submissionId }) =>
+            Effect.map(answer(request), (outcome) => ({ jobId: submissionId, state: { _tag: "Ended", outcome } })),
+          retrieve: () => Effect.succeed({ _tag: "Unknown", status: "scripted" }),
+          cancel: () => Effect.succeed({ _tag: "Unknown", status: "scripted" }),
+          retention: { stored: Duration.infinity, unstored: Duration.infinity }
+        }
+      }),
+    describe: (model) => ({
+      provider: "test",
+      model,
+      baseUrl: undefined,
+      keyVariables: [],
+      hasKey: false,
+      configured: true,
+      problem: undefined,
+      offers: { jobs: true, responses: true, completions: true }
+    })
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Tells whether two requests are the same, without keeping either.
+ *
+ * @since 0.1.0
+ */
+import { createHash } from "node:crypto"
+import type { ResponseRequest } from "./ResponseRequest.ts"
+
+/**
+ * Returns the fingerprint of a request under a session key: `v1:` and a
+ * SHA-256 in hex.
+ *
+ * **Details**
+ *
+ * What decides how a call is made (`session`, `strategy`, deadlines, policies,
+ * `journal`) makes no difference, nor do defaults and the order of keys. A
+ * text prompt equals one text part, a data url equals the same bytes, and a
+ * remote url equals only itself.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const of = (key: string, request: ResponseRequest): string => {
+  const content = {
+    model: request.model,
+    prompt: partsOf(request.prompt),
+    messages: (request.messages ?? []).map(({ content, role }) => ({ role, content: partsOf(content) })),
+    instructions: request.instructions,
+    maxOutputTokens: request.maxOutputTokens,
+    temperature: request.temperature,
+    topP: request.topP,
+    reasoningEffort: request.reasoningEffort,
+    stop: typeof request.stop === "string" ? [request.stop] : request.stop,
+    metadata: request.metadata ?? {},
+    store: request.store ?? true,
+    providerOptions: request.providerOptions ?? {}
+  }
+  return `v1:${sha256(canonical([key, content]))}`
+}
+
+/**
+ * Returns the hash of a session key that jobs carry as metadata
+ * `holdfast_session`: 32 hex digits.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const ofSession = (namespace: string, key: string): string => sha256(canonical([namespace, key])).slice(0, 32)
+
+const partsOf = (content: ResponseRequest["prompt"]) =>
+  typeof content === "string" ? [{ type: "text", text: content }] : content
+
+const sha256 = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
+
+// JSON with sorted keys; `undefined` members are left out, as JSON does.
+const canonical = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => a < b ? -1 : 1)
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`)
+  return `{${members.join(",")}}`
+}

@@ -1,0 +1,273 @@
+/**
+ * The wire shapes of OpenAI's Responses API.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import type { ProviderError } from "../../errors/ProviderError.ts"
+import type { ContentPart } from "../Content.ts"
+import type { JobState, Outcome, SubmitOptions } from "../Provider.ts"
+import type { ResponseRequest } from "../ResponseRequest.ts"
+import * as ErrorClassifier from "./ErrorClassifier.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/OpenAiBody.ts"
+import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
+import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
+import { usageOf } from "./internal/OpenAiUsage.ts"
+import * as RetryAfter from "./internal/RetryAfter.ts"
+
+/**
+ * Options for `toPayload`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PayloadOptions {
+  /** The provider's name, for errors. */
+  readonly provider: string
+  /** The model, or on Azure the deployment. */
+  readonly model: string
+  /** Send `store` also when the request does not name it, as `true`. */
+  readonly alwaysStore: boolean
+  /** Present for a background job. */
+  readonly job?: SubmitOptions | undefined
+}
+
+/**
+ * Returns the body of `POST /responses`.
+ *
+ * **Details**
+ *
+ * `providerOptions` are merged last, objects one level deep. A job's metadata
+ * get `holdfast_submission` and `holdfast_session`, which win. Earlier
+ * assistant turns are sent as one text each.
+ *
+ * **Errors**
+ *
+ * `InvalidRequest`, not sent: `stop`, for which this API has no parameter, or
+ * an image or a file in an assistant turn.
+ *
+ * **Source**
+ *
+ * OpenAI API reference, "Create a model response".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const toPayload = (
+  request: ResponseRequest,
+  options: PayloadOptions
+): Result.Result<Payload, ProviderError> => {
+  const { job, model, provider } = options
+  if (request.stop !== undefined && request.stop.length > 0) {
+    return refuse(provider, "stop", "The Responses API has no stop sequences")
+  }
+  return Result.map(inputOf(request, provider), (input) => {
+    const payload = withOptions({
+      model,
+      input,
+      instructions: request.instructions,
+      max_output_tokens: request.maxOutputTokens,
+      temperature: request.temperature,
+      top_p: request.topP,
+      reasoning: request.reasoningEffort === undefined ? undefined : { effort: request.reasoningEffort },
+      metadata: request.metadata,
+      store: request.store ?? (options.alwaysStore ? true : undefined),
+      background: job === undefined ? undefined : true
+    }, request.providerOptions)
+    return job === undefined
+      ? payload
+      : { ...payload, metadata: { ...fieldsOf(payload.metadata), ...metadataOf(job) } }
+  })
+}
+
+/**
+ * Returns the state of the job that a reply describes.
+ *
+ * **Details**
+ *
+ * Only `queued` and `in_progress` are pending; their wait is
+ * `openai-poll-after-ms`, else `retry-after`. Some servers send no status: then
+ * readable output without an error counts as completed. A status that is not
+ * the API's is `Unknown`.
+ *
+ * **Errors**
+ *
+ * `InvalidResponse` for a body that describes no response, and whatever an
+ * error body without a status says.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const stateOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Result<JobState, ProviderError> => {
+  const { body } = reply
+  if (!isFields(body)) return OpenAiOutcome.unreadable(reply, context)
+  const status = textOf(body.status ?? "")
+  switch (status) {
+    case "queued":
+    case "in_progress": {
+      const pollAfter = pollAfterOf(reply.headers, context.now)
+      return Result.succeed({ _tag: "Pending", status, phase: status === "queued" ? "queued" : "running", pollAfter })
+    }
+    case "completed":
+    case "incomplete":
+      return Result.map(endOf(status, body, reply, context), ended)
+    case "failed":
+      return Result.succeed(ended(jobFailure(body, context)))
+    case "cancelled":
+    case "canceled":
+      return Result.succeed(
+        ended(OpenAiOutcome.cancelled(contentOf(itemsOf(body.output)).text, body, reply, context))
+      )
+    case "":
+      return Result.map(unnamedEnd(body, reply, context), ended)
+  }
+  return isResponse(body)
+    ? Result.succeed({ _tag: "Unknown", status: OpenAiOutcome.wordOf(status, context) })
+    : OpenAiOutcome.unreadable(reply, context)
+}
+
+/**
+ * Returns the outcome of a call that was held open until its answer.
+ *
+ * **Errors**
+ *
+ * As `stateOf`, and `InvalidResponse` for a response that has not ended or
+ * whose status is unknown: neither may pass for an answer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Result<Outcome, ProviderError> =>
+  Result.flatMap(stateOf(reply, context), (state) =>
+    state._tag === "Ended"
+      ? Result.succeed(state.outcome)
+      : OpenAiOutcome.invalid(`The call returned a response in status ${state.status}`, reply, context))
+
+/**
+ * Returns the id of the response that a body describes, or the empty string.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const idOf = (body: unknown): string => textOf(fieldsOf(body).id)
+
+const ended = (outcome: Outcome): JobState => ({ _tag: "Ended", outcome })
+
+const isResponse = (body: Fields): boolean => body.object === "response" || textOf(body.id) !== ""
+
+const jobFailure = (body: Fields, context: OpenAiOutcome.Context): Outcome => ({
+  _tag: "Failed",
+  verdict: ErrorClassifier.jobFailure(body.error, usageOf(body.usage), context)
+})
+
+const endOf = (
+  status: "completed" | "incomplete",
+  body: Fields,
+  reply: Reply,
+  context: OpenAiOutcome.Context
+): Result.Result<Outcome, ProviderError> => {
+  if (status === "completed" && isErrorSet(body.error)) return Result.succeed(jobFailure(body, context))
+  if (!Array.isArray(body.output) && status === "completed") {
+    return OpenAiOutcome.invalid("The response is completed and has no output", reply, context)
+  }
+  const content = contentOf(itemsOf(body.output))
+  const stopped = status === "completed" ? { _tag: "Done" as const } : stoppedBy(body)
+  return Result.succeed(OpenAiOutcome.make({ ...content, stopped }, body, reply, context))
+}
+
+// The type leaves `status` optional, and some compatible servers do too.
+const unnamedEnd = (
+  body: Fields,
+  reply: Reply,
+  context: OpenAiOutcome.Context
+): Result.Result<Outcome, ProviderError> => {
+  if (isErrorSet(body.error)) return OpenAiOutcome.unreadable(reply, context)
+  const content = contentOf(itemsOf(body.output))
+  if (isFields(body.incomplete_details)) return endOf("incomplete", body, reply, context)
+  return content.text.trim() !== "" || content.refusal !== undefined || content.hasToolCalls
+    ? endOf("completed", body, reply, context)
+    : OpenAiOutcome.unreadable(reply, context)
+}
+
+const stoppedBy = (body: Fields): OpenAiOutcome.Ending["stopped"] => {
+  const limit = textOf(fieldsOf(body.incomplete_details).reason)
+  return limit === "content_filter" ? { _tag: "Filtered" } : { _tag: "Limited", limit: limit || "unknown" }
+}
+
+/** Output items that wait for the caller. Tools that the server runs itself are no answer. */
+const toolCalls: ReadonlySet<string> = new Set([
+  "function_call",
+  "custom_tool_call",
+  "computer_call",
+  "local_shell_call",
+  "shell_call",
+  "apply_patch_call",
+  "mcp_approval_request",
+  // Run by the server, but its image is the answer.
+  "image_generation_call"
+])
+
+const contentOf = (output: ReadonlyArray<unknown>): Omit<OpenAiOutcome.Ending, "stopped"> => {
+  let text = ""
+  let refusal: string | undefined
+  let hasToolCalls = false
+  for (const item of output) {
+    const { content, phase, role, type } = fieldsOf(item)
+    if (toolCalls.has(textOf(type))) hasToolCalls = true
+    if (type !== "message" || (role ?? "assistant") !== "assistant") continue
+    for (const part of typeof content === "string" ? [{ type: "output_text", text: content }] : itemsOf(content)) {
+      const fields = fieldsOf(part)
+      if (fields.type === "refusal") refusal = (refusal ?? "") + textOf(fields.refusal)
+      if (phase !== "commentary" && (fields.type === "output_text" || fields.type === "text")) {
+        text += textOf(fields.text)
+      }
+    }
+  }
+  return { text, refusal, hasToolCalls }
+}
+
+// A wait of zero is no hint: it would poll without a pause.
+const pollAfterOf = (headers: Headers, now: number): Duration.Duration | undefined => {
+  const header = (name: string) => headers.get(name) ?? undefined
+  const wait =
+    RetryAfter.fromHeaders((name) => name === "retry-after-ms" ? header("openai-poll-after-ms") : undefined, now) ??
+      RetryAfter.fromHeaders(header, now)
+  return wait === undefined || Duration.isZero(wait) ? undefined : wait
+}
+
+const metadataOf = (job: SubmitOptions): Payload => ({
+  holdfast_submission: job.submissionId,
+  ...(job.sessionHash === undefined ? undefined : { holdfast_session: job.sessionHash })
+})
+
+const inputOf = (request: ResponseRequest, provider: string): Result.Result<unknown, ProviderError> => {
+  const { messages = [], prompt } = request
+  if (messages.length === 0 && typeof prompt === "string") return Result.succeed(prompt)
+  return Result.all(
+    [...messages, { role: "user" as const, content: prompt }].map(({ content, role }) =>
+      role === "assistant"
+        ? Result.map(assistantText(content, provider), (content) => ({ role, content }))
+        : Result.succeed({ role, content: typeof content === "string" ? content : content.map(partOf) })
+    )
+  )
+}
+
+const partOf = (part: ContentPart): Payload => {
+  switch (part.type) {
+    case "text":
+      return { type: "input_text", text: part.text }
+    case "image": {
+      const { source } = part
+      const detail = part.detail ?? "auto"
+      if (source.type === "id") return { type: "input_image", detail, file_id: source.id }
+      return { type: "input_image", detail, image_url: source.type === "url" ? source.url : dataUrl(source) }
+    }
+    case "file": {
+      const { source } = part
+      if (source.type === "id") return { type: "input_file", file_id: source.id }
+      if (source.type === "url") return { type: "input_file", file_url: source.url }
+      return { type: "input_file", filename: filenameOf(part), file_data: dataUrl(source) }
+    }
+  }
+}

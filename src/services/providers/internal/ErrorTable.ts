@@ -1,0 +1,251 @@
+/**
+ * The rule that turns what a provider said into a reason, as data: codes and
+ * types, then text, then HTTP status.
+ *
+ * **Source**
+ *
+ * Error reference pages of OpenAI, Azure OpenAI, Anthropic, Google (Gemini API
+ * troubleshooting, google.rpc.Code), Amazon Bedrock and xAI; recorded errors of
+ * these and of other compatible servers.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * What a failure comes to. All but `JobFailed` and the ends of an answer have a
+ * reason of the same name; `Certificate` is `Network`, not retryable.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind =
+  | "RateLimited"
+  | "Overloaded"
+  | "ServerError"
+  | "Network"
+  | "Conflict"
+  | "InvalidResponse"
+  | "QuotaExceeded"
+  | "AuthenticationFailed"
+  | "PermissionDenied"
+  | "NotFound"
+  | "InvalidRequest"
+  | "ContextLengthExceeded"
+  | "ContentFiltered"
+  | "Certificate"
+
+const rows = (table: { readonly [K in Kind]?: string }): ReadonlyMap<string, Kind> =>
+  new Map(
+    (Object.keys(table) as Array<Kind>).flatMap((kind) => words(table[kind]).map((word) => [word, kind] as const))
+  )
+
+const words = (text: string | undefined): ReadonlyArray<string> =>
+  (text ?? "").split(/\s+/).filter((word) => word !== "")
+
+/**
+ * Codes, types and gRPC statuses that decide alone, whatever the HTTP status.
+ * In lower case, with `_` for `-`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const signals: ReadonlyMap<string, Kind> = rows({
+  QuotaExceeded: `insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded
+    project_spend_limit_exceeded organization_usage_limit_exceeded billing_hard_limit_reached billing_not_active
+    enforced_spend_limit_reached contract_spend_limit_reached linked_organization_spend_limit_reached
+    linked_organization_billing_unavailable billing_error quota_exceeded insufficient_balance
+    servicequotaexceededexception quota_per_day`,
+  RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached ramp_limit_exceeded
+    resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
+  Overloaded: `resource_unavailable overloaded_error overloaded server_is_overloaded engine_overloaded
+    service_unavailable_error service_unavailable unavailable modelnotreadyexception serviceunavailableexception`,
+  ServerError: `timeout_error deadline_exceeded cmek_key_unreachable cmek_context_unavailable vector_store_timeout
+    internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception data_loss`,
+  Network: "failed_to_download_image cancelled",
+  Conflict: "conflict_error conflictexception aborted",
+  AuthenticationFailed: `invalid_api_key api_key_invalid api_key_expired authentication_error unauthenticated
+    ip_not_authorized unrecognizedclientexception invalidsignatureexception expiredtokenexception
+    incompletesignatureexception`,
+  PermissionDenied: `permission_error permission_denied unsupported_country_region_territory organization_on_hold
+    accessdeniedexception`,
+  NotFound: "model_not_found not_found_error not_found deploymentnotfound resourcenotfoundexception thread_not_found",
+  ContextLengthExceeded: `context_length_exceeded string_above_max_length model_context_window_exceeded
+    exceed_context_size_error too_many_tokens tokens_limit_reached`,
+  ContentFiltered: `content_policy_violation content_filter responsibleaipolicyviolation bio_policy
+    misalignment_policy_violation image_content_policy_violation safety blocklist prohibited_content spii recitation
+    image_safety`,
+  InvalidRequest: `previous_response_not_found invalid_encrypted_content tool_use_failed request_too_large
+    unsupported_parameter unsupported_value unsupported_file invalid_value invalid_type missing_required_parameter
+    image_dimensions_too_large unimplemented`
+})
+
+/**
+ * Codes that mean something else under one HTTP status.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const signalsAtStatus: ReadonlyMap<string, Kind> = new Map([
+  ["model_not_found 403", "PermissionDenied"],
+  ["slow_down 503", "Overloaded"],
+  ["slow_down 429", "RateLimited"]
+])
+
+/**
+ * Codes and types too vague to stand against text or an HTTP error status: they
+ * decide where there is neither, in a stream or a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const vagueSignals: ReadonlyMap<string, Kind> = rows({
+  ServerError: "server_error api_error internal internal_error internal_server_error unknown",
+  Overloaded: "slow_down",
+  InvalidRequest: `invalid_request_error invalid_request invalid_argument failed_precondition out_of_range
+    validationexception invalid_prompt data_residency_mismatch invalid_image invalid_image_format
+    invalid_base64_image invalid_image_url image_too_large image_too_small image_parse_error invalid_image_mode
+    image_file_too_large unsupported_image_media_type empty_image_file image_file_not_found`
+})
+
+/**
+ * Texts that lead to a reason, under some HTTP statuses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TextRule {
+  readonly kind: Kind
+  /** The HTTP statuses under which the texts count; `none` where there is no error status. */
+  readonly statuses: ReadonlyArray<number | "none">
+  /** In lower case. `*` stands for any text between two parts. */
+  readonly texts: ReadonlyArray<string>
+}
+
+const contextLength: ReadonlyArray<string> = [
+  "maximum context length is",
+  "maximum context length of",
+  "maximum context length exceeded",
+  "exceeds the maximum context length",
+  "exceeds maximum context length",
+  "context length exceeded",
+  "context window exceeded",
+  "prompt is too long",
+  "prompt: length",
+  "exceed context limit",
+  "exceeds the context window",
+  "exceeds the available context size",
+  "is longer than the model's context length",
+  "input tokens exceed the configured limit",
+  "input tokens exceeds maximum length",
+  "exceeds the maximum number of tokens allowed",
+  "too many tokens: size limit exceeded",
+  "input is too long for requested model",
+  "current length is*while limit is",
+  "maximum input length is*tokens"
+]
+
+/**
+ * Texts that decide against a rate limit: no wait can cure these.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const rateLimitRefinements: ReadonlyArray<TextRule> = [
+  { kind: "ContextLengthExceeded", statuses: [], texts: contextLength },
+  {
+    kind: "InvalidRequest",
+    statuses: [],
+    texts: ["request too large for", "input or output tokens must be reduced"]
+  }
+]
+
+/**
+ * Texts, tried in order after the codes and types that decide.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const textRules: ReadonlyArray<TextRule> = [
+  { kind: "ContextLengthExceeded", statuses: [400, 413, 422, 429, 500, "none"], texts: contextLength },
+  {
+    kind: "ContentFiltered",
+    statuses: [400, 403, 422, 500, "none"],
+    texts: [
+      "rejected as a result of the safety system",
+      "rejected as a result of our safety system",
+      "content filtering policy",
+      "content management policy",
+      "violating our usage policy"
+    ]
+  },
+  {
+    kind: "QuotaExceeded",
+    statuses: [400, 403, "none"],
+    texts: [
+      "credit balance is too low",
+      "spend limit",
+      "spending limit",
+      "reached your specified api usage limits",
+      "insufficient balance",
+      "exceeded your current quota"
+    ]
+  },
+  {
+    kind: "AuthenticationFailed",
+    statuses: [400, 403, "none"],
+    texts: [
+      "api key not valid",
+      "invalid api key",
+      "incorrect api key",
+      "invalid x-api-key",
+      "invalid subscription key",
+      "security token included in the request is invalid",
+      "security token included in the request is expired"
+    ]
+  },
+  { kind: "InvalidRequest", statuses: [413, 429], texts: ["request too large"] },
+  {
+    kind: "Overloaded",
+    statuses: [429, 500, 503, "none"],
+    texts: ["experiencing high demand", "currently overloaded", "is overloaded"]
+  },
+  {
+    kind: "RateLimited",
+    statuses: ["none"],
+    texts: ["rate limit", "rate-limited", "too many requests", "service tier capacity exceeded"]
+  }
+]
+
+const statusRows: ReadonlyArray<readonly [Kind, ReadonlyArray<number>]> = [
+  ["InvalidRequest", [400, 405, 406, 411, 413, 414, 415, 417, 422, 424, 426, 428, 431, 501, 505]],
+  ["AuthenticationFailed", [401]],
+  ["QuotaExceeded", [402]],
+  ["PermissionDenied", [403]],
+  ["NotFound", [404, 410]],
+  ["ServerError", [408]],
+  ["Conflict", [409, 412]],
+  ["RateLimited", [429]],
+  ["Network", [499]],
+  ["Overloaded", [529]]
+]
+
+/**
+ * What an HTTP status comes to, where nothing better is known. Other 5xx are
+ * `ServerError`, other 4xx `InvalidRequest`, 3xx `InvalidRequest` since
+ * redirects are not followed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const statuses: ReadonlyMap<number, Kind> = new Map(
+  statusRows.flatMap(([kind, numbers]) => numbers.map((status) => [status, kind] as const))
+)
+
+/**
+ * Statuses of a provider that says itself, in its own JSON, that it did not
+ * take the request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const refusingStatuses: ReadonlySet<number> = new Set([500, 501, 503, 505, 529])

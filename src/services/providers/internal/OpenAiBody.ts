@@ -1,0 +1,134 @@
+/**
+ * Reads bodies that OpenAI and compatible servers send, trusting no field.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * One answer of a server, read to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  /** The parsed JSON, or the text when it is not JSON. */
+  readonly body: unknown
+}
+
+/**
+ * The fields of a JSON object.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * Returns whether the value is a JSON object.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/**
+ * Returns the value's fields; none when it is not a JSON object.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fieldsOf = (value: unknown): Fields => isFields(value) ? value : {}
+
+/**
+ * Returns the value when it is a string, else the empty string.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const textOf = (value: unknown): string => typeof value === "string" ? value : ""
+
+/**
+ * Returns the value's items; none when it is not an array.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const itemsOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : []
+
+/**
+ * Returns the JSON that the text holds, or the text itself when it is none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/**
+ * Returns whether the field `error` of a body says that something went wrong.
+ *
+ * **Details**
+ *
+ * `null`, an empty text and an object whose fields are all `null` or empty say
+ * nothing.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isErrorSet = (error: unknown): boolean =>
+  isFields(error)
+    ? Object.values(error).some((value) => value !== null && value !== "")
+    : error !== undefined && error !== null && error !== "" && error !== false
+
+/** Fields in which servers repeat what they were sent. */
+const promptFields: ReadonlySet<string> = new Set([
+  "instructions",
+  "input",
+  "messages",
+  "prompt",
+  "input_messages",
+  "prompt_token_ids",
+  "prompt_logprobs"
+])
+
+const promptRoles: ReadonlySet<string> = new Set(["user", "system", "developer"])
+
+/**
+ * Returns the body without what it repeats of the prompt, and without the
+ * credentials of tools.
+ *
+ * **Details**
+ *
+ * Taken out are `instructions`, `input`, `messages`, `prompt`,
+ * `input_messages`, `prompt_token_ids` and `prompt_logprobs`, messages of a
+ * user or a system among `output`, and `headers` and `authorization` of each
+ * of `tools`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withoutPrompt = (body: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(body).flatMap(([key, value]): ReadonlyArray<readonly [string, unknown]> => {
+      if (promptFields.has(key)) return []
+      if (key === "output" && Array.isArray(value)) {
+        return [[key, value.filter((item) => !promptRoles.has(textOf(fieldsOf(item).role)))]]
+      }
+      if (key === "tools" && Array.isArray(value)) return [[key, value.map(withoutCredentials)]]
+      return [[key, value]]
+    })
+  )
+
+const withoutCredentials = (tool: unknown): unknown => {
+  if (!isFields(tool)) return tool
+  const { authorization: _authorization, headers: _headers, ...rest } = tool
+  return rest
+}

@@ -1,0 +1,193 @@
+/**
+ * The rule itself: from the facts of a failure to what it comes to.
+ *
+ * @since 0.1.0
+ */
+import type { Evidence } from "../../../errors/ProviderError.ts"
+import type { Facts, Link } from "./ErrorFacts.ts"
+import * as ErrorTable from "./ErrorTable.ts"
+import * as TransportTable from "./TransportTable.ts"
+
+/**
+ * What a failure comes to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ruling {
+  readonly kind: ErrorTable.Kind
+  readonly isRetryable: boolean
+  /** Whether only a text pattern led here. */
+  readonly inferred: boolean
+  readonly evidence: Evidence
+}
+
+/**
+ * Returns what a failure comes to.
+ *
+ * **Details**
+ *
+ * The order is: codes, types, text, HTTP status, vague codes and types,
+ * the transport's codes, messages and names, then `Network`.
+ * `x-should-retry: false` makes what an HTTP status alone decided
+ * not retryable: a 429 becomes `QuotaExceeded`, anything else `InvalidRequest`;
+ * `true` counts for a 4xx that the table does not know.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const of = (facts: Facts): Ruling => {
+  const status = errorStatus(facts)
+  if (status === undefined && facts.status !== undefined && !facts.isError) {
+    return ruling("InvalidResponse", "Uncertain")
+  }
+  const evidence = evidenceOf(facts)
+  const coded = byCode(facts, status)
+  if (coded !== undefined) return ruling(coded.kind, evidence, coded.inferred)
+  const worded = byText(ErrorTable.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts.text)
+  if (worded !== undefined) return ruling(worded, evidence, true)
+  if (status !== undefined) return ruling(byStatus(facts, status), evidence)
+  const vague = find(facts.signals, (signal) => ErrorTable.vagueSignals.get(signal))
+  if (vague !== undefined) return ruling(vague, evidence)
+  const isNotSent = facts.links.some((link) => link.names.includes(TransportTable.notSent))
+  const transport = find(transportRules, (rule) => rule(facts.links))
+  if (transport !== undefined) return ruling(transport.kind, isNotSent ? "NotSent" : transport.evidence)
+  return ruling(facts.isError ? "ServerError" : "Network", isNotSent ? "NotSent" : evidence)
+}
+
+/**
+ * Returns what the `error` of a failed job comes to.
+ *
+ * **Details**
+ *
+ * The same rule, but that a code which says nothing is not retryable: a new
+ * job costs money.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const ofJob = (facts: Facts): Ruling => {
+  const found = of(facts)
+  const status = errorStatus(facts)
+  const isUnknown = found.kind === "ServerError" && status === undefined && byCode(facts, status) === undefined &&
+    !facts.signals.some((signal) => ErrorTable.vagueSignals.has(signal))
+  return isUnknown ? ruling("InvalidRequest", "Uncertain") : found
+}
+
+const retryableKinds: ReadonlySet<ErrorTable.Kind> = new Set<ErrorTable.Kind>([
+  "RateLimited",
+  "Overloaded",
+  "ServerError",
+  "Network",
+  "Conflict",
+  "InvalidResponse"
+])
+
+const ruling = (kind: ErrorTable.Kind, evidence: Evidence, inferred = false): Ruling => ({
+  kind,
+  isRetryable: retryableKinds.has(kind),
+  inferred,
+  evidence
+})
+
+const errorStatus = (facts: Facts): number | undefined => {
+  if (facts.status !== undefined && (facts.status < 200 || facts.status >= 300)) return facts.status
+  return facts.innerStatus !== undefined && facts.innerStatus >= 400 && facts.innerStatus < 600
+    ? facts.innerStatus
+    : undefined
+}
+
+const evidenceOf = (facts: Facts): Evidence => {
+  const status = facts.status
+  if (status === undefined || status < 300) return "Uncertain"
+  if (status < 500) return status === 408 || status === 499 ? "Uncertain" : "Refused"
+  return facts.isOwn && ErrorTable.refusingStatuses.has(status) ? "Refused" : "Uncertain"
+}
+
+const byCode = (
+  facts: Facts,
+  status: number | undefined
+): { readonly kind: ErrorTable.Kind; readonly inferred: boolean } | undefined => {
+  const kind = find(facts.signals, (signal) =>
+    // A limit of the end-user id's length is none of the context's.
+    signal === "string_above_max_length" && facts.param === "user"
+      ? "InvalidRequest"
+      : ErrorTable.signalsAtStatus.get(`${signal} ${status}`) ?? ErrorTable.signals.get(signal))
+  if (kind !== "RateLimited") return kind === undefined ? undefined : { kind, inferred: false }
+  const refined = exceedsLimit(facts.text) ? "InvalidRequest" : byText(ErrorTable.rateLimitRefinements, facts.text)
+  return { kind: refined ?? kind, inferred: refined !== undefined }
+}
+
+// "Limit 1, Requested 30": no window will ever hold it.
+const exceedsLimit = (text: string): boolean => {
+  const numbers = /\blimit:? (\d{1,15})\b[^\d]{1,20}\brequested:? (\d{1,15})\b/.exec(text)
+  return numbers !== null && Number(numbers[2]) > Number(numbers[1])
+}
+
+const byText = (rules: ReadonlyArray<ErrorTable.TextRule>, text: string): ErrorTable.Kind | undefined =>
+  text === "" ? undefined : rules.find((rule) => rule.texts.some((pattern) => contains(text, pattern)))?.kind
+
+const contains = (text: string, pattern: string): boolean => {
+  let from = 0
+  for (const part of pattern.split("*")) {
+    const at = text.indexOf(part, from)
+    if (at < 0) return false
+    from = at + part.length
+  }
+  return true
+}
+
+const byStatus = (facts: Facts, status: number): ErrorTable.Kind => {
+  const known = ErrorTable.statuses.get(status)
+  const verdict = facts.header("x-should-retry")
+  if (known === undefined && status >= 400 && status < 500) {
+    return verdict === "true" ? "InvalidResponse" : "InvalidRequest"
+  }
+  const kind = known ?? (status >= 500 && status < 600
+    ? "ServerError"
+    : status >= 300 && status < 400
+    ? "InvalidRequest"
+    : "InvalidResponse")
+  if (verdict !== "false" || !retryableKinds.has(kind)) return kind
+  return kind === "RateLimited" ? "QuotaExceeded" : "InvalidRequest"
+}
+
+const transportRules: ReadonlyArray<
+  (links: ReadonlyArray<Link>) => TransportTable.TransportRule | undefined
+> = [
+  (links) => find(links, byMessage),
+  (links) =>
+    links.some((link) => TransportTable.connecting.has(link.syscall ?? ""))
+      ? { kind: "Network", evidence: "NotSent" }
+      : undefined,
+  (links) => find(links, byTransportCode),
+  (links) => find(links, byName)
+]
+
+// A SyntaxError quotes the answer that could not be read.
+const byMessage = (link: Link): TransportTable.TransportRule | undefined => {
+  if (link.names.includes("SyntaxError")) return undefined
+  const message = (link.message ?? "").slice(0, 1000).toLowerCase()
+  return TransportTable.messages.find(([pattern]) => message.includes(pattern))?.[1]
+}
+
+const byTransportCode = (link: Link): TransportTable.TransportRule | undefined => {
+  const code = link.code
+  if (code === undefined) return undefined
+  return TransportTable.codes.get(code) ?? TransportTable.codePrefixes.find(([prefix]) => code.startsWith(prefix))?.[1]
+}
+
+const byName = (link: Link): TransportTable.TransportRule | undefined => {
+  if (TransportTable.fetchMessages.has((link.message ?? "").toLowerCase())) {
+    return { kind: "Network", evidence: "Uncertain" }
+  }
+  return find(link.names, (name) => TransportTable.names.get(name))
+}
+
+const find = <A, B>(items: ReadonlyArray<A>, f: (item: A) => B | undefined): B | undefined => {
+  for (const item of items) {
+    const found = f(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -1,0 +1,57 @@
+/**
+ * The shape that all strategies share.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { InvalidRequest, maxMessageLength } from "../errors/Reason.ts"
+import { NonRetryable, type StrategyError } from "../errors/StrategyError.ts"
+import type { LlmResponse } from "../services/LlmResponse.ts"
+import { type RequestInput, ResponseRequest, type StrategyName } from "../services/ResponseRequest.ts"
+
+/**
+ * A way to get a response.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface ResponseStrategy {
+  readonly name: StrategyName
+  /** Whether a later call, in any process, can go on with what an earlier one began. */
+  readonly canResume: boolean
+  /**
+   * Gets the response to a request.
+   *
+   * With a session, the request belongs to its key: the same key gives the
+   * same answer again, and another request under it is `SessionMismatch`.
+   */
+  readonly execute: (request: RequestInput) => Effect.Effect<LlmResponse, StrategyError>
+}
+
+/**
+ * Decodes a request.
+ *
+ * **Errors**
+ *
+ * `NonRetryable` with `InvalidRequest`, whose message names each wrong field
+ * and quotes none of its content.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const decodeRequest = (request: RequestInput): Effect.Effect<ResponseRequest, NonRetryable> =>
+  Effect.mapError(decode(request), ({ issue }) =>
+    new NonRetryable({
+      reason: new InvalidRequest({
+        message: formatIssue(issue).issues
+          .map(({ message, path }) => `${(path ?? []).map(String).join(".") || "request"}: ${message}`)
+          .join("; ")
+          .slice(0, maxMessageLength)
+      })
+    }))
+
+const decode = Schema.decodeUnknownEffect(ResponseRequest, { onExcessProperty: "error", errors: "all" })
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()

@@ -1,0 +1,259 @@
+/**
+ * What sessions have come to, and what people decide about them.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type { ProviderError } from "../errors/ProviderError.ts"
+import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
+import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
+import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
+import { Providers } from "../services/Providers.ts"
+import { StrategyName } from "../services/ResponseRequest.ts"
+import {
+  Accepted,
+  fold,
+  jobsOf,
+  openSubmission,
+  type SessionState,
+  Settlement,
+  type Submission
+} from "../services/Session.ts"
+import { SessionStore } from "../services/SessionStore.ts"
+import { unavailable } from "./internal/Journaling.ts"
+
+/**
+ * Schema for one submission of a session.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export class SubmissionInfo extends Schema.Class<SubmissionInfo>("holdfast/strategies/Sessions/SubmissionInfo")({
+  submissionId: Schema.String,
+  /** When it was sent, by the sender's clock. */
+  at: Schema.DateTimeUtcFromMillis,
+  provider: Schema.String,
+  model: Schema.String,
+  strategy: StrategyName,
+  /**
+   * - `open`: sent, outcome not known
+   * - `refused`: certainly not accepted
+   * - `accepted`: the provider has the job
+   * - `surplus`: accepted, and the session waits for another job
+   * - `ended`: only another submission could cure it
+   */
+  state: Schema.Literals(["open", "refused", "accepted", "surplus", "ended"]),
+  jobId: Schema.optionalKey(Schema.String),
+  cancelRequested: Schema.Boolean,
+  reason: Schema.optionalKey(Schema.Union([RetryableReason, NonRetryableReason])),
+  /** Until when the provider keeps the job at least, if it is known. */
+  keptUntil: Schema.optionalKey(Schema.DateTimeUtcFromMillis)
+}) {}
+
+/**
+ * Schema for what a session has come to.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export class SessionInfo extends Schema.Class<SessionInfo>("holdfast/strategies/Sessions/SessionInfo")({
+  session: Schema.String,
+  /**
+   * - `prepared`: nothing was sent yet, or nothing that was accepted
+   * - `submitting`: a submission was sent, its outcome is not known
+   * - `running`: a job may be running
+   * - `ended`: the job failed; the next call submits another one
+   * - `settled`: nothing will change any more
+   */
+  state: Schema.Literals(["prepared", "submitting", "running", "ended", "settled"]),
+  submissions: Schema.Array(SubmissionInfo),
+  /** What it was settled with. */
+  settlement: Schema.optionalKey(Settlement)
+}) {}
+
+/**
+ * Service that looks after sessions.
+ *
+ * **Errors**
+ *
+ * - `SessionNotFound` for a key that the store does not have
+ * - `SessionUnavailable` and `SessionCorrupt` when the store cannot be read or written
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Sessions extends Context.Service<Sessions, {
+  /** Returns what a session has come to. Nothing is sent. */
+  readonly inspect: (session: string) => Effect.Effect<SessionInfo, StrategyError>
+  /**
+   * Gives the session's uncertain submission the id of its job, after the provider has said that it knows it.
+   * Fails with `InvalidRequest` when no submission is uncertain, and with `NotFound` for an unknown job.
+   */
+  readonly adopt: (session: string, jobId: string) => Effect.Effect<SessionInfo, StrategyError>
+  /**
+   * Removes a session, so that its key can run again and pay again. Fails with `Conflict` while a job
+   * may be running, unless `force` is set: then that job is lost to Holdfast.
+   */
+  readonly forget: (
+    session: string,
+    options?: { readonly force?: boolean | undefined }
+  ) => Effect.Effect<void, StrategyError>
+}>()("holdfast/strategies/Sessions") {}
+
+/**
+ * Creates the `Sessions` of a store.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const store = yield* SessionStore
+  const providers = yield* Providers
+
+  const load = Effect.fnUntraced(function*(session: string) {
+    const journal = yield* Effect.mapError(store.load(session), storeFailure(session))
+    if (journal.entries.length === 0) return yield* notFound(session)
+    return { ...journal, state: fold(journal.entries) }
+  })
+
+  const infoOf = Effect.fnUntraced(function*(session: string, state: SessionState) {
+    const submissions = yield* Effect.forEach(state.submissions, (submission) =>
+      Effect.map(
+        Effect.option(providers.resolve(submission.sent.model)),
+        (provider) =>
+          describe(
+            state,
+            submission,
+            provider._tag === "Some" && provider.value.jobs !== undefined
+              ? provider.value.jobs.retention[submission.sent.store ? "stored" : "unstored"]
+              : undefined
+          )
+      ))
+    return new SessionInfo({
+      session,
+      state: stateOf(state),
+      submissions,
+      ...(state.settled === undefined ? {} : { settlement: state.settled.settlement })
+    })
+  })
+
+  const inspect = Effect.fn("Sessions.inspect")(function*(session: string) {
+    const { state } = yield* load(session)
+    return yield* infoOf(session, state)
+  })
+
+  const adopt = Effect.fn("Sessions.adopt")(function*(
+    session: string,
+    jobId: string
+  ): Effect.fn.Return<SessionInfo, StrategyError> {
+    const { state, version } = yield* load(session)
+    if (state.submissions.some((submission) => submission.accepted?.jobId === jobId)) {
+      return yield* infoOf(session, state)
+    }
+    const open = openSubmission(state)
+    if (open === undefined || state.settled !== undefined) {
+      return yield* invalid(session, "The session has no submission of unknown outcome")
+    }
+    const { jobs } = yield* Effect.mapError(providers.resolve(open.sent.model), providerFailure(session))
+    if (jobs === undefined) return yield* invalid(session, `The provider ${open.sent.provider} has no background jobs`)
+    yield* Effect.mapError(jobs.retrieve(jobId), providerFailure(session, jobId))
+    const at = yield* Clock.currentTimeMillis
+    yield* Effect.mapError(
+      store.append(session, Accepted.make({ at, submissionId: open.id, jobId }), version),
+      storeFailure(session)
+    )
+    return yield* inspect(session)
+  })
+
+  const forget = Effect.fn("Sessions.forget")(function*(
+    session: string,
+    options?: { readonly force?: boolean | undefined }
+  ): Effect.fn.Return<void, StrategyError> {
+    const { state, version } = yield* load(session)
+    const current = stateOf(state)
+    if ((current === "running" || current === "submitting") && options?.force !== true) {
+      return yield* conflict(session, "A job of the session may be running; cancel it, or wait for its end")
+    }
+    yield* Effect.mapError(store.remove(session, version), storeFailure(session))
+  })
+
+  return Sessions.of({ inspect, adopt, forget })
+})
+
+/**
+ * Provides `Sessions`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Sessions, never, SessionStore | Providers> = Layer.effect(Sessions, make)
+
+/**
+ * Returns where a session stands.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const stateOf = (state: SessionState): SessionInfo["state"] => {
+  if (state.settled !== undefined) return "settled"
+  if (jobsOf(state).length > 0) return "running"
+  if (openSubmission(state) !== undefined) return "submitting"
+  return state.submissions.at(-1)?.closed?._tag === "Ended" ? "ended" : "prepared"
+}
+
+const describe = (
+  state: SessionState,
+  submission: Submission,
+  kept: Duration.Duration | undefined
+): SubmissionInfo => {
+  const { accepted, cancelRequested, closed, id, sent } = submission
+  return new SubmissionInfo({
+    submissionId: id,
+    at: DateTime.makeUnsafe(sent.at),
+    provider: sent.provider,
+    model: sent.model,
+    strategy: sent.strategy,
+    state: submissionState(state, submission),
+    cancelRequested,
+    ...(accepted === undefined ? {} : { jobId: accepted.jobId }),
+    ...(closed === undefined ? {} : { reason: closed.reason }),
+    ...(accepted === undefined || kept === undefined
+      ? {}
+      : { keptUntil: DateTime.makeUnsafe(accepted.at + Duration.toMillis(kept)) })
+  })
+}
+
+const submissionState = (state: SessionState, { accepted, closed, id }: Submission): SubmissionInfo["state"] => {
+  if (closed?._tag === "Ended") return "ended"
+  if (accepted !== undefined) {
+    const awaited = state.settled?.submissionId ?? jobsOf(state)[0]?.id
+    return awaited === id ? "accepted" : "surplus"
+  }
+  if (closed !== undefined) return "refused"
+  return state.settled?.submissionId === id ? "accepted" : "open"
+}
+
+const storeFailure = (session: string) => (error: SessionStoreError | VersionConflict): StrategyError =>
+  error._tag === "VersionConflict"
+    ? conflict(session, "The session has changed meanwhile; look again")
+    : unavailable(error, session)
+
+const providerFailure = (session: string, jobId?: string) => ({ verdict }: ProviderError): StrategyError =>
+  verdict._tag === "Retryable"
+    ? new Retryable({ reason: verdict.reason, retryAfter: verdict.retryAfter, attempts: 0, session, jobId })
+    : new NonRetryable({ reason: verdict.reason, session, jobId })
+
+const conflict = (session: string, message: string): Retryable =>
+  new Retryable({ reason: new Conflict({ message }), attempts: 0, session })
+
+const invalid = (session: string, message: string): NonRetryable =>
+  new NonRetryable({ reason: new InvalidRequest({ message }), session })
+
+const notFound = (session: string): NonRetryable =>
+  new NonRetryable({ reason: new SessionNotFound({ message: "There is no such session" }), session })

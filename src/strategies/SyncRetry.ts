@@ -1,0 +1,60 @@
+/**
+ * Holds one Responses API call open until its answer, and retries it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Providers } from "../services/Providers.ts"
+import type { SessionStore } from "../services/SessionStore.ts"
+import { heldCall } from "./internal/HeldCalls.ts"
+import type { ResponseStrategy } from "./ResponseStrategy.ts"
+import * as SessionRuns from "./SessionRuns.ts"
+
+/**
+ * Service that gets responses by a Responses API call that is held open.
+ *
+ * **Details**
+ *
+ * The default deadline is 15 minutes. One call of `execute` makes at most as
+ * many calls as its retry schedule has attempts, 5 by default. With a session
+ * the answer is journaled; a call that was cut cannot be resumed and is made
+ * again.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SyncRetry extends Context.Service<SyncRetry, ResponseStrategy>()("holdfast/strategies/SyncRetry") {}
+
+/**
+ * Creates the sync strategy.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const runs = yield* SessionRuns.SessionRuns
+  const providers = yield* Providers
+  return SyncRetry.of({
+    name: "sync",
+    canResume: false,
+    execute: heldCall({
+      runs,
+      providers,
+      strategy: "sync",
+      api: "Responses API",
+      call: ({ responses }, request) => responses?.create(request)
+    })
+  })
+})
+
+/**
+ * Provides `SyncRetry`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<SyncRetry, never, SessionStore | Providers> = Layer.effect(SyncRetry, make).pipe(
+  Layer.provide(SessionRuns.layer)
+)

@@ -1,0 +1,73 @@
+/**
+ * Reads and writes the journal of one session, in the words of strategies.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { SessionCorrupt, SessionUnavailable } from "../../errors/Reason.ts"
+import type { SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
+import { NonRetryable, Retryable } from "../../errors/StrategyError.ts"
+import { apply, type Entry, fold, type SessionState, type Version } from "../../services/Session.ts"
+import { makeMemory, type SessionStore } from "../../services/SessionStore.ts"
+
+/** What a session has come to, at a version. */
+export interface Loaded {
+  readonly state: SessionState
+  readonly version: Version
+}
+
+/** The journal of one session. */
+export interface SessionJournal {
+  /** Whether it outlives the call. */
+  readonly durable: boolean
+  readonly load: Effect.Effect<Loaded, SessionStoreError>
+  readonly append: (entry: Entry, expected: Version) => Effect.Effect<Version, SessionStoreError | VersionConflict>
+}
+
+export const ofStore = (store: SessionStore["Service"], key: string): SessionJournal => ({
+  durable: true,
+  load: Effect.map(store.load(key), ({ entries, version }) => ({ state: fold(entries), version })),
+  append: (entry, expected) => store.append(key, entry, expected)
+})
+
+/** A journal for a call without a session: it is gone with the call. */
+export const ephemeral: Effect.Effect<SessionJournal> = Effect.map(
+  makeMemory,
+  (store) => ({ ...ofStore(store, "call"), durable: false })
+)
+
+/** How long an entry that must not be lost is tried to be written: 30 seconds. */
+const persistence = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.upTo({ duration: "30 seconds" })
+)
+
+/**
+ * Appends what `decide` says of the state, until it is in or `decide` has
+ * nothing to say. An unavailable store is tried again for 30 seconds.
+ */
+export const record = (
+  journal: SessionJournal,
+  decide: (state: SessionState, at: number) => Entry | undefined
+): Effect.Effect<SessionState, SessionStoreError> => {
+  const attempt = Effect.gen(function*() {
+    const { state, version } = yield* journal.load
+    const entry = decide(state, yield* Clock.currentTimeMillis)
+    if (entry === undefined) return state
+    yield* journal.append(entry, version)
+    return apply(state, entry)
+  })
+  return attempt.pipe(
+    Effect.retry({ until: (error): error is SessionStoreError => error._tag !== "VersionConflict" }),
+    Effect.retry({ schedule: persistence, while: (error) => error._tag === "StoreUnavailable" })
+  )
+}
+
+/** What a store's failure means to the caller of a strategy. */
+export const unavailable = (error: SessionStoreError, session: string | undefined): Retryable | NonRetryable =>
+  error._tag === "StoreUnavailable"
+    ? new Retryable({
+      reason: new SessionUnavailable({ message: error.message, code: error.code }),
+      attempts: 0,
+      session
+    })
+    : new NonRetryable({ reason: new SessionCorrupt({ message: error.message }), session })

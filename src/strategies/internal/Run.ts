@@ -1,0 +1,114 @@
+/**
+ * One run of a session in this process: what it works with, and how far it
+ * has come. Callers with the same key share it.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Schedule from "effect/Schedule"
+import type { ProviderError } from "../../errors/ProviderError.ts"
+import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
+import type { Answer } from "../../services/LlmResponse.ts"
+import type { JobState, Outcome, Pending, Provider } from "../../services/Provider.ts"
+import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
+import type { SessionJournal } from "./Journaling.ts"
+
+/** The means to send one request: as a job, or as a call that is held open until its answer. */
+export type Means =
+  | {
+    readonly _tag: "Job"
+    readonly provider: Provider
+    readonly submit: (
+      submissionId: string
+    ) => Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
+  }
+  | { readonly _tag: "Held"; readonly provider: Provider; readonly call: Effect.Effect<Outcome, ProviderError> }
+
+/** What a run is to send, and how. */
+export interface Order {
+  readonly request: ResponseRequest
+  readonly strategy: StrategyName
+  /** Finds the provider and the means to send to it; fails before anything is sent. */
+  readonly prepare: Effect.Effect<Means, ProviderError>
+}
+
+/** What a run works with. */
+export interface RunSpec {
+  readonly key: string | undefined
+  readonly fingerprint: string | undefined
+  /** Without it, a run waits for known jobs and submits nothing. */
+  readonly order: Order | undefined
+  readonly journal: SessionJournal
+  readonly onInterrupt: "cancel" | "detach"
+  readonly retry: Schedule.Schedule<unknown, ProviderError>
+  readonly poll: Schedule.Schedule<unknown, Pending>
+}
+
+/** The outcome that all callers of a run share. */
+export interface RunResult {
+  readonly answer: Answer
+  readonly provider: string
+  readonly strategy: StrategyName
+  readonly submissions: number
+  readonly resumed: boolean
+  readonly settled: boolean
+}
+
+/** How far a run has come, as watchers see it. */
+export interface Progress {
+  readonly phase: Phase
+  /** The provider's word for the job's status, or what the run does before there is one. */
+  readonly status: string
+  readonly jobId: string | undefined
+  /** Polls sent by this run. */
+  readonly polls: number
+  /** Submissions and held calls sent by this run. */
+  readonly attempts: number
+}
+
+/** A caller that waits for a run. */
+export interface Waiter {
+  /** Monotonic time in milliseconds. */
+  readonly deadlineAt: number
+  readonly done: (exit: Exit.Exit<RunResult, StrategyError>) => void
+}
+
+export class Run {
+  readonly spec: RunSpec
+  readonly waiters = new Set<Waiter>()
+  readonly watchers = new Set<(progress: Progress | undefined) => void>()
+  /** The submissions that this run sent. */
+  readonly mine = new Set<string>()
+  progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
+  fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
+  exit: Exit.Exit<RunResult, StrategyError> | undefined
+
+  constructor(spec: RunSpec) {
+    this.spec = spec
+  }
+
+  update(change: Partial<Progress>): void {
+    this.progress = { ...this.progress, ...change }
+    for (const watcher of this.watchers) watcher(this.progress)
+  }
+
+  /** The last moment at which somebody still waits, monotonic time in milliseconds. */
+  get deadlineAt(): number {
+    let last = -Infinity
+    for (const waiter of this.waiters) last = Math.max(last, waiter.deadlineAt)
+    return last
+  }
+
+  /** What a provider's failure means to the callers of this run. */
+  failure(error: ProviderError): Retryable | NonRetryable {
+    const about = { session: this.spec.key, jobId: this.progress.jobId }
+    return error.verdict._tag === "Retryable"
+      ? new Retryable({
+        reason: error.verdict.reason,
+        retryAfter: error.verdict.retryAfter ?? error.verdict.retryHint,
+        attempts: this.progress.attempts,
+        ...about
+      })
+      : new NonRetryable({ reason: error.verdict.reason, ...about })
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Settles a session, and reads what it was settled with.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
+import { JobExpired } from "../../errors/Reason.ts"
+import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
+import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
+import type { JobsApi, Outcome } from "../../services/Provider.ts"
+import type { Providers } from "../../services/Providers.ts"
+import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
+import { record } from "./Journaling.ts"
+import { pollToEnd } from "./Polling.ts"
+import type { Run, RunResult } from "./Run.ts"
+
+/** An outcome that nothing will change: an answer, or a failure that another submission could not cure. */
+export type Final =
+  | Extract<Outcome, { readonly _tag: "Succeeded" }>
+  | {
+    readonly _tag: "Failed"
+    readonly verdict: Extract<Verdict, { readonly _tag: "NonRetryable" }>
+  }
+
+export const isFinal = (outcome: Outcome): outcome is Final =>
+  outcome._tag === "Succeeded" || outcome.verdict._tag === "NonRetryable"
+
+/**
+ * Settles a session with an end, unless it is settled already: the first one
+ * wins. When the journal cannot be written for 30 seconds, the end is returned
+ * all the same.
+ */
+export const settle = Effect.fnUntraced(function*(
+  run: Run,
+  providers: Providers["Service"],
+  submission: Submission,
+  end: Final,
+  known: SessionState
+): Effect.fn.Return<RunResult, StrategyError> {
+  const recorded = yield* Effect.result(
+    record(run.spec.journal, (state, at) =>
+      state.settled === undefined
+        ? Settled.make({ at, submissionId: submission.id, settlement: settlementOf(run, submission, end, state) })
+        : undefined)
+  )
+  if (recorded._tag === "Failure") {
+    yield* Effect.logError("The session is at its end, but could not be settled", {
+      session: run.spec.key,
+      jobId: submission.accepted?.jobId,
+      error: recorded.failure.message
+    })
+    return yield* conclude(run, submission, end, known, false)
+  }
+  const { settled } = recorded.success
+  return settled === undefined || settled.submissionId === submission.id
+    ? yield* conclude(run, submission, end, recorded.success, run.spec.journal.durable)
+    : yield* settledResult(run, providers, recorded.success, settled)
+})
+
+/** Returns what a session was settled with, as the result of a run. */
+export const settledResult = Effect.fnUntraced(function*(
+  run: Run,
+  providers: Providers["Service"],
+  state: SessionState,
+  settled: typeof Settled.Type
+): Effect.fn.Return<RunResult, StrategyError> {
+  const { settlement, submissionId } = settled
+  switch (settlement._tag) {
+    case "Answered": {
+      const { answer } = settlement
+      return {
+        answer: new Answer(answer),
+        provider: answer.provider,
+        strategy: answer.strategy,
+        submissions: state.submissions.length,
+        resumed: !run.mine.has(submissionId),
+        settled: true
+      }
+    }
+    case "Failed":
+      return yield* settlement.error
+    case "Reference": {
+      const submission = state.submissions.find(({ id }) => id === submissionId)
+      const jobs = submission && (yield* jobsFor(run, providers, submission))
+      if (submission === undefined || jobs === undefined) return yield* unreachable(run, settlement.jobId)
+      const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
+      const outcome = yield* pollToEnd(run, jobs, { ...submission, accepted }, undefined)
+      return isFinal(outcome)
+        ? yield* conclude(run, submission, outcome, state, true)
+        : yield* unreachable(run, settlement.jobId)
+    }
+  }
+})
+
+/** The jobs of the provider that a submission went to; `undefined` when it has none. */
+export const jobsFor = (
+  run: Run,
+  providers: Providers["Service"],
+  submission: Submission
+): Effect.Effect<JobsApi | undefined, StrategyError> =>
+  providers.resolve(submission.sent.model).pipe(
+    Effect.tap((provider) =>
+      provider.baseUrl === submission.sent.baseUrl
+        ? Effect.void
+        : Effect.logWarning("The provider's address is not the one that the job was submitted to", {
+          session: run.spec.key,
+          submittedTo: submission.sent.baseUrl,
+          address: provider.baseUrl
+        })
+    ),
+    Effect.map((provider) => provider.jobs),
+    Effect.mapError((error: ProviderError) => run.failure(error))
+  )
+
+const conclude = (
+  run: Run,
+  submission: Submission,
+  end: Final,
+  state: SessionState,
+  settled: boolean
+): Effect.Effect<RunResult, NonRetryable> =>
+  end._tag === "Failed" ? Effect.fail(errorOf(run, end)) : Effect.succeed({
+    answer: end.answer,
+    provider: submission.sent.provider,
+    strategy: submission.sent.strategy,
+    submissions: state.submissions.length,
+    resumed: !run.mine.has(submission.id),
+    settled
+  })
+
+const errorOf = (run: Run, { verdict }: Extract<Final, { readonly _tag: "Failed" }>): NonRetryable =>
+  new NonRetryable({ reason: verdict.reason, session: run.spec.key, jobId: run.progress.jobId })
+
+const settlementOf = (run: Run, submission: Submission, end: Final, state: SessionState): Settlement => {
+  const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
+  if (submission.sent.journal === "ids-only" && jobId !== undefined) return { _tag: "Reference", jobId }
+  if (end._tag === "Failed") return { _tag: "Failed", error: errorOf(run, end) }
+  return {
+    _tag: "Answered",
+    answer: new LlmResponse({
+      ...end.answer,
+      provider: submission.sent.provider,
+      strategy: submission.sent.strategy,
+      ...(run.spec.key === undefined ? {} : { session: run.spec.key }),
+      submissions: state.submissions.length,
+      attempts: run.progress.attempts,
+      polls: run.progress.polls,
+      elapsed: Duration.zero,
+      resumed: false,
+      settled: true
+    })
+  }
+}
+
+const unreachable = (run: Run, jobId: string): Effect.Effect<never, NonRetryable> =>
+  Effect.fail(
+    new NonRetryable({
+      reason: new JobExpired({
+        message: "The journal keeps only the answer's id, and the provider cannot give it again"
+      }),
+      session: run.spec.key,
+      jobId
+    })
+  )

@@ -1,0 +1,170 @@
+/**
+ * Sends a submission, with an entry in the journal before it and one after.
+ */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { ProviderError } from "../../errors/ProviderError.ts"
+import { Network } from "../../errors/Reason.ts"
+import type { SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
+import type { JobState, Outcome, Provider } from "../../services/Provider.ts"
+import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
+import {
+  Accepted,
+  type AcceptedSubmission,
+  Ended,
+  jobsOf,
+  NotSubmitted,
+  type SessionState,
+  type Submission,
+  Submitting,
+  type Version
+} from "../../services/Session.ts"
+import { record, type SessionJournal } from "./Journaling.ts"
+import { bounded } from "./Polling.ts"
+
+/** How long a submission may take before its fate counts as unknown, unless the request says otherwise. */
+const defaultSubmitTimeout = Duration.seconds(60)
+
+/** A submission that the provider does not have, or may have. */
+export type Unsubmitted =
+  /** The provider certainly does not have it. */
+  | { readonly _tag: "Refused"; readonly error: ProviderError }
+  /** The provider may have it. */
+  | { readonly _tag: "Uncertain"; readonly error: ProviderError }
+
+/** What became of a background submission. */
+export type JobSubmitted =
+  | Unsubmitted
+  | {
+    readonly _tag: "Accepted"
+    readonly job: AcceptedSubmission
+    readonly jobState: JobState
+    /** The session's state; absent when the journal could not be written. */
+    readonly state: SessionState | undefined
+  }
+
+/** What became of a held call. */
+export type HeldCall = Unsubmitted | { readonly _tag: "Answered"; readonly outcome: Outcome }
+
+/** Writes down that a request is about to be sent. Whoever appends it at the version that was read may send. */
+export const announce = Effect.fnUntraced(function*(
+  journal: SessionJournal,
+  version: Version,
+  request: ResponseRequest,
+  strategy: StrategyName,
+  provider: Provider
+): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
+  const id = randomUUID()
+  const sent = Submitting.make({
+    at: yield* Clock.currentTimeMillis,
+    submissionId: id,
+    purpose: "answer",
+    provider: provider.name,
+    model: request.model,
+    strategy,
+    submitTimeout: Math.ceil(Duration.toMillis(request.submitTimeout ?? defaultSubmitTimeout)),
+    store: request.store ?? true,
+    ...(request.journal === undefined ? {} : { journal: request.journal }),
+    ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
+    ...(provider.organization === undefined ? {} : { organization: provider.organization }),
+    ...(provider.project === undefined ? {} : { project: provider.project })
+  })
+  yield* journal.append(sent, version)
+  return { id, sent, renewals: 1, cancelRequested: false }
+})
+
+/**
+ * Sends a background submission and writes down what became of it. Meant to
+ * run in a fiber of its own: once the request is out, nobody's interruption
+ * may keep the job's id from the journal.
+ */
+export const submitJob = Effect.fnUntraced(function*(
+  journal: SessionJournal,
+  submission: Submission,
+  submit: Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
+): Effect.fn.Return<JobSubmitted> {
+  const result = yield* Effect.result(bounded(submit, Duration.millis(submission.sent.submitTimeout), "submission"))
+  if (result._tag === "Failure") return yield* failed(journal, submission, result.failure)
+  const { jobId, state: jobState } = result.success
+  const accepted = Accepted.make({ at: yield* Clock.currentTimeMillis, submissionId: submission.id, jobId })
+  const job = { ...submission, accepted }
+  const recorded = yield* Effect.result(
+    record(journal, (state) => state.acceptances.includes(submission.id) ? undefined : accepted)
+  )
+  if (recorded._tag === "Success") return { _tag: "Accepted", job, jobState, state: recorded.success }
+  yield* Effect.logError("The job was accepted, but its id could not be journaled", {
+    jobId,
+    submissionId: submission.id,
+    error: recorded.failure.message
+  })
+  return { _tag: "Accepted", job, jobState, state: undefined }
+})
+
+/**
+ * Makes a held call and writes down that it failed, if it did; its answer is
+ * settled by the run. While it is held, the journal is told again and again,
+ * so that nobody takes it for lost.
+ */
+export const callHeld = Effect.fnUntraced(function*(
+  journal: SessionJournal,
+  submission: Submission,
+  call: Effect.Effect<Outcome, ProviderError>
+): Effect.fn.Return<HeldCall> {
+  const result = yield* journal.durable
+    ? Effect.result(call).pipe(
+      Effect.raceFirst(renew(journal, submission.sent)),
+      Effect.onInterrupt(() => leave(journal, submission.id))
+    )
+    : Effect.result(call)
+  if (result._tag === "Success") return { _tag: "Answered", outcome: result.success }
+  const outcome = yield* failed(journal, submission, result.failure)
+  // Nobody can ever learn its answer, so it is not left open.
+  if (outcome._tag === "Uncertain") {
+    yield* Effect.ignore(recordEnd(journal, submission.id, outcome.error.verdict.reason), { log: "Warn" })
+  }
+  return outcome
+})
+
+/** Writes down that a submission came to nothing that could still be waited for. */
+export const recordEnd = (
+  journal: SessionJournal,
+  submissionId: string,
+  reason: ProviderError["verdict"]["reason"]
+): Effect.Effect<SessionState, SessionStoreError> =>
+  record(journal, (state, at) => isOpen(state, submissionId) ? Ended.make({ at, submissionId, reason }) : undefined)
+
+/** Whether the session waits for another job than this one, or for none. */
+export const isSurplus = (state: SessionState, submissionId: string): boolean =>
+  state.settled !== undefined ? state.settled.submissionId !== submissionId : jobsOf(state)[0]?.id !== submissionId
+
+const failed = (journal: SessionJournal, submission: Submission, error: ProviderError): Effect.Effect<Unsubmitted> =>
+  error.evidence === "Uncertain"
+    ? Effect.succeed({ _tag: "Uncertain", error })
+    // A refusal that cannot be written leaves the submission open: the next run finds out again.
+    : record(journal, (state, at) =>
+      isOpen(state, submission.id)
+        ? NotSubmitted.make({ at, submissionId: submission.id, reason: error.verdict.reason })
+        : undefined).pipe(
+        Effect.ignore({ log: "Warn" }),
+        Effect.as({ _tag: "Refused", error })
+      )
+
+const isOpen = (state: SessionState, id: string): boolean =>
+  state.submissions.some((submission) => submission.id === id && submission.closed === undefined)
+
+const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
+  recordEnd(journal, id, new Network({ message: "The caller left before the answer" })).pipe(
+    Effect.timeout("2 seconds"),
+    Effect.ignore({ log: "Debug" })
+  )
+
+const renew = (journal: SessionJournal, sent: typeof Submitting.Type): Effect.Effect<never> =>
+  record(journal, (state, at) => state.settled === undefined ? { ...sent, at } : undefined).pipe(
+    Effect.ignore({ log: "Debug" }),
+    Effect.delay(Duration.millis(sent.submitTimeout / 2)),
+    Effect.repeat(Schedule.forever),
+    Effect.andThen(Effect.never)
+  )

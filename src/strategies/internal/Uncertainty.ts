@@ -1,0 +1,131 @@
+/**
+ * What to do about a submission whose fate the journal does not tell.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ProviderError } from "../../errors/ProviderError.ts"
+import { Network, SubmissionUncertain } from "../../errors/Reason.ts"
+import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
+import type { Lookup, Pending } from "../../services/Provider.ts"
+import type { Providers } from "../../services/Providers.ts"
+import { Accepted, NotSubmitted, type Submission } from "../../services/Session.ts"
+import { monotonicMillis } from "./Deadlines.ts"
+import { delaysOf } from "./Delays.ts"
+import { record, unavailable } from "./Journaling.ts"
+import type { Run } from "./Run.ts"
+import { jobsFor } from "./Settling.ts"
+
+/** What a process knows of submissions without an outcome, whoever sent them. */
+export interface Doubts {
+  /** When an entry was first seen, and how often its sender had renewed it; monotonic time in milliseconds. */
+  readonly seen: Map<string, { readonly renewals: number; readonly since: number }>
+  /** Submissions that nobody needs to wait for, with what happened, if it happened here. */
+  readonly lost: Map<string, ProviderError | undefined>
+}
+
+/** The policy of a run for a submission of unknown fate. */
+export const policyOf = (run: Run, strategy: Submission["sent"]["strategy"]): "fail" | "resubmit" => {
+  if (run.spec.order === undefined) return "fail"
+  return run.spec.order.request.onUncertainSubmit ??
+    (strategy === "background" && run.spec.key !== undefined ? "fail" : "resubmit")
+}
+
+/**
+ * Waits for the outcome of a submission that somebody else may be sending.
+ * Succeeds with `true` when the journal has changed, and with `false` when
+ * `submitTimeout` has passed since this process first saw the entry.
+ */
+export const awaitOutcome = Effect.fnUntraced(function*(
+  run: Run,
+  doubts: Doubts,
+  submission: Submission
+): Effect.fn.Return<boolean, StrategyError> {
+  if (doubts.lost.has(submission.id)) return false
+  const nextDelay = yield* delaysOf(run.spec.poll)
+  const waiting: Pending = { _tag: "Pending", status: "submitting", phase: "queued" }
+  let renewals = submission.renewals
+  run.update({ phase: "submit", status: "waiting for a submission" })
+  while (true) {
+    const now = yield* monotonicMillis
+    const seen = doubts.seen.get(submission.id)
+    const since = seen?.renewals === renewals ? seen.since : now
+    doubts.seen.set(submission.id, { renewals, since })
+    const left = since + submission.sent.submitTimeout - now
+    if (left <= 0) break
+    const delay = Option.getOrElse(yield* nextDelay(waiting), () => left)
+    yield* Effect.sleep(Duration.millis(Math.min(delay, left)))
+    const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => unavailable(error, run.spec.key))
+    const found = state.submissions.find(({ id }) => id === submission.id)
+    if (
+      found === undefined || found.accepted !== undefined || found.closed !== undefined || state.settled !== undefined
+    ) {
+      doubts.seen.delete(submission.id)
+      return true
+    }
+    renewals = found.renewals
+  }
+  doubts.seen.delete(submission.id)
+  doubts.lost.set(submission.id, undefined)
+  return false
+})
+
+/**
+ * Resolves a submission of unknown fate: by a lookup at the provider, where it
+ * has one, else by policy. Succeeds with `true` when the journal now tells
+ * more, and with `false` when the policy allows another submission.
+ */
+export const resolve = Effect.fnUntraced(function*(
+  run: Run,
+  doubts: Doubts,
+  providers: Providers["Service"],
+  submission: Submission
+): Effect.fn.Return<boolean, StrategyError> {
+  const lookup = yield* lookUp(run, providers, submission)
+  if (lookup._tag !== "Unknown") {
+    yield* record(run.spec.journal, (_, at) =>
+      lookup._tag === "Found"
+        ? Accepted.make({ at, submissionId: submission.id, jobId: lookup.jobId })
+        : NotSubmitted.make({
+          at,
+          submissionId: submission.id,
+          reason: new Network({ message: "The provider has no job of this submission" })
+        })).pipe(Effect.mapError((error) => unavailable(error, run.spec.key)))
+    return true
+  }
+  if (policyOf(run, submission.sent.strategy) === "resubmit") return false
+  const cause = doubts.lost.get(submission.id)?.verdict.reason
+  return yield* new NonRetryable({
+    reason: new SubmissionUncertain({
+      message: cause === undefined
+        ? "A submission was sent, and its outcome is not known"
+        : `A submission was sent, and its outcome is not known: ${cause.message}`.slice(0, 2000),
+      submissionId: submission.id,
+      status: cause?.status,
+      code: cause?.code,
+      requestId: cause?.requestId,
+      provider: submission.sent.provider
+    }),
+    session: run.spec.key
+  })
+})
+
+const lookUp = Effect.fnUntraced(function*(
+  run: Run,
+  providers: Providers["Service"],
+  submission: Submission
+): Effect.fn.Return<Lookup, StrategyError> {
+  if (submission.sent.strategy !== "background") return { _tag: "Unknown" }
+  const jobs = yield* jobsFor(run, providers, submission)
+  if (jobs?.find === undefined) return { _tag: "Unknown" }
+  return yield* jobs.find(submission.id, submission.sent.at).pipe(
+    Effect.catchTag("ProviderError", (error) =>
+      Effect.as(
+        Effect.logWarning("A lost submission could not be looked up", {
+          submissionId: submission.id,
+          error: error.message
+        }),
+        { _tag: "Unknown" as const }
+      ))
+  )
+})

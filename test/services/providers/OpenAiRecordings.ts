@@ -1,0 +1,33 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+
+export interface RecordedReply {
+  readonly file: string
+  readonly index: number
+  readonly status: number
+  readonly headers: Headers
+  readonly body: unknown
+}
+
+/**
+ * The recorded replies of status 200 with a JSON object, to requests whose url
+ * matches; none when `HOLDFAST_RECORDINGS` does not name the folder.
+ */
+export const recordedReplies = (url: RegExp): ReadonlyArray<RecordedReply> => {
+  const folder = process.env.HOLDFAST_RECORDINGS
+  if (folder === undefined) return []
+  return Fs.readdirSync(folder).filter((name) => name.endsWith(".json")).flatMap((file) => {
+    const { exchanges } = JSON.parse(Fs.readFileSync(Path.join(folder, file), "utf8")) as { exchanges: Array<Exchange> }
+    return exchanges.flatMap(({ request, response }, index) =>
+      request !== null && url.test(request.url ?? "") && request.method !== "DELETE" &&
+        response.status === 200 && typeof response.body === "object"
+        ? [{ file, index, status: 200, headers: new Headers(response.headers), body: response.body }]
+        : []
+    )
+  })
+}
+
+interface Exchange {
+  readonly request: { readonly method?: string; readonly url?: string } | null
+  readonly response: { readonly status: number; readonly headers?: Record<string, string>; readonly body: unknown }
+}
