@@ -73,7 +73,7 @@ export const make = Effect.gen(function*() {
   return BackgroundJob.of({
     name: "background",
     canResume: true,
-    execute: Effect.fn("BackgroundJob.execute")(function*(input) {
+    execute: Effect.fnUntraced(function*(input) {
       const request = yield* decodeRequest(input)
       return yield* runs.execute(
         { request, strategy: "background", prepare: prepare(request) },

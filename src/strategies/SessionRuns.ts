@@ -149,7 +149,7 @@ export const make = Effect.gen(function*() {
     })
   })
 
-  const execute = Effect.fn("SessionRuns.execute")(
+  const execute = Effect.fnUntraced(
     function*(order: Order, deadline: Duration.Duration) {
       const { request } = order
       const key = request.session
@@ -183,7 +183,7 @@ export const make = Effect.gen(function*() {
     if (known !== undefined && known !== fingerprint) return yield* sessionMismatch(key)
   })
 
-  const resume = Effect.fn("SessionRuns.resume")(function*(session: string, deadline: Duration.Duration) {
+  const resume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
     const running = runs.get(session)
     if (running !== undefined) return yield* join(running, deadline, false)
     const run = new Run({
@@ -198,7 +198,7 @@ export const make = Effect.gen(function*() {
     return yield* join(run, deadline, true)
   })
 
-  const cancel = Effect.fn("SessionRuns.cancel")((session: string) =>
+  const cancel = Effect.fnUntraced((session: string) =>
     cancelSession(
       new Run({
         key: session,

@@ -143,12 +143,12 @@ export const make = Effect.gen(function*() {
     })
   })
 
-  const inspect = Effect.fn("Sessions.inspect")(function*(session: string) {
+  const inspect = Effect.fnUntraced(function*(session: string) {
     const { state } = yield* load(session)
     return yield* infoOf(session, state)
   })
 
-  const adopt = Effect.fn("Sessions.adopt")(function*(
+  const adopt = Effect.fnUntraced(function*(
     session: string,
     jobId: string
   ): Effect.fn.Return<SessionInfo, StrategyError> {
@@ -171,7 +171,7 @@ export const make = Effect.gen(function*() {
     return yield* inspect(session)
   })
 
-  const forget = Effect.fn("Sessions.forget")(function*(
+  const forget = Effect.fnUntraced(function*(
     session: string,
     options?: { readonly force?: boolean | undefined }
   ): Effect.fn.Return<void, StrategyError> {

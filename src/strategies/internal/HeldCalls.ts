@@ -33,7 +33,7 @@ export const heldCall = (options: {
         : Effect.succeed({ _tag: "Held", provider, call: held })
     })
 
-  return Effect.fn(`${strategy}.execute`)(function*(input) {
+  return Effect.fnUntraced(function*(input) {
     const request = yield* decodeRequest(input)
     return yield* runs.execute({ request, strategy, prepare: prepare(request) }, request.deadline ?? defaultDeadline)
   })

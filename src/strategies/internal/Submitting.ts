@@ -38,6 +38,7 @@ export type Unsubmitted =
 /** What became of a background submission. */
 export type JobSubmitted =
   | Unsubmitted
+  | { readonly _tag: "Answered"; readonly outcome: Outcome }
   | {
     readonly _tag: "Accepted"
     readonly job: AcceptedSubmission
@@ -89,6 +90,8 @@ export const submitJob = Effect.fnUntraced(function*(
   const result = yield* Effect.result(bounded(submit, Duration.millis(submission.sent.submitTimeout), "submission"))
   if (result._tag === "Failure") return yield* failed(journal, submission, result.failure)
   const { jobId, state: jobState } = result.success
+  // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
+  if (jobId === "" && jobState._tag === "Ended") return { _tag: "Answered", outcome: jobState.outcome }
   const accepted = Accepted.make({ at: yield* Clock.currentTimeMillis, submissionId: submission.id, jobId })
   const job = { ...submission, accepted }
   const recorded = yield* Effect.result(
