@@ -198,7 +198,7 @@ export const make = Effect.gen(function*() {
     return yield* join(run, deadline, true)
   })
 
-  const cancel = Effect.fnUntraced((session: string) =>
+  const cancel = (session: string): Effect.Effect<void, StrategyError> =>
     cancelSession(
       new Run({
         key: session,
@@ -211,7 +211,6 @@ export const make = Effect.gen(function*() {
       }),
       { providers, doubts, detach }
     )
-  )
 
   const progress = (session: string): Stream.Stream<Progress> | undefined => {
     const run = runs.get(session)
