@@ -16,7 +16,7 @@ export class StoreUnavailable
   extends Schema.TaggedError<StoreUnavailable>("holdfast/errors/SessionStoreError/StoreUnavailable")(
     "StoreUnavailable",
     {
-      /** What was tried: `load`, `append`, `remove`, `list`. */
+      /** What was tried: `open`, `load`, `append`, `remove`, `list`. */
       operation: Schema.String,
       message: Schema.String,
       /** The system's error code: `ENOSPC`, `EACCES`, … */

@@ -5,10 +5,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { type SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { type Entry, type Journal, noVersion, type Version } from "./Session.ts"
+import * as SessionStoreFile from "./SessionStoreFile.ts"
 
 /**
  * Service that keeps the journals of sessions.
@@ -89,3 +92,21 @@ export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(()
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<SessionStore> = Layer.effect(SessionStore, makeMemory)
+
+/**
+ * Provides a `SessionStore` that keeps each session in a file of its own, built
+ * by `SessionStoreFile.make`.
+ *
+ * **Errors**
+ *
+ * `StoreUnavailable` when the folder cannot be made or read.
+ *
+ * @see {@link SessionStoreFile} for what it promises
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFileSystem = (
+  options: SessionStoreFile.Options
+): Layer.Layer<SessionStore, SessionStoreError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(SessionStore, SessionStoreFile.make(options))

@@ -146,8 +146,13 @@ const isProviderError = (error: unknown): error is ProviderError => {
 
 const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => {
   const ruling = Ruling.of(facts)
-  const said = saidOf(facts, ruling, context, facts.status === undefined ? "No answer" : `HTTP ${facts.status}`)
+  const said = saidOf(facts, ruling, context, fallbackOf(facts.status))
   return new ProviderError({ verdict: verdictOf(ruling, said, facts, context), evidence: ruling.evidence })
+}
+
+const fallbackOf = (status: number | undefined): string => {
+  if (status === undefined) return "No answer"
+  return status >= 200 && status < 300 ? `HTTP ${status} with a body that cannot be read` : `HTTP ${status}`
 }
 
 const verdictOf = (

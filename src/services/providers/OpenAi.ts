@@ -3,18 +3,14 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
-import type { OpenAI } from "openai/client"
+import type * as Redacted from "effect/Redacted"
 import { ProviderError } from "../../errors/ProviderError.ts"
-import { AuthenticationFailed, NotFound, ProviderNotConfigured } from "../../errors/Reason.ts"
+import { NotFound } from "../../errors/Reason.ts"
 import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention } from "../Provider.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
-import * as ErrorClassifier from "./ErrorClassifier.ts"
-import { parse, type Reply } from "./internal/OpenAiBody.ts"
-import type { Payload } from "./internal/OpenAiInput.ts"
+import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 import type { Fetch } from "./Transport.ts"
@@ -106,7 +102,7 @@ export interface Ports {
  */
 export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
-    const send = makeSend(options)
+    const send = OpenAiClient.make(options)
     return (model) => ({
       ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, send) } : undefined),
       ...(options.responsesApi ? { responses: makeResponses(options, model, send) } : undefined),
@@ -114,7 +110,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
     })
   })
 
-const makeJobs = (options: Options, model: string, send: Send): JobsApi => {
+const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): JobsApi => {
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
     const { context, reply } = yield* send({ operation: "retrieve", method: "get", path, model })
@@ -146,7 +142,7 @@ const makeJobs = (options: Options, model: string, send: Send): JobsApi => {
   }
 }
 
-const makeResponses = (options: Options, model: string, send: Send): ResponsesApi => ({
+const makeResponses = (options: Options, model: string, send: OpenAiClient.Send): ResponsesApi => ({
   create: Effect.fnUntraced(function*(request) {
     const { background, name } = options
     const alwaysStore = background || name === "openai" || name === "azure"
@@ -158,7 +154,7 @@ const makeResponses = (options: Options, model: string, send: Send): ResponsesAp
   })
 })
 
-const makeCompletions = (options: Options, model: string, send: Send): CompletionsApi => {
+const makeCompletions = (options: Options, model: string, send: OpenAiClient.Send): CompletionsApi => {
   const path = chatPath(options, model)
   return {
     complete: Effect.fnUntraced(function*(request) {
@@ -187,137 +183,12 @@ const pathOf = (jobId: string, provider: string): Effect.Effect<string, Provider
         evidence: "NotSent"
       })
     )
-    : Effect.succeed(`/responses/${encodeURIComponent(jobId)}`)
+    : Effect.succeed(`/responses/${segmentOf(jobId)}`)
 
 const chatPath = ({ apiVersion, baseUrl = "" }: Options, model: string): string =>
   apiVersion === undefined || /\/deployments\//.test(`${baseUrl}/`)
     ? "/chat/completions"
-    : `/deployments/${encodeURIComponent(model)}/chat/completions`
+    : `/deployments/${segmentOf(model)}/chat/completions`
 
-interface Call {
-  readonly operation: ErrorClassifier.Context["operation"]
-  readonly method: "get" | "post"
-  readonly path: string
-  readonly body?: Payload
-  readonly model: string
-}
-
-type Send = (
-  call: Call
-) => Effect.Effect<{ readonly reply: Reply; readonly context: OpenAiOutcome.Context }, ProviderError>
-
-// No spans here: a span keeps the message of a failure, which may quote the prompt.
-const makeSend = (options: Options): Send => {
-  const load = makeLoad(options)
-  return Effect.fnUntraced(function*(call: Call) {
-    const key = yield* keyOf(options)
-    const headers = yield* authOf(options, key)
-    const clients = yield* load
-    const clock = yield* Clock.Clock
-    const contextNow = (): OpenAiOutcome.Context => ({
-      provider: options.name,
-      operation: call.operation,
-      model: call.model,
-      now: clock.currentTimeMillisUnsafe(),
-      keys: key === undefined ? [] : [key]
-    })
-    const client = call.operation === "submit" ? clients.fresh : clients.shared
-    const reply = yield* Effect.tryPromise({
-      // The SDK's own reading of a 2xx throws on bodies that it does not expect.
-      try: async (signal): Promise<Reply> => {
-        const request = { headers, signal, ...(call.body === undefined ? undefined : { body: call.body }) }
-        const response = await client[call.method](call.path, request).asResponse()
-        return { status: response.status, headers: response.headers, body: parse(await response.text()) }
-      },
-      catch: (error) => ErrorClassifier.classify(error, contextNow())
-    })
-    return { reply, context: contextNow() }
-  })
-}
-
-const keyOf = ({ apiKey }: Options): Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError> =>
-  apiKey === undefined || Redacted.isRedacted(apiKey) ? Effect.succeed(apiKey) : apiKey
-
-const authOf = (
-  { authHeader, name }: Options,
-  key: Redacted.Redacted<string> | undefined
-): Effect.Effect<Readonly<Record<string, string>>, ProviderError> => {
-  if (key === undefined) return Effect.succeed({})
-  // Keys out of files end in a line break.
-  const value = Redacted.value(key).trim()
-  if (!/^[\x21-\x7e]+$/.test(value)) {
-    return Effect.fail(
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new AuthenticationFailed({
-            provider: name,
-            message: "The key is empty or holds characters that a header cannot carry"
-          })
-        },
-        evidence: "NotSent"
-      })
-    )
-  }
-  return Effect.succeed(authHeader === "api-key" ? { "api-key": value } : { Authorization: `Bearer ${value}` })
-}
-
-interface Clients {
-  readonly shared: OpenAI
-  readonly fresh: OpenAI
-}
-
-const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
-  let loading: Promise<Clients> | undefined
-  return Effect.tryPromise({
-    try: () =>
-      loading ??= importClients(options).catch((error: unknown) => {
-        loading = undefined
-        throw error
-      }),
-    catch: () =>
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new ProviderNotConfigured({
-            provider: options.name,
-            message: "The package openai cannot be imported, or refuses the provider's settings"
-          })
-        },
-        evidence: "NotSent"
-      })
-  })
-}
-
-// The longest timeout that a timer of Node can have; a longer one fires at once.
-const longestTimeout = 2 ** 31 - 1
-
-const importClients = async (options: Options): Promise<Clients> => {
-  const { OpenAI } = await import("openai/client")
-  class Client extends OpenAI {
-    constructor(fetch: Fetch) {
-      const defaultHeaders = {
-        // Each request brings its own; this also says that going without one is meant.
-        Authorization: null,
-        "X-Stainless-Timeout": null,
-        ...options.headers
-      }
-      super({
-        apiKey: "sent with each request",
-        adminAPIKey: null,
-        webhookSecret: null,
-        organization: options.organization ?? null,
-        project: options.project ?? null,
-        baseURL: options.baseUrl ?? "https://api.openai.com/v1",
-        ...(options.apiVersion === undefined ? undefined : { defaultQuery: { "api-version": options.apiVersion } }),
-        maxRetries: 0,
-        timeout: longestTimeout,
-        logLevel: "off",
-        fetch
-      })
-      // Set here, as the constructor would mix in those of the variable OPENAI_CUSTOM_HEADERS.
-      this._options = { ...this._options, defaultHeaders }
-    }
-  }
-  return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }
-}
+// Half of a surrogate pair has no encoding: encodeURIComponent would throw.
+const segmentOf = (text: string): string => encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\uFFFD"))

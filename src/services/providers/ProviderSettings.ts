@@ -186,10 +186,12 @@ export const connect = (
       if (environment?.unreadable !== undefined) {
         yield* Result.fail<Problem>({ variable: environment.unreadable, says: "cannot be read" })
       }
-      const apiKey = yield* toKey(name, settings.apiKey, environment?.keyVariable)
+      const keyVariable = explicit.apiKey === undefined ? environment?.keyVariable : undefined
+      const baseUrlVariable = explicit.baseUrl === undefined ? environment?.baseUrlVariable : undefined
+      const apiKey = yield* toKey(name, settings.apiKey, keyVariable)
       if (apiKey === undefined && row?.key === "token") yield* Result.fail<Problem>({ lacks: "access token" })
       const standard = standardUrl(row, settings.region)
-      const url = yield* toUrl(settings, standard, row, environment?.baseUrlVariable)
+      const url = yield* toUrl(settings, standard, row, baseUrlVariable)
       if (apiKey === undefined && row?.key === "required" && isVendor(url, standard)) {
         yield* Result.fail<Problem>({ lacks: "key", variable: row.keyVariables[0] })
       }

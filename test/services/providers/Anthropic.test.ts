@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Redacted, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
@@ -326,7 +326,7 @@ const serve = Effect.fnUntraced(function*(replies: ReadonlyArray<Reply>) {
   yield* Effect.addFinalizer(() =>
     Effect.promise(() => {
       server.closeAllConnections()
-      return new Promise((resolve) => server.close(resolve))
+      return new Promise<void>((resolve) => server.close(() => resolve()))
     })
   )
   const address = server.address() as { readonly port: number }
@@ -340,16 +340,8 @@ const serve = Effect.fnUntraced(function*(replies: ReadonlyArray<Reply>) {
 
 const withEnvironment = (variables: Record<string, string>) =>
   Effect.acquireRelease(
-    Effect.sync(() => {
-      const before = { ...process.env }
-      Object.assign(process.env, variables)
-      return before
-    }),
-    (before) =>
-      Effect.sync(() => {
-        for (const name of Object.keys(variables)) delete process.env[name]
-        Object.assign(process.env, before)
-      })
+    Effect.sync(() => Object.entries(variables).forEach(([name, value]) => vi.stubEnv(name, value))),
+    () => Effect.sync(() => vi.unstubAllEnvs())
   )
 
 function recordedErrors(): ReadonlyArray<readonly [number, unknown]> | undefined {

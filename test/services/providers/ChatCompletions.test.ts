@@ -341,6 +341,8 @@ describe("ChatCompletions.outcomeOf", () => {
 const recorded = recordedReplies(/\/chat\/completions(\?.*)?$/)
 
 describe.skipIf(recorded.length === 0)("ChatCompletions on recordings (needs HOLDFAST_RECORDINGS)", () => {
+  it("finds recordings", () => assert.isNotEmpty(recorded))
+
   it.each(recorded)("reads $file $index", ({ body, headers, status }) => {
     const result = ChatCompletions.outcomeOf({ status, headers, body }, context)
     const { choices } = body as { readonly choices?: ReadonlyArray<Choice> }
@@ -372,7 +374,7 @@ interface Choice {
 const context = { provider: "openai", operation: "call", model: "gpt-4o", now: 1000 } as const
 
 const requestOf = (input: Partial<RequestInput>): ResponseRequest =>
-  Schema.decodeUnknownSync(ResponseRequest)({ model: "openai/gpt-4o", prompt: "Hi", ...input })
+  Schema.decodeSync(ResponseRequest)({ model: "openai/gpt-4o", prompt: "Hi", ...input })
 
 const payloadOf = (input: Partial<RequestInput>, provider: string) =>
   Result.getOrThrow(ChatCompletions.toPayload(requestOf(input), { provider, model: "gpt-4o" }))

@@ -131,7 +131,7 @@ describe("OpenAi against the simulator", () => {
     it.effect("fails with NotFound for ids that the provider does not know", () =>
       Effect.gen(function*() {
         const { jobs } = yield* fresh([])
-        for (const id of ["resp_unknown", "../models", "..", ""]) {
+        for (const id of ["resp_unknown", "../models", "..", "", "resp_\uD800"]) {
           const poll = yield* Effect.flip(jobs.retrieve(id))
           const cancel = yield* Effect.flip(jobs.cancel(id))
           assert.strictEqual(poll.verdict.reason._tag, "NotFound")
@@ -196,7 +196,6 @@ describe("OpenAi against the simulator", () => {
       [{ _tag: "Corrupt", how: "half" }, "InvalidResponse", "Uncertain"],
       [{ _tag: "Corrupt", how: "garbage" }, "InvalidResponse", "Uncertain"],
       [{ _tag: "Corrupt", how: "empty" }, "InvalidResponse", "Uncertain"],
-      [{ _tag: "Corrupt", how: "short" }, "InvalidResponse", "Uncertain"],
       [{ _tag: "Reset", accepted: true }, "Network", "Uncertain"]
     ])("sends one request into %o", ([action, tag, evidence]) =>
       Effect.gen(function*() {
@@ -218,6 +217,15 @@ describe("OpenAi against the simulator", () => {
             )
           }
         }
+      }))
+
+    it.effect("takes an answer that stops early for uncertain", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* fresh([{ do: { _tag: "Corrupt", how: "short" } }])
+        const error = yield* Effect.flip(jobs.submit(request(), { submissionId: "sub-1" }))
+
+        assert.isTrue(error.isRetryable)
+        assert.strictEqual(error.evidence, "Uncertain")
       }))
 
     it.effect("aborts the request when it is interrupted, before and in the middle of the body", () =>
@@ -426,6 +434,21 @@ describe("OpenAi", () => {
       assert.strictEqual(calls.length, 0)
     }))
 
+  it.effect("imports the SDK again after an import that failed", () =>
+    Effect.gen(function*() {
+      const { complete } = yield* recorded({})
+      vi.doMock("openai/client", () => {
+        throw new Error("no such package")
+      })
+      const error = yield* Effect.flip(complete())
+      vi.doUnmock("openai/client")
+      const outcome = yield* complete()
+
+      assert.strictEqual(error.verdict.reason._tag, "ProviderNotConfigured")
+      assert.strictEqual(error.evidence, "NotSent")
+      assert.strictEqual(outcome._tag, "Succeeded")
+    }))
+
   it.live("says that nothing was sent when there is no connection", () =>
     Effect.gen(function*() {
       const transport = yield* Transport.make()
@@ -486,7 +509,7 @@ const job = (fields: Omit<Simulator.JobAction, "_tag">): Simulator.Rule => ({
 })
 
 const request = (input: Partial<RequestInput> = {}): ResponseRequest =>
-  Schema.decodeUnknownSync(ResponseRequest)({ model: "openai/gpt-5", prompt: "2 + 2?", ...input })
+  Schema.decodeSync(ResponseRequest)({ model: "openai/gpt-5", prompt: "2 + 2?", ...input })
 
 const message = (text: string) => ({ type: "message", role: "assistant", content: [{ type: "output_text", text }] })
 

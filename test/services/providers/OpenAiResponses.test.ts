@@ -373,6 +373,8 @@ describe("OpenAiResponses.outcomeOf", () => {
 const recorded = recordedReplies(/\/responses(\/[^/]*)?(\/cancel)?(\?.*)?$/)
 
 describe.skipIf(recorded.length === 0)("OpenAiResponses on recordings (needs HOLDFAST_RECORDINGS)", () => {
+  it("finds recordings", () => assert.isNotEmpty(recorded))
+
   it.each(recorded)("reads $file $index", ({ body, headers, status: httpStatus }) => {
     const { output, status } = body as { readonly output: ReadonlyArray<unknown>; readonly status: string }
     const result = OpenAiResponses.stateOf({ status: httpStatus, headers, body }, context)
@@ -405,7 +407,7 @@ describe.skipIf(recorded.length === 0)("OpenAiResponses on recordings (needs HOL
 const context = { provider: "openai", operation: "retrieve", model: "gpt-5", now: 1000 } as const
 
 const requestOf = (input: Partial<RequestInput>): ResponseRequest =>
-  Schema.decodeUnknownSync(ResponseRequest)({ model: "openai/gpt-5", prompt: "Hi", ...input })
+  Schema.decodeSync(ResponseRequest)({ model: "openai/gpt-5", prompt: "Hi", ...input })
 
 const payloadOf = (
   input: Partial<RequestInput>,

@@ -149,7 +149,12 @@ const ofText = (status: number | undefined, header: Facts["header"], body: strin
     type: undefined,
     param: undefined,
     requestId: requestIdOf(header),
-    message: isHtml ? `HTML instead of JSON: ${titleOf(text)}` : text.trim() === "" ? undefined : text,
+    // Text under a 2xx is a broken answer, and may hold what the provider echoes of the prompt.
+    message: isHtml
+      ? `HTML instead of JSON: ${titleOf(text)}`
+      : status !== undefined && status < 300
+      ? undefined
+      : text,
     text: isHtml ? "" : text.toLowerCase(),
     isError: false,
     isOwn: false,

@@ -28,7 +28,8 @@ export interface Ruling {
  * **Details**
  *
  * The order is: codes, types, text, HTTP status, vague codes and types,
- * the transport's codes, messages and names, then `Network`.
+ * the transport's messages, codes and names. What is still unknown is
+ * `ServerError` where a provider spoke, else `Network`.
  * `x-should-retry: false` makes what an HTTP status alone decided
  * not retryable: a 429 becomes `QuotaExceeded`, anything else `InvalidRequest`;
  * `true` counts for a 4xx that the table does not know.
@@ -36,7 +37,23 @@ export interface Ruling {
  * @category combinators
  * @since 0.1.0
  */
-export const of = (facts: Facts): Ruling => {
+export const of = (facts: Facts): Ruling =>
+  known(facts) ?? ruling(facts.links.length === 0 ? "ServerError" : "Network", transportEvidence(facts, "Uncertain"))
+
+/**
+ * Returns what the `error` of a failed job comes to.
+ *
+ * **Details**
+ *
+ * The same rule, but that an error which says nothing known is not retryable: a
+ * new job costs money.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const ofJob = (facts: Facts): Ruling => known(facts) ?? ruling("InvalidRequest", "Uncertain")
+
+const known = (facts: Facts): Ruling | undefined => {
   const status = errorStatus(facts)
   if (status === undefined && facts.status !== undefined && !facts.isError) {
     return ruling("InvalidResponse", "Uncertain")
@@ -49,30 +66,12 @@ export const of = (facts: Facts): Ruling => {
   if (status !== undefined) return ruling(byStatus(facts, status), evidence)
   const vague = find(facts.signals, (signal) => ErrorTable.vagueSignals.get(signal))
   if (vague !== undefined) return ruling(vague, evidence)
-  const isNotSent = facts.links.some((link) => link.names.includes(TransportTable.notSent))
   const transport = find(transportRules, (rule) => rule(facts.links))
-  if (transport !== undefined) return ruling(transport.kind, isNotSent ? "NotSent" : transport.evidence)
-  return ruling(facts.isError ? "ServerError" : "Network", isNotSent ? "NotSent" : evidence)
+  return transport === undefined ? undefined : ruling(transport.kind, transportEvidence(facts, transport.evidence))
 }
 
-/**
- * Returns what the `error` of a failed job comes to.
- *
- * **Details**
- *
- * The same rule, but that a code which says nothing is not retryable: a new
- * job costs money.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const ofJob = (facts: Facts): Ruling => {
-  const found = of(facts)
-  const status = errorStatus(facts)
-  const isUnknown = found.kind === "ServerError" && status === undefined && byCode(facts, status) === undefined &&
-    !facts.signals.some((signal) => ErrorTable.vagueSignals.has(signal))
-  return isUnknown ? ruling("InvalidRequest", "Uncertain") : found
-}
+const transportEvidence = (facts: Facts, evidence: Evidence): Evidence =>
+  facts.links.some((link) => link.names.includes(TransportTable.notSent)) ? "NotSent" : evidence
 
 const retryableKinds: ReadonlySet<ErrorTable.Kind> = new Set<ErrorTable.Kind>([
   "RateLimited",

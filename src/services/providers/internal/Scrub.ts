@@ -111,19 +111,19 @@ const withoutTail = (text: string, secret: string): string => {
 // Every pattern is anchored at a fixed word and repeats one character class,
 // so that matching takes time linear in the text.
 const shapes: ReadonlyArray<readonly [RegExp, string]> = [
-  [/\b(?:sk|pk|rk|gsk|csk|xai|pplx|nvapi|tgp|fw|r8|hf|ghp|gho|ghs|glpat|ya29)[-_.][\w.-]{12,}/g, redacted],
+  [/\b(?:sk|pk|rk|gsk|csk|xai|pplx|nvapi|tgp|fw|r8|hf|ghp|gho|ghs|glpat|ya29)[-_.][\w.-]{11,}\w/g, redacted],
   [/\bsk-[\w-]{6,}/g, redacted],
   [/\bAIza[\w-]{12,}/g, redacted],
   [/\bgithub_pat_\w{12,}/g, redacted],
   [/\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}/g, redacted],
   [/\beyJ[\w-]{8,}(?:\.[\w-]*){0,4}/g, redacted],
   [/\b(Bearer|Basic) +[\w.~+/=-]{8,}/gi, `$1 ${redacted}`],
-  [/\b((?:x-)?(?:goog-)?api[-_]?key|authorization)(["']? ?[:=] ?["']?)[^\s"',;&)}\]]{6,}/gi, `$1$2${redacted}`],
+  [/\b((?:x-)?(?:goog-)?api[-_]?key|authorization)(["']? ?[:=] ?["']?)[^\s"',;&)}[\]]{6,}/gi, `$1$2${redacted}`],
   [
     /\b((?:[a-z]{1,20}[-_]){0,3}(?:key|token|secret|password|signature|credential))(["']? ?[:=] ?["']?)[\w+/=.~-]{16,}/gi,
     `$1$2${redacted}`
   ],
-  [/\b(key provided:? )[^\s"',;)}\]]{4,}/gi, `$1${redacted}`],
+  [/\b(key provided:? )[^\s"',;)}[\]]{4,}/gi, `$1${redacted}`],
   [/(:\/\/)[^\s/@:]{0,200}:[^\s/@]{1,200}@/g, `$1${redacted}@`],
   [/[\w-]{0,40}\*{3,}[\w-]{0,40}/g, redacted]
 ]

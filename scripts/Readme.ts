@@ -1,0 +1,35 @@
+/** The parts of README.md and PROVIDERS.md that have a source: the programs in `test/examples`, the table of providers. */
+import { readFileSync } from "node:fs"
+import { providerTable } from "../src/services/providers/ProviderTable.ts"
+
+/** The documents that have such parts. */
+export const documents = ["README.md", "PROVIDERS.md"] as const
+
+/** Returns a document with its examples and tables as their sources have them now. */
+export const render = (document: string): string =>
+  document
+    .replaceAll(
+      /(<!-- example: (\S+) -->\n)```ts\n[\s\S]*?```\n/g,
+      (_, marker: string, name: string) => `${marker}\`\`\`ts\n${example(name)}\`\`\`\n`
+    )
+    .replace(/(<!-- table: providers -->\n)(\|.*\n)*/, (_, marker: string) => marker + providers())
+
+const example = (name: string): string => readFileSync(new URL(`../test/examples/${name}`, import.meta.url), "utf8")
+
+const providers = (): string =>
+  [
+    "| prefix | key | address | Responses API | background |",
+    "| --- | --- | --- | --- | --- |",
+    ...providerTable.map((row) =>
+      `| \`${row.prefix}\` | ${keys(row)} | ${row.baseUrl ?? row.baseUrlVariables.map(code).join(", ")} | ${
+        row.responses ? "yes" : ""
+      } | ${row.background ? "yes" : ""} |`
+    )
+  ].join("\n") + "\n"
+
+const code = (text: string): string => `\`${text}\``
+
+const keys = (row: (typeof providerTable)[number]): string =>
+  row.key === "token"
+    ? "a token effect, in `Providers.layer`"
+    : row.keyVariables.map(code).join(", ") + (row.key === "optional" ? " (optional)" : "")

@@ -1,0 +1,64 @@
+/**
+ * The exit codes of the `holdfast` command.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type { StrategyError } from "../errors/StrategyError.ts"
+import type { UsageError } from "./UsageError.ts"
+
+/**
+ * The exit codes, by what they say to a script.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const exitCodes = {
+  /** The answer, or what was asked for, is on stdout. */
+  ok: 0,
+  /** The command was used wrongly, or failed in a way that nobody expected. */
+  usage: 1,
+  /** It will fail again until something changes. */
+  NonRetryable: 2,
+  /** The same command later may succeed. */
+  Retryable: 3,
+  /** The deadline passed; the job can be resumed. */
+  Timeout: 4,
+  /** Stopped by Ctrl-C or SIGTERM; a background job with a session goes on. */
+  interrupted: 130
+} as const
+
+/**
+ * The exit codes as help shows them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const exitCodesHelp: string = [
+  `${exitCodes.ok} answered`,
+  `${exitCodes.usage} wrong usage`,
+  `${exitCodes.NonRetryable} will not succeed until something changes`,
+  `${exitCodes.Retryable} may succeed later`,
+  `${exitCodes.Timeout} deadline passed, resume it`,
+  `${exitCodes.interrupted} interrupted`
+].join(", ")
+
+/**
+ * Schema for an end that nobody expected: a defect.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnexpectedFailure extends Schema.TaggedError<UnexpectedFailure>("holdfast/cli/ExitCodes/UnexpectedFailure")(
+  "UnexpectedFailure",
+  { message: Schema.String }
+) {}
+
+/**
+ * Returns the exit code for an error.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const exitCodeOf = (error: StrategyError | UsageError | UnexpectedFailure): number =>
+  error._tag === "UsageError" || error._tag === "UnexpectedFailure" ? exitCodes.usage : exitCodes[error._tag]

@@ -1,0 +1,176 @@
+/**
+ * Sends requests through the `openai` SDK.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { OpenAI } from "openai/client"
+import { ProviderError } from "../../../errors/ProviderError.ts"
+import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
+import * as ErrorClassifier from "../ErrorClassifier.ts"
+import type { Options } from "../OpenAi.ts"
+import type { Fetch } from "../Transport.ts"
+import { parse, type Reply } from "./OpenAiBody.ts"
+import type { Payload } from "./OpenAiInput.ts"
+import type { Context } from "./OpenAiOutcome.ts"
+
+/**
+ * One request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly operation: ErrorClassifier.Context["operation"]
+  readonly method: "get" | "post"
+  readonly path: string
+  readonly body?: Payload
+  readonly model: string
+}
+
+/**
+ * Sends a request and reads its answer to the end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Send = (
+  call: Call
+) => Effect.Effect<{ readonly reply: Reply; readonly context: Context }, ProviderError>
+
+/**
+ * Creates the client of a host. The SDK is imported by the first request.
+ *
+ * **Details**
+ *
+ * Submissions go through `fetchFresh`, all else through `fetch`. The body of a
+ * 2xx is read here, as the SDK's own reading throws on what it does not expect.
+ *
+ * **Gotchas**
+ *
+ * There are no spans here: a span keeps the message of a failure, which may
+ * quote the prompt.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Send => {
+  const load = makeLoad(options)
+  return Effect.fnUntraced(function*(call: Call) {
+    const key = yield* keyOf(options)
+    const headers = yield* authOf(options, key)
+    const clients = yield* load
+    const clock = yield* Clock.Clock
+    const contextNow = (): Context => ({
+      provider: options.name,
+      operation: call.operation,
+      model: call.model,
+      now: clock.currentTimeMillisUnsafe(),
+      keys: key === undefined ? [] : [key]
+    })
+    const client = call.operation === "submit" ? clients.fresh : clients.shared
+    const reply = yield* Effect.tryPromise({
+      try: async (signal): Promise<Reply> => {
+        const request = { headers, signal, ...(call.body === undefined ? undefined : { body: call.body }) }
+        const response = await client[call.method](call.path, request).asResponse()
+        return { status: response.status, headers: response.headers, body: parse(await response.text()) }
+      },
+      catch: (error) => ErrorClassifier.classify(error, contextNow())
+    })
+    return { reply, context: contextNow() }
+  })
+}
+
+const keyOf = ({ apiKey }: Options): Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError> =>
+  apiKey === undefined || Redacted.isRedacted(apiKey) ? Effect.succeed(apiKey) : apiKey
+
+const authOf = (
+  { authHeader, name }: Options,
+  key: Redacted.Redacted<string> | undefined
+): Effect.Effect<Readonly<Record<string, string>>, ProviderError> => {
+  if (key === undefined) return Effect.succeed({})
+  // Keys out of files end in a line break.
+  const value = Redacted.value(key).trim()
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    return Effect.fail(
+      new ProviderError({
+        verdict: {
+          _tag: "NonRetryable",
+          reason: new AuthenticationFailed({
+            provider: name,
+            message: "The key is empty or holds characters that a header cannot carry"
+          })
+        },
+        evidence: "NotSent"
+      })
+    )
+  }
+  return Effect.succeed(authHeader === "api-key" ? { "api-key": value } : { Authorization: `Bearer ${value}` })
+}
+
+interface Clients {
+  readonly shared: OpenAI
+  readonly fresh: OpenAI
+}
+
+const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
+  let loading: Promise<Clients> | undefined
+  return Effect.tryPromise({
+    try: () =>
+      loading ??= importClients(options).catch((error: unknown) => {
+        loading = undefined
+        throw error
+      }),
+    catch: () =>
+      new ProviderError({
+        verdict: {
+          _tag: "NonRetryable",
+          reason: new ProviderNotConfigured({
+            provider: options.name,
+            message: "The package openai cannot be imported, or refuses the provider's settings"
+          })
+        },
+        evidence: "NotSent"
+      })
+  })
+}
+
+// The longest timeout that a timer of Node can have; a longer one fires at once.
+const longestTimeout = 2 ** 31 - 1
+
+const importClients = async (options: Options): Promise<Clients> => {
+  const { OpenAI } = await import("openai/client")
+  class Client extends OpenAI {
+    constructor(fetch: Fetch) {
+      const defaultHeaders = {
+        // Each request brings its own; this also says that going without one is meant.
+        Authorization: null,
+        "X-Stainless-Timeout": null,
+        ...options.headers
+      }
+      super({
+        apiKey: "sent with each request",
+        adminAPIKey: null,
+        webhookSecret: null,
+        organization: options.organization ?? null,
+        project: options.project ?? null,
+        baseURL: options.baseUrl ?? "https://api.openai.com/v1",
+        ...(options.apiVersion === undefined ? undefined : { defaultQuery: { "api-version": options.apiVersion } }),
+        maxRetries: 0,
+        timeout: longestTimeout,
+        logLevel: "off",
+        fetch
+      })
+      // Set here, as the constructor would mix in those of the variable OPENAI_CUSTOM_HEADERS.
+      this._options = { ...this._options, defaultHeaders }
+    }
+
+    // The SDK itself keeps only what a body has under `error`.
+    protected override makeStatusError(...[status, body, message, headers]: Parameters<OpenAI["makeStatusError"]>) {
+      return super.makeStatusError(status, Object(ErrorClassifier.sdkErrorBody(body)), message, headers)
+    }
+  }
+  return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }
+}
