@@ -21,9 +21,10 @@ import { ModelCatalog } from "./services/ModelCatalog.ts"
 import type { Outcome } from "./services/Provider.ts"
 import { Providers } from "./services/Providers.ts"
 import type { RequestInput, ResponseRequest, StrategyName } from "./services/ResponseRequest.ts"
-import { layerMemory, type SessionStore } from "./services/SessionStore.ts"
+import { layerMemory, SessionStore } from "./services/SessionStore.ts"
 import * as BackgroundJob from "./strategies/BackgroundJob.ts"
 import * as Completions from "./strategies/Completions.ts"
+import * as Recovery from "./strategies/Recovery.ts"
 import type { ResponseStrategy } from "./strategies/ResponseStrategy.ts"
 import { RetryPolicy } from "./strategies/Schedules.ts"
 import * as SessionProgress from "./strategies/SessionProgress.ts"
@@ -65,6 +66,11 @@ export class Holdfast extends Context.Service<Holdfast, {
    * with `SubmissionUncertain` when one may be, and with `SessionNotFound`.
    */
   readonly resume: (session: string, options?: ResumeOptions) => Effect.Effect<LlmResponse, StrategyError>
+  /**
+   * Resumes every unsettled session of the store that something was sent for, those whose job their provider drops
+   * first, first, and emits one result per session. Fails only when the sessions cannot be listed.
+   */
+  readonly recover: (options?: Recovery.RecoverOptions) => Stream.Stream<Recovery.Recovered, StrategyError>
   /** Emits a session's progress, now and at each change, until its run ends or it has nothing to wait for. */
   readonly watch: (session: string) => Stream.Stream<SessionProgress.SessionProgress, StrategyError>
   /**
@@ -92,6 +98,8 @@ export class Holdfast extends Context.Service<Holdfast, {
 export const make = Effect.gen(function*() {
   const runs = yield* SessionRuns.SessionRuns
   const sessions = yield* Sessions.Sessions
+  const store = yield* SessionStore
+  const providers = yield* Providers
   const catalog = yield* ModelCatalog
   const strategies: Record<StrategyName, ResponseStrategy> = {
     background: yield* BackgroundJob.BackgroundJob,
@@ -106,6 +114,7 @@ export const make = Effect.gen(function*() {
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
       ),
+    recover: (options) => Recovery.recover(store, providers, runs, options),
     watch: (session) => SessionProgress.watch(runs, sessions, session),
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
     inspect: sessions.inspect,
@@ -148,6 +157,17 @@ export const resume = (
   session: string,
   options?: ResumeOptions
 ): Effect.Effect<LlmResponse, StrategyError, Holdfast> => Holdfast.use((holdfast) => holdfast.resume(session, options))
+
+/**
+ * Resumes every unsettled session of the store. See the service's `recover`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const recover = (
+  options?: Recovery.RecoverOptions
+): Stream.Stream<Recovery.Recovered, StrategyError, Holdfast> =>
+  Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.recover(options)))
 
 /**
  * Emits a session's progress. See the service's `watch`.

@@ -337,3 +337,40 @@ export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =
  */
 export const openSubmission = (state: SessionState): Submission | undefined =>
   state.submissions.findLast((submission) => submission.accepted === undefined && submission.closed === undefined)
+
+/**
+ * Schema for where a session stands.
+ *
+ * **Details**
+ *
+ * - `prepared`: nothing was sent yet, or nothing that was accepted
+ * - `submitting`: a submission was sent, its outcome is not known
+ * - `running`: a job may be running
+ * - `ended`: the job failed; the next call submits another one
+ * - `settled`: nothing will change any more
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SessionStatus = Schema.Literals(["prepared", "submitting", "running", "ended", "settled"])
+
+/**
+ * Where a session stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SessionStatus = typeof SessionStatus.Type
+
+/**
+ * Returns where a session stands.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const statusOf = (state: SessionState): SessionStatus => {
+  if (state.settled !== undefined) return "settled"
+  if (jobsOf(state).length > 0) return "running"
+  if (openSubmission(state) !== undefined) return "submitting"
+  return state.submissions.at(-1)?.closed?._tag === "Ended" ? "ended" : "prepared"
+}

@@ -3,15 +3,19 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import type { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { type SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
-import { type Entry, type Journal, noVersion, type Version } from "./Session.ts"
+import { type Entry, fold, type Journal, noVersion, type SessionStatus, statusOf, type Version } from "./Session.ts"
 import * as SessionStoreFile from "./SessionStoreFile.ts"
+import type * as SessionStoreSql from "./SessionStoreSql.ts"
 
 /**
  * Service that keeps the journals of sessions.
@@ -110,3 +114,73 @@ export const layerFileSystem = (
   options: SessionStoreFile.Options
 ): Layer.Layer<SessionStore, SessionStoreError, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(SessionStore, SessionStoreFile.make(options))
+
+/**
+ * Provides a `SessionStore` in the database of the `SqlClient` in the context,
+ * PostgreSQL or SQLite, built by `SessionStoreSql.make`, which is loaded here.
+ *
+ * **Errors**
+ *
+ * `StoreUnavailable` when the database cannot be reached or its table cannot be made.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSql = (
+  options?: SessionStoreSql.Options
+): Layer.Layer<SessionStore, SessionStoreError, SqlClient> =>
+  Layer.effect(
+    SessionStore,
+    Effect.flatMap(Effect.promise(() => import("./SessionStoreSql.ts")), (module) => module.make(options))
+  )
+
+/**
+ * Options for `prune`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PruneOptions {
+  /** Only sessions whose last entry is older than this. */
+  readonly olderThan: Duration.Input
+  /**
+   * Only sessions that stand so. An unsettled one may have a job that is paid for, and is lost.
+   *
+   * @default ["settled"]
+   */
+  readonly states?: ReadonlyArray<SessionStatus> | undefined
+}
+
+/**
+ * Removes old sessions, and returns how many. Their keys may run, and pay, again.
+ *
+ * **Details**
+ *
+ * Age is the time since the last entry, by the writer's clock and this one. A
+ * session that changes meanwhile stays, and so does one that cannot be read.
+ *
+ * **Errors**
+ *
+ * `StoreUnavailable` when the store cannot be read or written now.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const prune = Effect.fnUntraced(function*(
+  options: PruneOptions
+): Effect.fn.Return<number, SessionStoreError, SessionStore> {
+  const store = yield* SessionStore
+  const states = options.states ?? ["settled"]
+  const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(Duration.fromInputUnsafe(options.olderThan))
+  const removeIfOld = Effect.fnUntraced(
+    function*(key: string) {
+      const { entries, version } = yield* store.load(key)
+      const last = entries.at(-1)
+      if (last === undefined || last.at >= before || !states.includes(statusOf(fold(entries)))) return 0
+      yield* store.remove(key, version)
+      return 1
+    },
+    Effect.catchTags({ VersionConflict: () => Effect.succeed(0), StoreCorrupt: () => Effect.succeed(0) })
+  )
+  return yield* Stream.runSum(Stream.mapEffect(store.list, removeIfOld, { concurrency: 8, unordered: true }))
+})

@@ -22,7 +22,9 @@ import {
   jobsOf,
   openSubmission,
   type SessionState,
+  SessionStatus,
   Settlement,
+  statusOf,
   type Submission
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
@@ -64,14 +66,7 @@ export class SubmissionInfo extends Schema.Class<SubmissionInfo>("holdfast/strat
  */
 export class SessionInfo extends Schema.Class<SessionInfo>("holdfast/strategies/Sessions/SessionInfo")({
   session: Schema.String,
-  /**
-   * - `prepared`: nothing was sent yet, or nothing that was accepted
-   * - `submitting`: a submission was sent, its outcome is not known
-   * - `running`: a job may be running
-   * - `ended`: the job failed; the next call submits another one
-   * - `settled`: nothing will change any more
-   */
-  state: Schema.Literals(["prepared", "submitting", "running", "ended", "settled"]),
+  state: SessionStatus,
   submissions: Schema.Array(SubmissionInfo),
   /** What it was settled with. */
   settlement: Schema.optionalKey(Settlement)
@@ -137,7 +132,7 @@ export const make = Effect.gen(function*() {
       ))
     return new SessionInfo({
       session,
-      state: stateOf(state),
+      state: statusOf(state),
       submissions,
       ...(state.settled === undefined ? {} : { settlement: state.settled.settlement })
     })
@@ -176,7 +171,7 @@ export const make = Effect.gen(function*() {
     options?: { readonly force?: boolean | undefined }
   ): Effect.fn.Return<void, StrategyError> {
     const { state, version } = yield* load(session)
-    const current = stateOf(state)
+    const current = statusOf(state)
     if ((current === "running" || current === "submitting") && options?.force !== true) {
       return yield* conflict(session, "A job of the session may be running; cancel it, or wait for its end")
     }
@@ -193,19 +188,6 @@ export const make = Effect.gen(function*() {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Sessions, never, SessionStore | Providers> = Layer.effect(Sessions, make)
-
-/**
- * Returns where a session stands.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const stateOf = (state: SessionState): SessionInfo["state"] => {
-  if (state.settled !== undefined) return "settled"
-  if (jobsOf(state).length > 0) return "running"
-  if (openSubmission(state) !== undefined) return "submitting"
-  return state.submissions.at(-1)?.closed?._tag === "Ended" ? "ended" : "prepared"
-}
 
 const describe = (
   state: SessionState,

@@ -1,0 +1,185 @@
+/**
+ * A store that keeps sessions in a table of a SQL database.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { createHash, randomUUID } from "node:crypto"
+import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
+import { type Entry, EntryJson, noVersion, type Version } from "./Session.ts"
+import type { SessionStore } from "./SessionStore.ts"
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Tells the sessions of one application from those of others in the same database.
+   *
+   * @default ""
+   */
+  readonly namespace?: string | undefined
+}
+
+/**
+ * Creates a store in the database of the `SqlClient` in the context, for
+ * PostgreSQL and SQLite.
+ *
+ * **Details**
+ *
+ * A session is one row of the table `holdfast_sessions`; an append is one
+ * `UPDATE` of it, which names the version that it expects. The table is made
+ * by a migration when the store is built, also when many processes build it at
+ * once; `holdfast_migrations` remembers it.
+ *
+ * **Errors**
+ *
+ * - `StoreUnavailable` when the database fails. After a failed `append` the
+ *   entry may be there all the same; appending it again then is a `VersionConflict`.
+ * - `StoreCorrupt` when a row cannot be read, or is of a newer version of Holdfast.
+ *
+ * **Gotchas**
+ *
+ * An entry is as durable as the database's commits are: leave
+ * `synchronous_commit` on in PostgreSQL, and `synchronous` at `FULL` in SQLite.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options = {}
+): Effect.fn.Return<SessionStore["Service"], SessionStoreError, SqlClient.SqlClient> {
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+  const namespace = options.namespace ?? ""
+  yield* migrate
+
+  const load = Effect.fnUntraced(function*(key: string) {
+    const rows = yield* sql<{ readonly incarnation: string; readonly version: number; readonly entries: string }>`
+      SELECT incarnation, version, entries FROM holdfast_sessions
+      WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}`.pipe(Effect.mapError(failure("load")))
+    const row = rows[0]
+    if (row === undefined) return { version: noVersion, entries: [] }
+    const entries = yield* Effect.mapError(
+      decodeEntries(row.entries.split("\n")),
+      (cause) => new StoreCorrupt({ message: "The session's row cannot be read", cause })
+    )
+    return { version: `${row.incarnation}.${row.version}` as Version, entries }
+  })
+
+  const append = Effect.fnUntraced(function*(key: string, entry: Entry, expected: Version) {
+    const line = yield* Effect.orDie(encodeEntry(entry))
+    const point = parse(expected)
+    if (point === undefined) {
+      const incarnation = randomUUID()
+      const rows = yield* sql`
+        INSERT INTO holdfast_sessions (namespace, key_hash, session_key, incarnation, version, entries)
+        VALUES (${namespace}, ${hashOf(key)}, ${JSON.stringify(key)}, ${incarnation}, 1, ${line})
+        ON CONFLICT (namespace, key_hash) DO NOTHING
+        RETURNING version`.pipe(Effect.mapError(failure("append")))
+      if (rows.length === 0) return yield* conflict
+      return `${incarnation}.1` as Version
+    }
+    const rows = yield* sql`
+      UPDATE holdfast_sessions SET version = version + 1, entries = entries || ${`\n${line}`}
+      WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}
+        AND incarnation = ${point.incarnation} AND version = ${point.version}
+      RETURNING version`.pipe(Effect.mapError(failure("append")))
+    if (rows.length === 0) return yield* conflict
+    return `${point.incarnation}.${point.version + 1}` as Version
+  })
+
+  const remove = Effect.fnUntraced(function*(key: string, expected: Version) {
+    const point = parse(expected)
+    const rows = point === undefined
+      ? yield* sql`
+        SELECT 1 AS found FROM holdfast_sessions
+        WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}`.pipe(
+        Effect.map((found) => found.length === 0 ? [{}] : []),
+        Effect.mapError(failure("remove"))
+      )
+      : yield* sql`
+        DELETE FROM holdfast_sessions
+        WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}
+          AND incarnation = ${point.incarnation} AND version = ${point.version}
+        RETURNING version`.pipe(Effect.mapError(failure("remove")))
+    if (rows.length === 0) return yield* conflict
+  })
+
+  /** One page of keys after a hash, in the order of hashes. */
+  const page = (after: string) =>
+    sql<{ readonly key_hash: string; readonly session_key: string }>`
+      SELECT key_hash, session_key FROM holdfast_sessions
+      WHERE namespace = ${namespace} AND key_hash > ${after}
+      ORDER BY key_hash LIMIT ${pageSize}`.pipe(Effect.mapError(failure("list")))
+
+  const list = Stream.paginate("", (after: string) =>
+    Effect.gen(function*() {
+      const rows = yield* page(after)
+      const keys = yield* Effect.mapError(
+        decodeKeys(rows.map((row) => row.session_key)),
+        (cause) => new StoreCorrupt({ message: "The key of a session cannot be read", cause })
+      )
+      const last = rows.at(-1)
+      return [keys, rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)] as const
+    }))
+
+  return { namespace, load, append, remove, list }
+})
+
+/** Keys that `list` reads at once. */
+const pageSize = 1000
+
+const EntryText = Schema.fromJsonString(EntryJson)
+const encodeEntry = Schema.encodeEffect(EntryText)
+const decodeEntries = Schema.decodeEffect(Schema.Array(EntryText))
+const decodeKeys = Schema.decodeEffect(Schema.Array(Schema.fromJsonString(Schema.String)))
+
+// A key may be longer than an index entry, and hold what a text column cannot.
+const hashOf = (key: string): string => createHash("sha256").update(JSON.stringify(key), "utf8").digest("hex")
+
+const parse = (version: Version): { readonly incarnation: string; readonly version: number } | undefined => {
+  if (version === noVersion) return undefined
+  const dot = version.lastIndexOf(".")
+  return { incarnation: version.slice(0, dot), version: Number(version.slice(dot + 1)) }
+}
+
+const conflict = Effect.fail(
+  new VersionConflict({ message: "The session is no longer at the expected version" })
+)
+
+const failure = (operation: string) => (cause: SqlError | Migrator.MigrationError): StoreUnavailable =>
+  new StoreUnavailable({ operation, message: `The database failed: ${cause.message}`, cause })
+
+const createSessions = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  sql`CREATE TABLE IF NOT EXISTS holdfast_sessions (
+    namespace TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    session_key TEXT NOT NULL,
+    incarnation TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    entries TEXT NOT NULL,
+    PRIMARY KEY (namespace, key_hash)
+  )`)
+
+// Another process may be making the tables at this moment: the loser looks again.
+const migrate = Migrator.make({})({
+  loader: Effect.succeed([[1, "create_sessions", Effect.succeed(createSessions)]]),
+  table: "holdfast_migrations"
+}).pipe(
+  Effect.retry(
+    Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("500 millis")]).pipe(
+      Schedule.upTo({ duration: "10 seconds" })
+    )
+  ),
+  Effect.mapError(failure("open"))
+)
