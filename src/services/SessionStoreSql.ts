@@ -13,7 +13,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
-import { type Entry, EntryJson, noVersion, type Version } from "./Session.ts"
+import { type Entry, EntryJson, formatVersion, noVersion, type Version } from "./Session.ts"
 import type { SessionStore } from "./SessionStore.ts"
 
 /**
@@ -71,7 +71,13 @@ export const make = Effect.fnUntraced(function*(
     if (row === undefined) return { version: noVersion, entries: [] }
     const entries = yield* Effect.mapError(
       decodeEntries(row.entries.split("\n")),
-      (cause) => new StoreCorrupt({ message: "The session's row cannot be read", cause })
+      (cause) =>
+        new StoreCorrupt({
+          message: row.entries.split("\n").some(isNewer)
+            ? "The session was written by a newer version of Holdfast"
+            : "The session's row cannot be read",
+          cause
+        })
     )
     return { version: `${row.incarnation}.${row.version}` as Version, entries }
   })
@@ -143,6 +149,10 @@ const EntryText = Schema.fromJsonString(EntryJson)
 const encodeEntry = Schema.encodeEffect(EntryText)
 const decodeEntries = Schema.decodeEffect(Schema.Array(EntryText))
 const decodeKeys = Schema.decodeEffect(Schema.Array(Schema.fromJsonString(Schema.String)))
+
+const Versioned = Schema.fromJsonString(Schema.Struct({ v: Schema.Int.check(Schema.isGreaterThan(formatVersion)) }))
+
+const isNewer = (line: string): boolean => Option.isSome(Schema.decodeUnknownOption(Versioned)(line))
 
 // A key may be longer than an index entry, and hold what a text column cannot.
 const hashOf = (key: string): string => createHash("sha256").update(JSON.stringify(key), "utf8").digest("hex")

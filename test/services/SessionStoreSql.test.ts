@@ -1,17 +1,142 @@
-import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
 import { Session, SessionStore } from "holdfast"
+import { SessionStoreSuite } from "holdfast/testing"
+import { execFile } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as Postgres from "../fixtures/Postgres.ts"
 
-const case1 = Effect.gen(function*() {
-  const store = yield* SessionStore.SessionStore
-  const v = yield* store.append("a", Session.Prepared.make({ at: 1, fingerprint: "f" }), Session.noVersion)
-  const v2 = yield* store.append("a", Session.Prepared.make({ at: 2, fingerprint: "g" }), v)
-  const e = yield* Effect.flip(store.append("a", Session.Prepared.make({ at: 2, fingerprint: "g" }), v))
-  console.log(v, v2, e._tag, yield* store.load("a"), yield* Stream.runCollect(store.list))
-  yield* store.remove("a", v2)
-  console.log(yield* store.load("a"))
+const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R>, server: Layer.Layer<R, E>) => {
+  const store = SessionStore.layerSql().pipe(Layer.provideMerge(client), Layer.provideMerge(server))
+
+  it.layer(store, { timeout: "60 seconds", excludeTestServices: true })(`SessionStore (${name})`, (it) => {
+    for (const { name, run } of SessionStoreSuite.cases) it.effect(name, () => run)
+
+    it.effect("keeps namespaces apart", () =>
+      Effect.gen(function*() {
+        const ours = yield* SessionStore.SessionStore
+        const theirs = yield* inNamespace("other")
+        yield* ours.append("shared key", prepared, Session.noVersion)
+
+        const seen = yield* theirs.load("shared key")
+        const listed = yield* Stream.runCollect(theirs.list)
+
+        assert.deepStrictEqual(seen.entries, [])
+        assert.deepStrictEqual(listed, [])
+      }))
+
+    it.effect("lists more sessions than one page holds, each once", () =>
+      Effect.gen(function*() {
+        const many = yield* inNamespace("many")
+        const keys = Array.from({ length: 2_345 }, (_, n) => `key ${n}`)
+        yield* Effect.forEach(keys, (key) => many.append(key, prepared, Session.noVersion), { concurrency: 16 })
+
+        const listed = yield* Stream.runCollect(many.list)
+
+        assert.deepStrictEqual([...listed].sort(), keys.sort())
+      }))
+
+    it.effect("says that a row of a newer version, or a damaged one, is corrupt", () =>
+      Effect.gen(function*() {
+        const ours = yield* SessionStore.SessionStore
+        const sql = yield* SqlClient.SqlClient
+        yield* ours.append("newer", prepared, Session.noVersion)
+        yield* sql`UPDATE holdfast_sessions SET entries = ${
+          JSON.stringify({ ...prepared, v: 2 })
+        } WHERE session_key = '"newer"'`
+        yield* ours.append("damaged", prepared, Session.noVersion)
+        yield* sql`UPDATE holdfast_sessions SET entries = '{"_tag":"Prep' WHERE session_key = '"damaged"'`
+
+        const newer = yield* Effect.flip(ours.load("newer"))
+        const damaged = yield* Effect.flip(ours.load("damaged"))
+
+        assert.strictEqual(newer._tag, "StoreCorrupt")
+        assert.include(newer.message, "newer version")
+        assert.strictEqual(damaged._tag, "StoreCorrupt")
+      }))
+
+    it.effect("says that a database without its table is unavailable", () =>
+      Effect.gen(function*() {
+        const ours = yield* SessionStore.SessionStore
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`ALTER TABLE holdfast_sessions RENAME TO moved_away`
+
+        const loaded = yield* Effect.flip(ours.load("any"))
+        const appended = yield* Effect.flip(ours.append("any", prepared, Session.noVersion))
+        const removed = yield* Effect.flip(ours.remove("any", "x.1" as Session.Version))
+        const listed = yield* Effect.flip(Stream.runCollect(ours.list))
+        yield* sql`ALTER TABLE moved_away RENAME TO holdfast_sessions`
+
+        assert.deepStrictEqual(
+          [loaded._tag, appended._tag, removed._tag, listed._tag],
+          ["StoreUnavailable", "StoreUnavailable", "StoreUnavailable", "StoreUnavailable"]
+        )
+      }))
+  })
+}
+
+suite("SQLite", SqliteClient.layer({ filename: ":memory:" }), Layer.empty)
+suite("PostgreSQL", Postgres.layerClient, Postgres.layer)
+
+describe("layerSql", () => {
+  it.live(
+    "makes its table once when ten processes open a PostgreSQL database at the same time",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* Postgres.Postgres
+        yield* openTenTimes("postgres", url)
+
+        const keys = yield* keysIn(PgClient.layer({ url: Redacted.make(url) }))
+
+        assert.strictEqual(keys.length, 10)
+      }).pipe(Effect.provide(Postgres.layer)),
+    60_000
+  )
+
+  it.live("makes its table once when ten processes open a SQLite file at the same time", () =>
+    Effect.gen(function*() {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "holdfast-sqlite-"))),
+        (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+      )
+      const filename = join(directory, "sessions.db")
+      yield* openTenTimes("sqlite", filename)
+
+      const keys = yield* keysIn(SqliteClient.layer({ filename }))
+
+      assert.strictEqual(keys.length, 10)
+    }).pipe(Effect.scoped), 60_000)
 })
-it.live("pg", () => case1.pipe(Effect.provide(SessionStore.layerSql({ namespace: "x" }).pipe(Layer.provide(Postgres.layerClient), Layer.provide(Postgres.layer)))), 60000)
-it.live("sqlite", () => case1.pipe(Effect.provide(SessionStore.layerSql({ namespace: "x" }).pipe(Layer.provide(SqliteClient.layer({ filename: ":memory:" }))))), 60000)
+
+const inNamespace = (namespace: string) =>
+  Effect.map(
+    Layer.build(SessionStore.layerSql({ namespace })),
+    (context) => Context.get(context, SessionStore.SessionStore)
+  )
+
+const prepared = Session.Prepared.make({ at: 1, fingerprint: "f" })
+
+const openTenTimes = (kind: "postgres" | "sqlite", address: string) =>
+  Effect.promise(() =>
+    Promise.all(
+      Array.from({ length: 10 }, (_, n) =>
+        promisify(execFile)(process.execPath, [
+          fileURLToPath(new URL("../fixtures/open-sql-store.ts", import.meta.url)),
+          kind,
+          address,
+          `key ${n}`
+        ]))
+    )
+  )
+
+const keysIn = <E extends SqlError.SqlError>(client: Layer.Layer<SqlClient.SqlClient, E>) =>
+  SessionStore.SessionStore.use((store) => Stream.runCollect(store.list)).pipe(
+    Effect.provide(SessionStore.layerSql().pipe(Layer.provide(client)))
+  )
