@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { LlmResponse, Session, SessionStore } from "holdfast"
+import * as Duration from "effect/Duration"
+
+describe("SessionStore.prune", () => {
+  it.effect("removes settled sessions that are old enough, and no other", () =>
+    Effect.gen(function*() {
+      yield* sessions
+      yield* TestClock.setTime(day * 10)
+
+      const removed = yield* SessionStore.prune({ olderThan: "5 days" })
+
+      assert.strictEqual(removed, 1)
+      assert.deepStrictEqual(yield* keys, ["old running", "young settled"])
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("removes unsettled sessions when it is told to", () =>
+    Effect.gen(function*() {
+      yield* sessions
+      yield* TestClock.setTime(day * 10)
+
+      const removed = yield* SessionStore.prune({ olderThan: "5 days", states: ["settled", "running"] })
+
+      assert.strictEqual(removed, 2)
+      assert.deepStrictEqual(yield* keys, ["young settled"])
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("counts age to the millisecond, exclusive", () =>
+    Effect.gen(function*() {
+      yield* sessions
+      yield* TestClock.setTime(day * 5)
+
+      assert.strictEqual(yield* SessionStore.prune({ olderThan: "5 days" }), 0)
+
+      yield* TestClock.adjust(1)
+
+      assert.strictEqual(yield* SessionStore.prune({ olderThan: "5 days" }), 1)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+})
+
+const day = Duration.toMillis("1 day")
+
+const keys = Effect.gen(function*() {
+  const store = yield* SessionStore.SessionStore
+  return [...yield* Stream.runCollect(store.list)].sort()
+})
+
+const sessions = Effect.gen(function*() {
+  const store = yield* SessionStore.SessionStore
+  yield* store.append("old settled", settled(0), Session.noVersion)
+  yield* store.append("young settled", settled(day * 9), Session.noVersion)
+  const version = yield* store.append("old running", submitting, Session.noVersion)
+  yield* store.append(
+    "old running",
+    Session.Accepted.make({ at: 0, submissionId: "s", jobId: "job" }),
+    version
+  )
+})
+
+const submitting = Session.Submitting.make({
+  at: 0,
+  submissionId: "s",
+  purpose: "answer",
+  provider: "test",
+  model: "test/anything",
+  strategy: "background",
+  submitTimeout: 60_000,
+  store: true
+})
+
+const settled = (at: number) =>
+  Session.Settled.make({
+    at,
+    submissionId: "s",
+    settlement: {
+      _tag: "Answered",
+      answer: new LlmResponse.LlmResponse({
+        content: "42",
+        finishReason: "stop",
+        response: {},
+        model: "anything",
+        provider: "test",
+        strategy: "background",
+        submissions: 1,
+        attempts: 1,
+        polls: 0,
+        elapsed: Duration.zero,
+        resumed: false,
+        settled: true
+      })
+    }
+  })
