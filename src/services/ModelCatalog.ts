@@ -119,7 +119,7 @@ export declare namespace ModelCatalog {
     readonly supportsResponsesApi: (model: string) => boolean
     /** Whether the model has no Chat Completions endpoint to fall back to. */
     readonly isResponsesOnly: (model: string) => boolean
-    /** Whether the provider can run a request to the model as a background job. */
+    /** Whether the provider can run a Responses request to the model as a background job. */
     readonly supportsBackground: (model: string) => boolean
   }
 }
@@ -332,8 +332,8 @@ export const supportsResponsesApi = (model: string): boolean => defaults.support
 export const isResponsesOnly = (model: string): boolean => defaults.isResponsesOnly(model)
 
 /**
- * Returns whether a model's provider can run a request as a background job
- * that is polled by its id.
+ * Returns whether a model's provider can run a Responses request as a
+ * background job that is polled by its id.
  *
  * **Details**
  *
@@ -344,8 +344,10 @@ export const isResponsesOnly = (model: string): boolean => defaults.isResponsesO
  *
  * **Gotchas**
  *
- * Jobs through other APIs (Anthropic's Message Batches, Gemini's Interactions)
- * are not Responses jobs: a provider says that it has them by its `jobs` port.
+ * Jobs through other APIs are not Responses jobs: `anthropic/…` (message
+ * batches) and `gemini/…` (interactions) are `false` here, and take the strategy
+ * `"background"` all the same. `Providers.describe(model).offers.jobs` says
+ * whether there are jobs of any kind.
  *
  * @category guards
  * @since 0.1.0

@@ -101,13 +101,22 @@ export interface JobsApi {
     request: ResponseRequest,
     options: SubmitOptions
   ) => Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
-  /** Looks a job up. Fails with `NotFound` when the provider does not know the id. */
-  readonly retrieve: (jobId: string) => Effect.Effect<JobState, ProviderError>
-  /** Asks to stop a job. Gives the job's state after it: a completion may have won. */
-  readonly cancel: (jobId: string) => Effect.Effect<JobState, ProviderError>
+  /**
+   * Looks a job up. Fails with `NotFound` when the provider does not know the id. With `submissionId`, an adapter whose
+   * jobs carry it takes no other submission's end for this one's.
+   */
+  readonly retrieve: (jobId: string, submissionId?: string | undefined) => Effect.Effect<JobState, ProviderError>
+  /** Asks to stop a job. Gives the job's state after it: a completion may have won. `submissionId` as in `retrieve`. */
+  readonly cancel: (jobId: string, submissionId?: string | undefined) => Effect.Effect<JobState, ProviderError>
   /** Looks for a submission whose id was lost, among jobs created since `since` (Unix time in milliseconds). */
   readonly find?: ((submissionId: string, since: number) => Effect.Effect<Lookup, ProviderError>) | undefined
   readonly retention: Retention
+  /**
+   * Longest time that a call waits for such a job, unless the request says otherwise.
+   *
+   * @default "60 minutes"
+   */
+  readonly defaultDeadline?: Duration.Duration | undefined
 }
 
 /**

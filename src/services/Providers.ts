@@ -22,6 +22,7 @@ import { InvalidRequest, ProviderNotConfigured } from "../errors/Reason.ts"
 import * as ModelCatalog from "./ModelCatalog.ts"
 import type { Provider } from "./Provider.ts"
 import * as Anthropic from "./providers/Anthropic.ts"
+import * as GeminiInteractions from "./providers/GeminiInteractions.ts"
 import * as OpenAi from "./providers/OpenAi.ts"
 import { connect, type Connection, fromEnvironment, type ProviderSettings } from "./providers/ProviderSettings.ts"
 import { providerTable, type Row } from "./providers/ProviderTable.ts"
@@ -303,15 +304,19 @@ const toPorts = (connection: Connection, transport: Transport.Transport["Service
   )
 }
 
-const anthropicPorts = (connection: Connection, { fetch }: Transport.Transport["Service"]): Ports =>
-  Effect.map(
-    Anthropic.make({ ...connection, fetch }),
-    (portsOf) => (model) => connection.completions ? portsOf(model) : {}
-  )
+const anthropicPorts = (connection: Connection, { fetch, fetchFresh }: Transport.Transport["Service"]): Ports =>
+  Effect.map(Anthropic.make({ ...connection, fetch, fetchFresh }), (portsOf) => (model) => ({
+    ...portsOf(model),
+    completions: connection.completions ? portsOf(model).completions : undefined
+  }))
 
 // One host may have its Responses API at another address than its Chat Completions.
 const openAiPorts = (connection: Connection, { fetch, fetchFresh }: Transport.Transport["Service"]): Ports => {
   const options = { ...connection, responsesApi: connection.responses, fetch, fetchFresh }
+  const { background, interactionsBaseUrl: baseUrl } = connection
+  const interactions = baseUrl !== undefined && background
+    ? GeminiInteractions.make({ ...connection, baseUrl, fetch, fetchFresh })
+    : undefined
   return Effect.gen(function*() {
     const chat = yield* OpenAi.make(options)
     const responses = connection.responsesBaseUrl === connection.baseUrl
@@ -319,6 +324,7 @@ const openAiPorts = (connection: Connection, { fetch, fetchFresh }: Transport.Tr
       : yield* OpenAi.make({ ...options, baseUrl: connection.responsesBaseUrl })
     return (model) => ({
       ...responses(model),
+      ...(interactions === undefined ? undefined : { jobs: interactions(model) }),
       completions: connection.completions ? chat(model).completions : undefined
     })
   })

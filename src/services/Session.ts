@@ -242,8 +242,8 @@ export const emptyState: SessionState = { fingerprint: undefined, submissions: [
  * **Details**
  *
  * Total: an entry about a submission that is not in the journal is passed
- * over, the first `Prepared` and the first `Settled` win, and an `Accepted`
- * counts even when it comes late.
+ * over, the first `Prepared` and the first `Settled` win, an `Accepted` counts
+ * even when it comes late, and what has ended stays so.
  *
  * @category combinators
  * @since 0.1.0
@@ -280,7 +280,11 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
         }
     case "NotSubmitted":
     case "Ended":
-      return update(state, entry.submissionId, (submission) => ({ ...submission, closed: entry }))
+      return update(
+        state,
+        entry.submissionId,
+        (submission) => submission.closed?._tag === "Ended" ? submission : { ...submission, closed: entry }
+      )
     case "Accepted": {
       const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
       if (submission === undefined || submission.accepted !== undefined) return state

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
@@ -11,14 +12,15 @@ import { isPlatformError, type PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
+import * as IdleFiles from "./internal/IdleFiles.ts"
 import * as JournalFile from "./internal/JournalFile.ts"
 import * as JournalFolder from "./internal/JournalFolder.ts"
+import * as JournalListing from "./internal/JournalListing.ts"
 import * as KeyLock from "./internal/KeyLock.ts"
-import * as KeyName from "./internal/KeyName.ts"
-import * as SessionTips from "./internal/SessionTips.ts"
 import { type Entry, EntryJson, formatVersion, noVersion, type Version } from "./Session.ts"
 import type { SessionStore } from "./SessionStore.ts"
 
@@ -38,10 +40,11 @@ export interface Options {
  *
  * **Details**
  *
- * An append is one write at the end of the file, synced to the disk, and then
- * read back: who wrote the first valid line of a version has won it. Many
- * processes may use one folder. Nothing is overwritten: a line that was torn
- * by a crash stays, and does not count.
+ * An append is one write at the end of the file, synced to the disk. Who wrote
+ * the first valid line of a version has won it; the file is read back, unless
+ * it has grown by that line alone. Many processes may use one folder. Nothing
+ * is overwritten: a line that was torn by a crash stays, and does not count.
+ * Up to 64 files stay open for the next append.
  *
  * **Errors**
  *
@@ -60,38 +63,52 @@ export interface Options {
  */
 export const make = Effect.fnUntraced(function*(
   options: Options
-): Effect.fn.Return<SessionStore["Service"], SessionStoreError, FileSystem.FileSystem | Path.Path> {
-  const folder = yield* available("open", JournalFolder.make(options.directory))
+): Effect.fn.Return<SessionStore["Service"], SessionStoreError, FileSystem.FileSystem | Path.Path | Scope.Scope> {
+  const folder = yield* Effect.mapError(
+    JournalFolder.make(options.directory),
+    (error) => unavailable("open", error)
+  )
   const withLock = KeyLock.make()
   const writerId = randomBytes(6).toString("hex")
-  const tips = SessionTips.make(maxTips)
+  const idle = yield* IdleFiles.make<Journal>(maxIdleFiles, JournalFolder.close)
   let writes = 0
 
-  /** Where the session of an open file stands. */
-  const locate = Effect.fnUntraced(function*(key: string, file: FileSystem.File, info: FileSystem.File.Info) {
-    const bytes = yield* JournalFolder.readFrom(file, 0, JournalFolder.sizeOf(info))
+  /** The lines of an open file that count, and its length. */
+  const linesOf = Effect.fnUntraced(function*(key: string, file: FileSystem.File, expected: number) {
+    const bytes = yield* JournalFolder.readFrom(file, 0, expected)
     const lines = yield* scanned(JournalFile.scan(bytes))
     const owner = JournalFile.keyOf(lines)
     if (lines.length > 0 && (Option.isNone(owner) || owner.value !== key)) {
       return yield* new StoreCorrupt({ message: "The session's file belongs to another key" })
     }
-    return lines
+    return { lines, length: bytes.length }
   })
 
-  /** The lines from the one that made `tip` on, the first of them being that. */
-  const readBack = Effect.fnUntraced(function*(
-    key: string,
-    file: FileSystem.File,
-    info: FileSystem.File.Info,
-    tip: SessionTips.Tip | undefined,
-    written: number
-  ) {
+  /** The lines of an open file that count, at least from `tip` on. */
+  const linesAfter = Effect.fnUntraced(function*(key: string, file: FileSystem.File, tip: Tip | undefined) {
+    const size = JournalFolder.sizeOf(yield* file.stat)
     if (tip !== undefined) {
-      const bytes = yield* JournalFolder.readFrom(file, tip.start, JournalFolder.sizeOf(info) + written - tip.start)
+      const bytes = yield* JournalFolder.readFrom(file, tip.start, size - tip.start)
       const lines = Result.getOrElse(JournalFile.scan(bytes, { offset: tip.start, due: tip }), () => [])
-      if (lines.length > 0) return lines
+      if (lines.length > 1) return lines
     }
-    return yield* locate(key, file, yield* file.stat)
+    return (yield* linesOf(key, file, size)).lines
+  })
+
+  /** A file that is open, and where its session stands. */
+  const openAt = Effect.fnUntraced(function*(key: string, expected: Version) {
+    const known = idle.take(key)
+    if (known?.tip !== undefined && versionOf(known.tip) === expected) return known
+    if (known !== undefined) yield* JournalFolder.close(known)
+    const path = folder.pathOf(key)
+    // Opening makes the file, so that a session that is gone is looked for first.
+    if (expected !== noVersion && Option.isNone(yield* folder.infoAt(path))) return yield* conflict
+    const open = yield* folder.open(path, "a+")
+    return yield* Effect.gen(function*() {
+      const info = yield* open.file.stat
+      const { length, lines } = yield* linesOf(key, open.file, JournalFolder.sizeOf(info))
+      return { ...open, identity: JournalFolder.identityOf(info), tip: tipOf(lines.at(-1)), end: length }
+    }).pipe(Effect.onError(() => JournalFolder.close(open)))
   })
 
   /** Appends a line if the session is at `expected`; a file of a removed session is buried first. */
@@ -99,117 +116,88 @@ export const make = Effect.fnUntraced(function*(
     key: string,
     expected: Version,
     payload: (number: number) => string,
-    file: FileSystem.File
+    { end, file, identity, tip }: Journal
   ) {
-    const path = folder.pathOf(key)
-    const info = yield* file.stat
-    const identity = JournalFolder.identityOf(info)
-    let tip = tips.get(key, { identity, size: JournalFolder.sizeOf(info) })
-    if (tip === undefined || versionOf(tip) !== expected) {
-      const last = (yield* locate(key, file, info)).at(-1)
-      if (last !== undefined && JournalFile.isTombstone(last)) {
-        if (expected !== noVersion) return yield* conflict
-        return (yield* buryFile(key, identity, last)) ? "buried" : "busy"
-      }
-      if ((last === undefined ? noVersion : versionOf(last)) !== expected) return yield* conflict
-      tip = last
+    if (tip?.isTombstone) {
+      if (expected !== noVersion) return yield* conflict
+      return (yield* bury(key, identity, tip)) ? "buried" : "busy"
     }
+    if ((tip === undefined ? noVersion : versionOf(tip)) !== expected) return yield* conflict
 
     const point = tip === undefined
       ? { incarnation: randomBytes(16).toString("hex"), number: 1 }
       : { incarnation: tip.incarnation, number: tip.number + 1 }
     const writer = `${writerId}-${(writes++).toString(36)}`
     const line = JournalFile.encode(point, writer, payload(point.number))
-    tips.delete(key)
     yield* JournalFolder.writeLine(file, line)
     yield* file.sync
     if (tip === undefined) yield* folder.sync
 
-    const current = yield* folder.infoAt(path)
-    if (Option.isNone(current) || JournalFolder.identityOf(current.value) !== identity) return yield* conflict
-    const start = JournalFolder.sizeOf(info)
-    const end = JournalFolder.sizeOf(current.value)
-    // Where the file was known to its end and has grown by this line alone, there is no other line to look for.
-    if (seen === undefined || seen.end !== start || end !== start + line.length) {
-      const winner = yield* readBack(key, file, tip, point.number)
-      if (winner?.writer !== writer) return yield* conflict
+    const after = yield* folder.infoAt(folder.pathOf(key))
+    const grown = Option.match(after, { onNone: () => 0, onSome: JournalFolder.sizeOf })
+    const isThere = Option.exists(after, (info) => JournalFolder.identityOf(info) === identity)
+    // A file that has grown by this line alone has no other that could have won.
+    if (isThere && grown === end + line.length) {
+      return { identity, end: grown, tip: { ...point, start: end, isTombstone: false } }
     }
-    tips.set(key, { ...point, start, identity, end })
-    return { point, identity }
+    const lines = yield* linesAfter(key, file, tip)
+    const winner = lines.find((line) => line.number === point.number)
+    const last = lines.at(-1)
+    // A file that is elsewhere by now was either removed by a later line, or by somebody who knows no lines.
+    if (winner?.writer !== writer || (!isThere && last?.isTombstone !== true)) return yield* conflict
+    return { identity, end: grown, tip: { ...point, start: winner.start, isTombstone: false } }
   })
 
-  const append = (key: string, expected: Version, payload: (number: number) => string) =>
-    Effect.suspend(() => {
-      const path = folder.pathOf(key)
-      const attempt = folder.withFile(path, "a+", (file) => tryAppend(key, expected, payload, file))
-      // Opening makes the file, so that a session that is gone is looked for first.
-      const once = expected === noVersion || tips.has(key)
-        ? attempt
-        : Effect.flatMap(folder.identityAt(path), (found) => Option.isNone(found) ? conflict : attempt)
-      return Effect.repeat(once, { times: maxBurials, while: Predicate.isString }).pipe(
-        Effect.filterOrFail(Predicate.not(Predicate.isString), () =>
-          new StoreUnavailable({
-            operation: "append",
-            message: "The session is being removed by another process",
-            code: "EBUSY"
-          }))
+  const append = Effect.fnUntraced(function*(key: string, expected: Version, payload: (number: number) => string) {
+    for (let attempt = 0; attempt < maxBurials; attempt++) {
+      const outcome = yield* Effect.acquireUseRelease(
+        openAt(key, expected),
+        (journal) => tryAppend(key, expected, payload, journal),
+        (journal, exit) =>
+          Exit.isSuccess(exit) && !Predicate.isString(exit.value)
+            ? idle.put(key, { ...journal, ...exit.value })
+            : JournalFolder.close(journal)
       )
+      if (!Predicate.isString(outcome)) return outcome
+    }
+    return yield* new StoreUnavailable({
+      operation: "append",
+      message: "The session is being removed by another process",
+      code: "EBUSY"
     })
+  })
 
-  const buryFile = (key: string, identity: string, tombstone: JournalFile.Point) =>
+  const bury = (key: string, identity: string, tombstone: JournalFile.Point) =>
     folder.bury(folder.pathOf(key), { identity, incarnation: tombstone.incarnation })
 
-  const look = (key: string) =>
-    folder.withFile(folder.pathOf(key), "r", (file) =>
-      Effect.flatMap(
-        file.stat,
-        (info) => Effect.map(locate(key, file, info), (lines) => ({ info, lines, last: lines.at(-1) }))
-      ))
+  const look = Effect.fnUntraced(function*(key: string) {
+    return yield* folder.withFile(
+      folder.pathOf(key),
+      "r",
+      Effect.fnUntraced(function*(file: FileSystem.File) {
+        const info = yield* file.stat
+        const { lines } = yield* linesOf(key, file, JournalFolder.sizeOf(info))
+        return { lines, last: lines.at(-1), identity: JournalFolder.identityOf(info) }
+      })
+    )
+  })
 
   const load = Effect.fnUntraced(function*(key: string) {
-    const { info, last, lines } = yield* look(key)
-    if (last === undefined || JournalFile.isTombstone(last)) return none
-    tips.set(key, { ...last, identity: JournalFolder.identityOf(info), end: JournalFolder.sizeOf(info) })
+    const { last, lines } = yield* look(key)
+    if (last === undefined || last.isTombstone) return none
     return { version: versionOf(last), entries: yield* Effect.forEach(lines, entryOf) }
   })
 
   const remove = Effect.fnUntraced(function*(key: string, expected: Version) {
     if (expected === noVersion) {
-      const { info, last } = yield* look(key)
+      const { identity, last } = yield* look(key)
       if (last === undefined) return
-      if (!JournalFile.isTombstone(last)) return yield* conflict
-      return yield* deleted(buryFile(key, JournalFolder.identityOf(info), last))
+      if (!last.isTombstone) return yield* conflict
+      return yield* deleted(bury(key, identity, last))
     }
-    const { identity, point } = yield* append(key, expected, () => JournalFile.tombstone)
-    tips.delete(key)
-    yield* deleted(buryFile(key, identity, point))
-  })
-
-  const keyIn = Effect.fnUntraced(function*(name: string, key: string | undefined) {
-    return yield* folder.withFile(
-      folder.pathOfName(name),
-      "r",
-      Effect.fnUntraced(function*(file: FileSystem.File) {
-        const info = yield* file.stat
-        if (info.type !== "File") return Option.none()
-        if (key !== undefined) {
-          const offset = Math.max(JournalFolder.sizeOf(info) - tailLength, 0)
-          const tail = yield* JournalFolder.readFrom(file, offset, tailLength)
-          if (Buffer.from(tail).toString("latin1").endsWith("}\n") && !isMaybeTombstone(tail)) return Option.some(key)
-        }
-        const bytes = yield* JournalFolder.readFrom(file, 0, JournalFolder.sizeOf(info))
-        const lines = JournalFile.scan(bytes)
-        if (Result.isFailure(lines)) {
-          if (key === undefined) {
-            yield* Effect.logWarning(`Session file ${name} is damaged and was left out of the list`)
-          }
-          return Option.fromUndefinedOr(key)
-        }
-        const last = lines.success.at(-1)
-        if (last === undefined || JournalFile.isTombstone(last)) return Option.none()
-        return Option.filter(JournalFile.keyOf(lines.success), (key) => KeyName.fileNameOf(key) === name)
-      })
-    )
+    const { identity, tip } = yield* append(key, expected, () => JournalFile.tombstone)
+    yield* deleted(bury(key, identity, tip))
+    yield* idle.drop(key)
   })
 
   return {
@@ -223,8 +211,8 @@ export const make = Effect.fnUntraced(function*(
       const json = yield* encodeEntry(entry)
       const payload = (number: number): string =>
         number === 1 ? `{"key":${JSON.stringify(key)},"entry":${json}}` : `{"entry":${json}}`
-      const { point } = yield* withLock(key)(Effect.uninterruptible(append(key, expected, payload)))
-      return versionOf(point)
+      const { tip } = yield* withLock(key)(Effect.uninterruptible(append(key, expected, payload)))
+      return versionOf(tip)
     }, (effect) => available("append", effect)),
     remove: (key, expected) =>
       remove(key, expected).pipe(
@@ -233,42 +221,40 @@ export const make = Effect.fnUntraced(function*(
         Effect.uninterruptible,
         withLock(key)
       ),
-    list: folder.names.pipe(
-      Effect.map(Stream.fromIterable),
-      Stream.unwrap,
-      Stream.mapEffect((name) =>
-        Option.match(KeyName.keyOf(name), {
-          onNone: () => Effect.succeedNone,
-          onSome: (key) =>
-            keyIn(name, key).pipe(
-              Effect.catchReasons("PlatformError", {
-                NotFound: () => Effect.succeedNone,
-                BadResource: () => Effect.succeedNone
-              }),
-              Effect.uninterruptible
-            )
-        }), { concurrency: 16, unordered: true }),
-      Stream.filterMap((key) => Result.fromOption(key, () => undefined)),
-      Stream.mapError((error) => unavailable("list", error))
-    )
+    list: Stream.mapError(JournalListing.list(folder), (error) => unavailable("list", error))
   }
 })
 
-/** The number of sessions of which the end is remembered. */
-const maxTips = 1024
+/** The last line that is known of a session, without its payload: that may be large. */
+interface Tip extends JournalFile.Point {
+  readonly start: number
+  readonly isTombstone: boolean
+}
+
+interface Journal extends JournalFolder.OpenFile {
+  readonly identity: string
+  readonly tip: Tip | undefined
+  /** The length of the file, in bytes, when it was seen last. */
+  readonly end: number
+}
+
+/** The number of files that are kept open for the next append. */
+const maxIdleFiles = 64
 
 /** How often a dead file is looked at again while another process takes it away. */
 const maxBurials = 100
 
-/** Bytes at the end of a file in which a tombstone would be. */
-const tailLength = 256
+const tipOf = (line: JournalFile.Line | undefined): Tip | undefined =>
+  line === undefined ? undefined : {
+    incarnation: line.incarnation,
+    number: line.number,
+    start: line.start,
+    isTombstone: line.isTombstone
+  }
 
 const none = { version: noVersion, entries: [] }
 
 const versionOf = (point: JournalFile.Point): Version => `${point.incarnation}.${point.number}` as Version
-
-const isMaybeTombstone = (tail: Uint8Array): boolean =>
-  Buffer.from(tail).toString("latin1").includes(JournalFile.tombstone)
 
 const conflict = Effect.suspend(() =>
   Effect.fail(new VersionConflict({ message: "The session is no longer at the expected version" }))

@@ -1,7 +1,7 @@
 /**
  * A provider on this machine: a real HTTP server that speaks the OpenAI Responses and Chat Completions APIs (under
- * Azure's paths too) and Anthropic's Messages and Message Batches, does wrong what a script tells it to, and keeps a
- * ledger of all it saw.
+ * Azure's paths too), Anthropic's Messages and Message Batches and Gemini's Interactions, does wrong what a script
+ * tells it to, and keeps a ledger of all it saw.
  *
  * @since 0.1.0
  */
@@ -40,6 +40,8 @@ export class Simulator extends Context.Service<Simulator, {
   readonly openAiBaseUrl: string
   /** The base URL for Anthropic clients: the origin. */
   readonly anthropicBaseUrl: string
+  /** The base URL for OpenAI clients of Gemini: the origin and `/v1beta/openai`; its Interactions are under `/v1beta`. */
+  readonly geminiBaseUrl: string
   /** The `endpoint` of Azure clients: the origin. */
   readonly azureEndpoint: string
   /**
@@ -119,7 +121,13 @@ export {
 
 const addresses = (origin: string) => {
   const url = origin.replace(/\/+$/, "")
-  return { url, openAiBaseUrl: `${url}/v1`, anthropicBaseUrl: url, azureEndpoint: url }
+  return {
+    url,
+    openAiBaseUrl: `${url}/v1`,
+    anthropicBaseUrl: url,
+    geminiBaseUrl: `${url}/v1beta/openai`,
+    azureEndpoint: url
+  }
 }
 
 const local = ({ controls, url }: Effect.Success<ReturnType<typeof HttpServer.start>>): Simulator["Service"] =>

@@ -281,7 +281,47 @@ describe("Providers.layer", () => {
       assert.deepInclude(acme, { name: "acme", model: "org/model", baseUrl: "https://llm.acme.test/v1" })
       assert.deepStrictEqual(offersOf(acme), { jobs: false, responses: false, completions: true })
       assert.deepStrictEqual(offersOf(other), { jobs: true, responses: true, completions: false })
-      assert.deepStrictEqual(offersOf(local), { jobs: false, responses: false, completions: true })
+      assert.deepStrictEqual(offersOf(local), { jobs: true, responses: false, completions: true })
+    }))
+
+  it.effect.each<[string, Providers.ProviderSettings, boolean]>([
+    ["anthropic", {}, true],
+    ["anthropic", { background: false }, false],
+    ["anthropic", { protocol: "openai" }, false],
+    ["gemini", {}, true],
+    ["gemini", { background: false }, false],
+    ["gemini", { responses: true }, true],
+    ["gemini", { completions: false }, true]
+  ])("offers jobs of %s with %j: %s", ([prefix, settings, jobs]) =>
+    Effect.gen(function*() {
+      const { describe, resolve } = yield* built(
+        Providers.layer({ [prefix]: { apiKey: Redacted.make(secret), ...settings } })
+      )
+
+      assert.strictEqual((yield* resolve(`${prefix}/m`)).jobs !== undefined, jobs)
+      assert.strictEqual(describe(`${prefix}/m`).offers.jobs, jobs)
+    }))
+
+  it.live.each<[string, string]>([
+    ["https://generativelanguage.googleapis.com/v1beta/openai", "https://generativelanguage.googleapis.com/v1beta"],
+    ["http://127.0.0.1:1/v1beta/openai/", "http://127.0.0.1:1/v1beta"],
+    ["http://127.0.0.1:1/gemini", "http://127.0.0.1:1/gemini"]
+  ])("finds Gemini's interactions from %s at %s", ([baseUrl, expected]) =>
+    Effect.gen(function*() {
+      const urls: Array<string> = []
+      const fetch: Transport.Fetch = (input) => {
+        urls.push(input.toString())
+        return Promise.resolve(Response.json({ id: "i", status: "in_progress" }))
+      }
+      const { resolve } = yield* built(
+        Providers.layer({ gemini: { baseUrl, apiKey: Redacted.make(secret) } }).pipe(
+          Layer.provide(Layer.succeed(Transport.Transport, { fetch, fetchFresh: fetch }))
+        )
+      )
+      const { jobs } = yield* resolve("gemini/m")
+      yield* jobs?.retrieve("i") ?? Effect.void
+
+      assert.deepStrictEqual(urls, [`${expected}/interactions/i`])
     }))
 
   it.effect("takes a function that makes the provider", () =>

@@ -7,7 +7,7 @@ export const documented = () => {
     prefix: string,
     baseUrl: string,
     key: string | undefined,
-    offers: "" | "R" | "RB" = "",
+    offers: "" | "R" | "B" | "RB" = "",
     environment: Record<string, string> = {}
   ) => ({ prefix, baseUrl, key, environment, responses: offers.includes("R"), jobs: offers.includes("B") })
   const bedrock = { AWS_REGION: "eu-west-1" }
@@ -19,8 +19,8 @@ export const documented = () => {
     row("azure_ai", "https://r.services.ai.azure.com/openai/v1", "AZURE_AI_API_KEY", "R", {
       AZURE_AI_API_BASE: "https://r.services.ai.azure.com"
     }),
-    row("anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
-    row("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+    row("anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "B"),
+    row("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", "B"),
     row(
       "bedrock",
       "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1",

@@ -18,11 +18,12 @@
  * - `payload` is `{"key":…,"entry":…}` in line 1, `{"entry":…}` after it, and
  *   `{"removed":true}` when the session ends: what follows does not count.
  *
- * A line without its LF was torn, and was not written. It may stand anywhere:
- * if its number was settled by nobody after it, the next number is missing.
- * A line that has its LF, or was not torn before its last byte, and is not valid
- * was damaged after it was written, whatever follows: never passed over, so
- * that a damaged winner is not replaced by the loser behind it.
+ * A line that ends before its LF was torn while it was written, and does not
+ * count; if only the LF is missing, it does. It may stand anywhere, because
+ * the next line starts with its own RS. Any other line that is not valid was
+ * damaged after it was written, also when a valid line of its number follows:
+ * that one has lost, and must not replace the winner. A number that is missing
+ * is damage, too. Lines of other incarnations do not count.
  *
  * @since 0.1.0
  */
@@ -54,6 +55,8 @@ export interface Line extends Point {
   readonly payload: Uint8Array
   /** Where the line starts, in bytes from the start of the file. */
   readonly start: number
+  /** Whether the line ends its session. */
+  readonly isTombstone: boolean
 }
 
 /**
@@ -71,15 +74,6 @@ export type Damage = "damaged" | "newer"
  * @since 0.1.0
  */
 export const tombstone = "{\"removed\":true}"
-
-/**
- * Whether the line ends its session.
- *
- * @category guards
- * @since 0.1.0
- */
-export const isTombstone = (line: Line): boolean =>
-  line.payload.length === tombstone.length && textOf(line.payload) === tombstone
 
 /**
  * Returns a line as it is written.
@@ -124,8 +118,9 @@ export const scan = (
       if (line.number === number) {
         incarnation = line.incarnation
         number++
-        lines.push({ ...line, start: offset + at })
-        if (isTombstone(lines[lines.length - 1]!)) break
+        const isTombstone = line.payload.length === tombstone.length && textOf(line.payload) === tombstone
+        lines.push({ ...line, start: offset + at, isTombstone })
+        if (isTombstone) break
       }
     }
     at = piece.end
@@ -177,7 +172,7 @@ const header = /^\x1e(1 ([0-9a-f]{32})\.([1-9][0-9]{0,14}) ([0-9a-z-]{1,64})) ([
 /** Longer than any header. */
 const maxHeaderLength = 160
 
-const lineOf = (piece: Uint8Array): Omit<Line, "start"> | undefined => {
+const lineOf = (piece: Uint8Array): Omit<Line, "start" | "isTombstone"> | undefined => {
   const match = header.exec(textOf(piece.subarray(0, maxHeaderLength)))
   if (match === null) return undefined
   const [all, head = "", incarnation = "", number = "", writer = "", checksum] = match

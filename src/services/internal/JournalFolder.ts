@@ -7,6 +7,7 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -28,7 +29,9 @@ export interface JournalFolder {
   readonly pathOf: (key: string) => string
   /** The path of a file by its name. */
   readonly pathOfName: (fileName: string) => string
-  /** Opens a file while `use` runs; what was synced is not undone by a failure to close. */
+  /** Opens a file, which is the caller's to close. */
+  readonly open: (path: string, flag: "r" | "a+") => Effect.Effect<OpenFile, PlatformError>
+  /** Opens a file while `use` runs. */
   readonly withFile: <A, E>(
     path: string,
     flag: "r" | "a+",
@@ -49,6 +52,26 @@ export interface JournalFolder {
   /** The names of the files in the folder. */
   readonly names: Effect.Effect<Array<string>, PlatformError>
 }
+
+/**
+ * An open file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenFile {
+  readonly file: FileSystem.File
+  readonly scope: Scope.Closeable
+}
+
+/**
+ * Closes a file: what was synced is not undone by a failure to close.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const close = ({ scope }: OpenFile): Effect.Effect<void> =>
+  Effect.ignoreCause(Scope.close(scope, Exit.void), { log: "Warn" })
 
 /**
  * Returns what tells an open file from others at its path.
@@ -138,12 +161,12 @@ export const make = Effect.fnUntraced(function*(
   const path = yield* Path.Path
   const pathOfName = (fileName: string): string => path.join(directory, fileName)
 
+  const open: JournalFolder["open"] = Effect.fnUntraced(function*(path, flag) {
+    const scope = yield* Scope.make()
+    return { file: yield* Scope.provide(fs.open(path, { flag, mode: 0o600 }), scope), scope }
+  })
   const withFile: JournalFolder["withFile"] = (path, flag, use) =>
-    Effect.acquireUseRelease(
-      Scope.make(),
-      (scope) => Effect.flatMap(Scope.provide(fs.open(path, { flag, mode: 0o600 }), scope), use),
-      (scope, exit) => Effect.ignoreCause(Scope.close(scope, exit), { log: "Warn" })
-    )
+    Effect.acquireUseRelease(open(path, flag), ({ file }) => use(file), close)
 
   const infoAt: JournalFolder["infoAt"] = (path) =>
     fs.stat(path).pipe(
@@ -158,9 +181,18 @@ export const make = Effect.fnUntraced(function*(
     return Option.exists(info.mtime, (mtime) => now - mtime.getTime() > abandonedAfterMillis)
   })
 
+  const takeAway = Effect.fnUntraced(function*(path: string, identity: string) {
+    if (!(yield* isAt(path, identity))) return
+    const grave = pathOfName(graveName(randomBytes(16).toString("hex")))
+    yield* fs.rename(path, grave)
+    if (!(yield* isAt(grave, identity))) yield* fs.link(grave, path)
+    yield* fs.remove(grave, { force: true })
+  })
+
   const folder: JournalFolder = {
     pathOf: (key) => pathOfName(KeyName.fileNameOf(key)),
     pathOfName,
+    open,
     withFile,
     infoAt,
     sync: syncFolder(withFile, directory),
@@ -174,13 +206,14 @@ export const make = Effect.fnUntraced(function*(
         const info = yield* infoAt(claim)
         if (Option.isNone(info) || !(yield* isAbandoned(info.value))) return false
       }
-      if (yield* isAt(path, dead.identity)) {
-        const grave = pathOfName(graveName(randomBytes(16).toString("hex")))
-        yield* fs.rename(path, grave)
-        if (!(yield* isAt(grave, dead.identity))) yield* fs.link(grave, path)
-        yield* fs.remove(grave, { force: true })
+      if (outcome === "claimed") {
+        const seconds = (yield* Clock.currentTimeMillis) / 1000
+        yield* Effect.ignore(fs.utimes(claim, seconds, seconds))
       }
-      if (outcome !== "unsupported") yield* fs.remove(claim, { force: true })
+      yield* Effect.ensuring(
+        takeAway(path, dead.identity),
+        outcome === "unsupported" ? Effect.void : Effect.ignore(fs.remove(claim, { force: true }))
+      )
       return true
     })
   }
@@ -193,7 +226,7 @@ export const make = Effect.fnUntraced(function*(
     const lines = Result.getOrElse(JournalFile.scan(bytes), () => [])
     const last = lines.at(-1)
     if (last === undefined) return
-    if (!JournalFile.isTombstone(last)) {
+    if (!last.isTombstone) {
       // A live session that a removal moved by mistake and could not move back.
       const key = JournalFile.keyOf(lines)
       if (Option.isNone(key)) return
@@ -208,7 +241,7 @@ export const make = Effect.fnUntraced(function*(
     yield* fs.remove(grave, { force: true })
   })
 
-  yield* fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
+  yield* makeFolder(fs, path, directory)
   const names = yield* folder.names
   yield* Effect.forEach(
     names.filter((name) => isGrave.test(name)),
@@ -217,6 +250,27 @@ export const make = Effect.fnUntraced(function*(
   )
   return folder
 })
+
+// Node's own recursive mkdir never ends in a file system that makes no folders, such as /proc.
+const makeFolder = (
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  directory: string
+): Effect.Effect<void, PlatformError> => {
+  const make = fs.makeDirectory(directory, { mode: 0o700 })
+  return make.pipe(
+    Effect.catchReason("PlatformError", "NotFound", (_, error) => {
+      const parent = path.dirname(directory)
+      return parent === directory ? Effect.fail(error) : Effect.andThen(makeFolder(fs, path, parent), make)
+    }),
+    Effect.catchReason(
+      "PlatformError",
+      "AlreadyExists",
+      (_, error) =>
+        Effect.flatMap(fs.stat(directory), ({ type }) => type === "Directory" ? Effect.void : Effect.fail(error))
+    )
+  )
+}
 
 const maxReadLength = 16 * 1024 * 1024
 

@@ -3,18 +3,18 @@
  *
  * @since 0.1.0
  */
-import type { Anthropic } from "@anthropic-ai/sdk/client"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { ProviderError } from "../../errors/ProviderError.ts"
-import { InvalidResponse, ProviderNotConfigured } from "../../errors/Reason.ts"
-import type { CompletionsApi, Outcome } from "../Provider.ts"
+import { InvalidResponse } from "../../errors/Reason.ts"
+import type { CompletionsApi, JobsApi, Outcome } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as Answers from "./AnthropicAnswer.ts"
+import * as Batches from "./AnthropicBatches.ts"
 import * as Messages from "./AnthropicMessages.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import * as AnthropicClient from "./internal/AnthropicClient.ts"
 import { parse } from "./internal/OpenAiBody.ts"
 import type { Fetch } from "./Transport.ts"
 
@@ -38,6 +38,30 @@ export interface Options {
   /** Further headers of each request; they win over the adapter's. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly fetch: Fetch
+  /**
+   * For submissions of batches, whose loss would be uncertain.
+   *
+   * @default fetch
+   */
+  readonly fetchFresh?: Fetch | undefined
+  /**
+   * Whether the server runs message batches.
+   *
+   * @default false
+   */
+  readonly background?: boolean | undefined
+}
+
+/**
+ * The ports that a server offers for one model.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ports {
+  /** Message batches of one request each. */
+  readonly jobs?: JobsApi
+  readonly completions: CompletionsApi
 }
 
 /**
@@ -63,6 +87,8 @@ export const maxContinuations = 5
  * `Incomplete`. Usage is the sum. A continuation that fails is `Uncertain`,
  * as the turns before it were taken and billed.
  *
+ * Jobs are message batches; see `AnthropicBatches.make`.
+ *
  * **Errors**
  *
  * - Those of `ErrorClassifier`, for HTTP errors and failed connections.
@@ -77,126 +103,60 @@ export const maxContinuations = 5
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
-  options: Options
-): Effect.Effect<(model: string) => { readonly completions: CompletionsApi }> =>
+export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
-    const client = loadOnce(options)
-    return (model) => ({
-      completions: {
-        complete: (request) => Effect.flatMap(client, (client) => complete(options, client, model, request))
+    const send = AnthropicClient.make(options)
+    return (model) => {
+      const context: Messages.Context = { provider: options.name, model }
+      return {
+        ...(options.background === true
+          ? { jobs: Batches.make({ ...context, baseUrl: options.baseUrl ?? "https://api.anthropic.com", send }) }
+          : undefined),
+        completions: { complete: (request) => complete(send, context, request) }
       }
-    })
-  })
-
-// Node's longest timer: the SDK wants a timeout, and the deadline is the caller's.
-const noTimeout = 2 ** 31 - 1
-
-const loadOnce = (options: Options): Effect.Effect<Anthropic, ProviderError> => {
-  let loaded: Anthropic | undefined
-  return Effect.suspend(() =>
-    loaded !== undefined ? Effect.succeed(loaded) : Effect.tryPromise({
-      try: async () => {
-        const { Anthropic } = await import("@anthropic-ai/sdk/client")
-        return loaded ??= new Anthropic({
-          // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
-          apiKey: "unused",
-          baseURL: options.baseUrl ?? "https://api.anthropic.com",
-          webhookKey: null,
-          maxRetries: 0,
-          timeout: noTimeout,
-          logLevel: "off",
-          openTelemetry: false,
-          fetch: withOwnHeadersOnly(options)
-        })
-      },
-      catch: () =>
-        notSent(
-          new ProviderNotConfigured({
-            message: "The package @anthropic-ai/sdk cannot be loaded; install it",
-            provider: options.name
-          })
-        )
-    })
-  )
-}
-
-// The SDK adds what ANTHROPIC_CUSTOM_HEADERS holds, often a gateway's secret, whatever server this is.
-const withOwnHeadersOnly = ({ fetch, headers: further = {} }: Options): Fetch => {
-  const allowed = new Set(Object.keys(further).map((name) => name.toLowerCase()))
-  return (input, init) => {
-    const headers = new Headers(init?.headers)
-    for (const name of [...headers.keys()]) {
-      if (!sdkHeader.test(name) && !allowed.has(name)) headers.delete(name)
     }
-    return fetch(input, { ...init, headers })
-  }
-}
-
-const sdkHeader = /^(?:accept|user-agent|content-type|authorization|anthropic-version|x-stainless-.+)$/
+  })
 
 const notSent = (reason: Extract<ProviderError["verdict"], { _tag: "NonRetryable" }>["reason"]): ProviderError =>
   new ProviderError({ verdict: { _tag: "NonRetryable", reason }, evidence: "NotSent" })
 
 const complete = Effect.fnUntraced(function*(
-  options: Options,
-  client: Anthropic,
-  model: string,
+  send: AnthropicClient.Send,
+  context: Messages.Context,
   request: ResponseRequest
 ): Effect.fn.Return<Outcome, ProviderError> {
-  const context: Messages.Context = { provider: options.name, model }
   const body = yield* Effect.mapError(Effect.fromResult(Messages.toBody(request, context)), notSent)
-  let reading = yield* call(options, client, body, Answers.noProgress, context)
+  let reading = yield* call(send, body, Answers.noProgress, context)
   for (let continuations = 0; reading._tag === "Paused"; continuations++) {
     const { progress } = reading
     if (continuations === maxContinuations) return Answers.stillPaused(progress, context)
     reading = yield* Effect.mapError(
-      call(options, client, Messages.toContinuation(body, progress.blocks), progress, context),
+      call(send, Messages.toContinuation(body, progress.blocks), progress, context),
       ({ verdict }) => new ProviderError({ verdict, evidence: "Uncertain" })
     )
   }
   return reading.outcome
 })
 
-// No spans here: a span keeps the message of a failure, which may quote the prompt.
 const call = Effect.fnUntraced(function*(
-  options: Options,
-  client: Anthropic,
+  send: AnthropicClient.Send,
   body: Messages.Body,
   before: Answers.Progress,
-  context: Messages.Context
+  about: Messages.Context
 ): Effect.fn.Return<Exclude<Answers.Reading, { readonly _tag: "Unreadable" }>, ProviderError> {
-  const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
-  const clock = yield* Clock.Clock
-  const failureContext = (): ErrorClassifier.Context => ({
-    provider: options.name,
-    operation: "call",
-    now: clock.currentTimeMillisUnsafe(),
-    keys: key === undefined ? [] : [key]
-  })
-  const { answer, response } = yield* Effect.tryPromise({
-    try: async (signal) => {
-      // Not `messages.create`: it refuses a large `max_tokens`, warns on the console and trusts the answer's type.
-      const response = await client.post("/v1/messages", {
-        body,
-        signal,
-        headers: { authorization: key === undefined ? null : `Bearer ${Redacted.value(key)}`, ...options.headers }
-      }).asResponse()
-      return { response, answer: parse(await response.text()) }
-    },
-    catch: (error) => ErrorClassifier.classify(error, failureContext())
-  })
-  const { headers, status } = response
+  const { context, reply } = yield* send({ operation: "call", method: "post", path: "/v1/messages", body })
+  const { headers, status } = reply
+  const answer = parse(reply.text)
   const requestId = headers.get("request-id") ?? undefined
-  const reading = Answers.read(answer, before, { ...context, requestId })
+  const reading = Answers.read(answer, before, { ...about, requestId })
   if (reading._tag !== "Unreadable") return reading
   if (!Predicate.isObject(answer) || answer["type"] === "error") {
-    return yield* ErrorClassifier.fromBody({ status, headers, body: answer }, failureContext())
+    return yield* ErrorClassifier.fromBody({ status, headers, body: answer }, context)
   }
   return yield* new ProviderError({
     verdict: {
       _tag: "Retryable",
-      reason: new InvalidResponse({ message: reading.message, provider: options.name, requestId, status })
+      reason: new InvalidResponse({ message: reading.message, provider: about.provider, requestId, status })
     },
     evidence: "Uncertain"
   })

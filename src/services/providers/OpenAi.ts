@@ -103,12 +103,19 @@ export interface Ports {
 export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
     const send = OpenAiClient.make(options)
-    return (model) => ({
-      ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, send) } : undefined),
-      ...(options.responsesApi ? { responses: makeResponses(options, model, send) } : undefined),
-      completions: makeCompletions(options, model, send)
-    })
+    // Most programs ask one model again and again; twenty thousand jobs then wait with the same ports.
+    let last: { readonly model: string; readonly ports: Ports } | undefined
+    return (model) => {
+      if (last?.model !== model) last = { model, ports: makePorts(options, model, send) }
+      return last.ports
+    }
   })
+
+const makePorts = (options: Options, model: string, send: OpenAiClient.Send): Ports => ({
+  ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, send) } : undefined),
+  ...(options.responsesApi ? { responses: makeResponses(options, model, send) } : undefined),
+  completions: makeCompletions(options, model, send)
+})
 
 const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): JobsApi => {
   const retrieve = Effect.fnUntraced(function*(jobId: string) {

@@ -29,7 +29,8 @@ export interface ProviderSettings {
   readonly apiKey?: Redacted.Redacted<string> | Effect.Effect<Redacted.Redacted<string>, Error> | undefined
   /**
    * The address before `/chat/completions` and `/responses` (for Anthropic's
-   * protocol: before `/v1/messages`).
+   * protocol: before `/v1/messages`). Gemini's `/interactions` are beside its
+   * last segment if that is `openai`, else below it.
    *
    * @default the table's; a provider of your own must have one
    */
@@ -67,9 +68,10 @@ export interface ProviderSettings {
    */
   readonly responses?: boolean | undefined
   /**
-   * Whether the server really runs background jobs. Say so only if a job can be
-   * polled after its connection is gone: several servers accept `background`
-   * and ignore it. It needs `responses`.
+   * Whether the server really runs background jobs: Responses, Anthropic's
+   * message batches, Gemini's interactions. Say so only if a job can be polled
+   * after its connection is gone: several servers accept `background` and ignore
+   * it. It needs `responses`, but for `gemini` and Anthropic's protocol.
    *
    * @default false, or the table's
    */
@@ -95,6 +97,8 @@ export interface Connection {
   readonly baseUrl: string
   /** Where the Responses API is. */
   readonly responsesBaseUrl: string
+  /** Where background jobs are, if they are Gemini's interactions. */
+  readonly interactionsBaseUrl: string | undefined
   readonly apiKey: Redacted.Redacted<string> | Effect.Effect<Redacted.Redacted<string>, ProviderError> | undefined
   readonly authHeader: "bearer" | "api-key"
   readonly apiVersion: string | undefined
@@ -196,12 +200,19 @@ export const connect = (
         yield* Result.fail<Problem>({ lacks: "key", variable: row.keyVariables[0] })
       }
       const baseUrl = withPath(url, row, settings.apiVersion)
+      const protocol = settings.protocol ?? row?.protocol ?? "openai"
       const responses = settings.responses ?? row?.responses ?? false
+      const interactionsBaseUrl = row?.interactionsBaseUrl === undefined || protocol !== "openai" || responses
+        ? undefined
+        : isPresent(settings.baseUrl)
+        ? baseUrl.replace(/\/openai$/, "")
+        : row.interactionsBaseUrl
       return {
         name,
-        protocol: settings.protocol ?? row?.protocol ?? "openai",
+        protocol,
         baseUrl,
         responsesBaseUrl: isPresent(settings.baseUrl) ? baseUrl : row?.responsesBaseUrl ?? baseUrl,
+        interactionsBaseUrl,
         apiKey,
         authHeader: settings.authHeader ?? row?.authHeader ?? "bearer",
         apiVersion: baseUrl.endsWith("/v1") ? undefined : settings.apiVersion,
@@ -210,7 +221,8 @@ export const connect = (
         headers: settings.headers,
         completions: settings.completions ?? true,
         responses,
-        background: responses && (settings.background ?? row?.background ?? false)
+        background: (responses || protocol === "anthropic" || interactionsBaseUrl !== undefined) &&
+          (settings.background ?? row?.background ?? false)
       }
     }),
     (problem) => toReason(name, row, problem, environment !== undefined)

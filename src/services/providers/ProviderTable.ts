@@ -39,6 +39,8 @@ export interface Row {
   readonly responses: boolean
   /** Whether a background job there is documented to go on without a connection. */
   readonly background: boolean
+  /** Where background jobs are, if they are interactions of Gemini's own API. */
+  readonly interactionsBaseUrl?: string | undefined
   /** What to do when it cannot be used from the environment alone. */
   readonly hint?: string | undefined
 }
@@ -81,7 +83,8 @@ const local = { key: "optional", path: "/v1" } as const
  *
  * Every row has `<PREFIX>_BASE_URL` and `<PREFIX>_API_BASE` as base URL
  * variables. Servers that accept `background` and ignore it, or keep jobs in
- * memory only, have `background: false`.
+ * memory only, have `background: false`. Background jobs are Responses, or else
+ * message batches (`anthropic`) and interactions (`gemini`).
  *
  * **Source**
  *
@@ -109,8 +112,11 @@ export const providerTable: ReadonlyArray<Row> = [
     background: true
   }),
   row("azure_ai", undefined, ["AZURE_AI_API_KEY"], { path: "/openai/v1", authHeader: "api-key", responses: true }),
-  row("anthropic", "https://api.anthropic.com", ["ANTHROPIC_API_KEY"], { protocol: "anthropic" }),
-  row("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", ["GEMINI_API_KEY", "GOOGLE_API_KEY"]),
+  row("anthropic", "https://api.anthropic.com", ["ANTHROPIC_API_KEY"], { protocol: "anthropic", background: true }),
+  row("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", ["GEMINI_API_KEY", "GOOGLE_API_KEY"], {
+    interactionsBaseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    background: true
+  }),
   row("vertex_ai", undefined, [], {
     key: "token",
     responses: true,

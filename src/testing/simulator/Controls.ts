@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Interactions from "./Interactions.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Progress from "./Progress.ts"
@@ -50,7 +51,7 @@ export const make = (world: World, rules: ReadonlyArray<Rule>): Controls => ({
     const phase = Progress.phase(job.progress, now)
     if (phase === "ended" || phase === "cancelled") return false
     const failed = { outcome: "failed", error, tokens: null } as const
-    if (job._tag === "Response") job.answer = { ...job.answer, ...failed, chunks: [] }
+    if (job._tag === "Response" || job._tag === "Interaction") job.answer = { ...job.answer, ...failed, chunks: [] }
     if (job._tag === "Batch") { for (const item of job.items) item.answer = { ...item.answer, ...failed } }
     return Progress.end(job.progress, now)
   },
@@ -67,6 +68,8 @@ const statusAt = (job: Job, now: number): string => {
       return Responses.statusAt(job, now)
     case "Batch":
       return MessageBatches.statusAt(job, now)
+    case "Interaction":
+      return Interactions.statusAt(job, now)
     case "Plain":
       return job.record.status
   }

@@ -52,7 +52,8 @@ export const Call = Schema.Struct({
 export type Call = typeof Call.Type
 
 /**
- * Schema for one request that starts work: `responses.create`, `chat.create`, `messages.create`, `batches.create`.
+ * Schema for one request that starts work: `responses.create`, `chat.create`, `messages.create`, `batches.create`,
+ * `interactions.create`.
  *
  * **Details**
  *

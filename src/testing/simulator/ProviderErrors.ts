@@ -11,7 +11,7 @@ import type { CannedError } from "./Script.ts"
  * @category models
  * @since 0.1.0
  */
-export type Api = "openai" | "azure" | "anthropic"
+export type Api = "openai" | "azure" | "anthropic" | "gemini"
 
 /**
  * An error answer.
@@ -40,6 +40,10 @@ export const canned = (
   if (api === "anthropic") {
     const row = anthropicErrors(model)[error]
     return anthropic(row.status, row.type, facts.message ?? row.message, facts.requestId, row.code)
+  }
+  if (api === "gemini") {
+    const { message, status } = openAiErrors(model)[error]
+    return gemini(status, facts.message ?? message, geminiCodes[error])
   }
   const row = { ...openAiErrors(model)[error], ...(api === "azure" ? azureErrors[error] : undefined) }
   return openAi(row.status, {
@@ -90,6 +94,29 @@ export const anthropic = (
     request_id: requestId
   }
 })
+
+/**
+ * Creates an error in the shape of Gemini's Interactions API.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const gemini = (status: number, message: string, code = "invalid_request"): ErrorReply => ({
+  status,
+  headers: {},
+  body: { error: { message, code } }
+})
+
+const geminiCodes: { readonly [K in CannedError]?: string } = {
+  rateLimit: "rate_limit_exceeded",
+  quota: "quota_exceeded",
+  overloaded: "service_unavailable",
+  serverError: "internal_error",
+  gatewayTimeout: "deadline_exceeded",
+  authentication: "unauthenticated",
+  permission: "permission_denied",
+  notFound: "not_found"
+}
 
 interface OpenAiRow {
   readonly status: number

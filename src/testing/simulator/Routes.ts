@@ -29,17 +29,19 @@ export interface Route {
  * **Details**
  *
  * OpenAI is under `/v1`, Azure under `/openai/v1`, `/openai` and `/openai/deployments/NAME`, Anthropic under
- * `/v1/messages`.
+ * `/v1/messages`, Gemini's Interactions under `/v1beta/interactions` and its OpenAI-compatible API under
+ * `/v1beta/openai`.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const find = (method: string, path: string, isStream: boolean): Route => {
+  const google = /^\/v1beta(?:\/openai)?(\/.*)$/.exec(path)
   const azure = /^\/openai(?:\/deployments\/([^/]+)|\/v1)?(\/.*)$/.exec(path)
-  const rest = azure === null ? path.replace(/^\/v1(?=\/)/, "") : azure[2] ?? ""
+  const rest = azure?.[2] ?? google?.[1] ?? path.replace(/^\/v1(?=\/)/, "")
   const deployment = decode(azure?.[1] ?? "")
   const [first = "", ...more] = rest.split("/").slice(1).filter((part) => part !== "")
-  const api: Api = azure !== null ? "azure" : first === "messages" ? "anthropic" : "openai"
+  const api: Api = azure !== null ? "azure" : apis.get(first) ?? "openai"
   const route = (endpoint: Endpoint | undefined, id = ""): Route => ({
     api,
     endpoint: endpoint ?? "unknown",
@@ -55,6 +57,8 @@ export const find = (method: string, path: string, isStream: boolean): Route => 
       return route(method === "POST" ? "chat.create" : undefined)
     case "messages":
       return messages(method, more, route)
+    case "interactions":
+      return interactions(method, more, route)
     case "models":
       if (more.length > 1) break
       return route(method === "GET" ? "models.list" : undefined, more[0])
@@ -85,6 +89,19 @@ const messages = (method: string, more: ReadonlyArray<string>, route: MakeRoute)
   if (verb !== undefined) return { ...route("unknown", id), isWrongMethod: false }
   return route(method === "GET" ? "batches.retrieve" : method === "DELETE" ? "batches.delete" : undefined, id)
 }
+
+const interactions = (method: string, more: ReadonlyArray<string>, route: MakeRoute): Route => {
+  const [id, verb] = more
+  if (id === undefined) return route(method === "POST" ? "interactions.create" : undefined)
+  if (verb === "cancel") return route(method === "POST" ? "interactions.cancel" : undefined, id)
+  if (verb !== undefined) return { ...route("unknown", id), isWrongMethod: false }
+  return route(
+    method === "GET" ? "interactions.retrieve" : method === "DELETE" ? "interactions.delete" : undefined,
+    id
+  )
+}
+
+const apis: ReadonlyMap<string, Api> = new Map([["messages", "anthropic"], ["interactions", "gemini"]])
 
 const decode = (text: string): string => {
   try {

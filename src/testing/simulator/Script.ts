@@ -30,6 +30,10 @@ export const Endpoint = Schema.Literals([
   "batches.cancel",
   "batches.delete",
   "batches.list",
+  "interactions.create",
+  "interactions.retrieve",
+  "interactions.cancel",
+  "interactions.delete",
   "models.list",
   "unknown"
 ])

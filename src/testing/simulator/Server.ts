@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ControlEndpoints from "./ControlEndpoints.ts"
 import type { Controls } from "./Controls.ts"
+import * as Interactions from "./Interactions.ts"
 import { isObject, type JsonObject, objectAt, parse, promptOf, stringAt } from "./Json.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
@@ -187,6 +188,14 @@ const dispatch = (world: World, exchange: Exchange, route: Routes.Route): Reply.
       return MessageBatches.remove(world, exchange)
     case "batches.list":
       return MessageBatches.list(world, exchange)
+    case "interactions.create":
+      return Interactions.create(world, exchange)
+    case "interactions.retrieve":
+      return Interactions.retrieve(world, exchange)
+    case "interactions.cancel":
+      return Interactions.cancel(world, exchange)
+    case "interactions.delete":
+      return Interactions.remove(world, exchange)
     case "models.list":
       return Models.list(exchange)
     case "unknown":
@@ -196,7 +205,7 @@ const dispatch = (world: World, exchange: Exchange, route: Routes.Route): Reply.
 
 const isSubmission = (route: Routes.Route): boolean =>
   route.endpoint === "responses.create" || route.endpoint === "chat.create" || route.endpoint === "messages.create" ||
-  route.endpoint === "batches.create"
+  route.endpoint === "batches.create" || route.endpoint === "interactions.create"
 
 const factsOf = (request: IncomingMessage, route: Routes.Route, body: JsonObject, length: number) => {
   const key = request.headers["idempotency-key"]
@@ -218,7 +227,7 @@ const factsOf = (request: IncomingMessage, route: Routes.Route, body: JsonObject
 
 const authError = (world: World, exchange: Exchange): Reply.Reply | undefined => {
   const { authorization } = exchange.headers
-  const named = exchange.headers["x-api-key"] ?? exchange.headers["api-key"]
+  const named = exchange.headers["x-api-key"] ?? exchange.headers["api-key"] ?? exchange.headers["x-goog-api-key"]
   const bearer = typeof authorization === "string" ? /^bearer\s+(.+)$/i.exec(authorization)?.[1] : undefined
   const key = typeof named === "string" ? named : bearer?.trim() ?? ""
   const accepted = world.settings.apiKeys
@@ -246,6 +255,8 @@ const requestError = (
           message,
           exchange.requestId
         )
+        : exchange.api === "gemini"
+        ? ProviderErrors.gemini(status, message, status === 404 ? "not_found" : undefined)
         : ProviderErrors.openAi(status, { message, type: "invalid_request_error" })
     )
   if (route.isWrongMethod) return refuse(405, `Not allowed to ${method} on ${path}.`)

@@ -24,7 +24,7 @@ export interface Options {
    */
   readonly port?: number | undefined
   /**
-   * How long a background job or a batch takes, from its acceptance, by the wall clock.
+   * How long a background job, a batch or a background interaction takes, from its acceptance, by the wall clock.
    *
    * @default "2 seconds"
    */

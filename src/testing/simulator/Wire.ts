@@ -207,6 +207,8 @@ const headersOf = (
 ): Record<string, string> => {
   const all: Record<string, string> = exchange.api === "anthropic"
     ? { "request-id": exchange.requestId }
+    : exchange.api === "gemini"
+    ? { vary: "X-Origin, Referer" }
     : { "x-request-id": exchange.requestId, "openai-version": "2020-10-01", "openai-processing-ms": "12" }
   Object.assign(all, headers)
   for (const action of exchange.actions) {

@@ -79,7 +79,7 @@ export interface Exchange {
  * @category models
  * @since 0.1.0
  */
-export type Job = ResponseJob | BatchJob | PlainJob
+export type Job = ResponseJob | BatchJob | InteractionJob | PlainJob
 
 interface JobFacts {
   readonly id: string
@@ -123,6 +123,20 @@ export interface BatchJob extends JobFacts {
     readonly model: string
     answer: Answer
   }>
+}
+
+/**
+ * An interaction of Gemini's own API.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface InteractionJob extends JobFacts {
+  readonly _tag: "Interaction"
+  readonly request: JsonObject
+  readonly model: string
+  readonly callId: string
+  answer: Answer
 }
 
 /**

@@ -14,10 +14,17 @@ describe("ProviderTable", () => {
     )
   })
 
-  it("agrees with ModelCatalog on who runs background jobs", () => {
+  it("agrees with ModelCatalog on who runs Responses as background jobs", () => {
     assert.deepStrictEqual(
-      providerTable.filter(({ background }) => background).map(({ prefix }) => prefix),
+      providerTable.filter(({ background, responses }) => background && responses).map(({ prefix }) => prefix),
       [...backgroundProviders]
+    )
+  })
+
+  it("has the background jobs of Anthropic and Gemini, which are no Responses", () => {
+    assert.deepStrictEqual(
+      providerTable.filter(({ background, responses }) => background && !responses).map(({ prefix }) => prefix),
+      ["anthropic", "gemini"]
     )
   })
 
@@ -32,7 +39,8 @@ describe("ProviderTable", () => {
         assert.strictEqual(row.baseUrl.includes("{region}"), row.regionVariables.length > 0)
       }
       assert.isTrue(row.key === "token" || row.keyVariables.length > 0)
-      assert.isTrue(row.responses || !row.background)
+      const hasJobs = row.responses || row.protocol === "anthropic" || row.interactionsBaseUrl !== undefined
+      assert.isTrue(hasJobs || !row.background)
     })
   }
 })

@@ -57,21 +57,21 @@ export interface Ending {
 export const make = (ending: Ending, body: Fields, reply: Reply, context: Context): Outcome => {
   const { hasToolCalls, refusal, stopped, text } = ending
   const usage = usageOf(body.usage)
-  const said = { ...saidOf(reply, context), usage }
+  const said = () => ({ ...saidOf(reply, context), usage })
   if (stopped._tag === "Filtered") {
     return failed(
-      new Reason.ContentFiltered({ ...said, content: text, message: "The answer was stopped by a content filter" })
+      new Reason.ContentFiltered({ ...said(), content: text, message: "The answer was stopped by a content filter" })
     )
   }
   if (refusal !== undefined) {
-    return failed(new Reason.Refusal({ ...said, content: text, message: scrubbed(refusal, context) }))
+    return failed(new Reason.Refusal({ ...said(), content: text, message: scrubbed(refusal, context) }))
   }
   if (stopped._tag === "Limited") {
     const limit = wordOf(stopped.limit, context)
-    return failed(new Reason.Incomplete({ ...said, content: text, limit, message: `The answer was cut by ${limit}` }))
+    return failed(new Reason.Incomplete({ ...said(), content: text, limit, message: `The answer was cut by ${limit}` }))
   }
   if (!hasToolCalls && text.trim() === "") {
-    return failed(new Reason.EmptyContent({ ...said, message: "The answer holds neither text nor a tool call" }))
+    return failed(new Reason.EmptyContent({ ...said(), message: "The answer holds neither text nor a tool call" }))
   }
   const responseId = textOf(body.id)
   return {

@@ -1,0 +1,162 @@
+/**
+ * Gemini's Interactions API as a port for jobs.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { ProviderError } from "../../errors/ProviderError.ts"
+import type { JobsApi, JobState } from "../Provider.ts"
+import * as ErrorClassifier from "./ErrorClassifier.ts"
+import * as GeminiInput from "./internal/GeminiInput.ts"
+import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
+import * as JobPath from "./internal/JobPath.ts"
+import { parse, type Reply } from "./internal/OpenAiBody.ts"
+import type { Fetch } from "./Transport.ts"
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The provider's name, its prefix in a model name. */
+  readonly name: string
+  /**
+   * The address before `/interactions`.
+   *
+   * @default "https://generativelanguage.googleapis.com/v1beta"
+   */
+  readonly baseUrl?: string | undefined
+  /** Sent as `x-goog-api-key`. An effect is run for each request; without one, no key is sent. */
+  readonly apiKey?: Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
+  /** Further headers of each request; they win over the adapter's. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly fetch: Fetch
+  /** For submissions, whose loss would be uncertain. */
+  readonly fetchFresh: Fetch
+}
+
+/**
+ * How long an interaction is certainly kept: 1 day, as on the free tier. The
+ * paid tier keeps it for 55 days.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const retention: Duration.Duration = Duration.days(1)
+
+/**
+ * Creates the port, for each model.
+ *
+ * **Details**
+ *
+ * A job is an interaction with `background: true`. There is no lookup of a lost
+ * submission: the API has no list. A cancel that is refused because the
+ * interaction is over looks it up again.
+ *
+ * Three requests of JSON over `fetch` need no SDK: Google's own retries
+ * submissions four times by itself and drops the headers of an error, so that
+ * its Retry-After is lost.
+ *
+ * **Errors**
+ *
+ * - Those of `ErrorClassifier`, for HTTP errors and failed connections.
+ * - `InvalidResponse`, `Uncertain`, for a 2xx that is no interaction.
+ * - `InvalidRequest`, `NotSent`, for `store: false`.
+ *
+ * **Source**
+ *
+ * Google, "Background execution":
+ * https://ai.google.dev/gemini-api/docs/background-execution
+ * Google, "Interactions API", "Data storage and retention":
+ * https://ai.google.dev/gemini-api/docs/interactions-overview
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): (model: string) => JobsApi => {
+  const { name } = options
+  return (model) => {
+    const retrieve = Effect.fnUntraced(function*(jobId: string) {
+      const path = `/interactions/${yield* JobPath.segment(jobId, name)}`
+      const { context, reply } = yield* send(options, { operation: "retrieve", method: "GET", path, model })
+      return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
+    })
+    return {
+      submit: Effect.fnUntraced(function*(request) {
+        const body = yield* Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))
+        const path = "/interactions"
+        const { context, reply } = yield* send(options, { operation: "submit", method: "POST", path, body, model })
+        const state = yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
+        const jobId = GeminiOutcome.idOf(reply.body)
+        // An end needs no id; a job that goes on cannot be found again without one.
+        return jobId === "" && state._tag !== "Ended"
+          ? yield* ErrorClassifier.fromBody({ ...reply, body: "" }, context)
+          : { jobId, state }
+      }),
+      retrieve: (jobId) => retrieve(jobId),
+      cancel: Effect.fnUntraced(
+        function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
+          const path = `/interactions/${yield* JobPath.segment(jobId, name)}/cancel`
+          const { context, reply } = yield* send(options, { operation: "cancel", method: "POST", path, model })
+          return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
+        },
+        (self, jobId) => Effect.catchIf(self, isPerhapsOver, () => retrieve(jobId))
+      ),
+      retention: { stored: retention, unstored: retention }
+    }
+  }
+}
+
+interface Call {
+  readonly operation: ErrorClassifier.Context["operation"]
+  readonly method: "GET" | "POST"
+  readonly path: string
+  readonly body?: unknown
+  readonly model: string
+}
+
+const isPerhapsOver = ({ verdict: { reason } }: ProviderError): boolean =>
+  reason._tag === "InvalidResponse" || reason.status === 400 || reason.status === 409
+
+// No spans here: a span keeps the message of a failure, which may quote the prompt.
+const send = Effect.fnUntraced(function*(
+  options: Options,
+  { body, method, model, operation, path }: Call
+): Effect.fn.Return<{ readonly reply: Reply; readonly context: GeminiOutcome.Context }, ProviderError> {
+  const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
+  const clock = yield* Clock.Clock
+  const contextNow = (): GeminiOutcome.Context => ({
+    provider: options.name,
+    operation,
+    model,
+    now: clock.currentTimeMillisUnsafe(),
+    keys: key === undefined ? [] : [key]
+  })
+  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
+  const fetch = operation === "submit" ? options.fetchFresh : options.fetch
+  const reply = yield* Effect.tryPromise({
+    try: async (signal): Promise<Reply> => {
+      const headers = new Headers({ accept: "application/json" })
+      if (body !== undefined) headers.set("content-type", "application/json")
+      if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
+      for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
+      const response = await fetch(`${baseUrl}${path}`, {
+        method,
+        headers,
+        signal,
+        ...(body === undefined ? undefined : { body: JSON.stringify(body) })
+      })
+      return { status: response.status, headers: response.headers, body: parse(await response.text()) }
+    },
+    catch: (error) => ErrorClassifier.classify(error, contextNow())
+  })
+  const context = contextNow()
+  return reply.status >= 200 && reply.status < 300
+    ? { reply, context }
+    : yield* ErrorClassifier.fromBody(reply, context)
+})

@@ -1,0 +1,158 @@
+/**
+ * Sends requests through `@anthropic-ai/sdk`.
+ *
+ * @since 0.1.0
+ */
+import type { Anthropic } from "@anthropic-ai/sdk/client"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { ProviderError } from "../../../errors/ProviderError.ts"
+import { ProviderNotConfigured } from "../../../errors/Reason.ts"
+import type { Options } from "../Anthropic.ts"
+import * as ErrorClassifier from "../ErrorClassifier.ts"
+import type { Fetch } from "../Transport.ts"
+
+/**
+ * One request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly operation: ErrorClassifier.Context["operation"]
+  readonly method: "get" | "post"
+  /** The path under the base URL, or a whole URL. */
+  readonly path: string
+  readonly body?: unknown
+  /** The `accept` header, if it is not JSON that is wanted. */
+  readonly accept?: string | undefined
+}
+
+/**
+ * One answer of status 2xx, read to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+/**
+ * Sends a request and reads its answer to the end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Send = (
+  call: Call
+) => Effect.Effect<{ readonly reply: Reply; readonly context: ErrorClassifier.Context }, ProviderError>
+
+/**
+ * Creates the client of a server. The SDK is loaded by the first request.
+ *
+ * **Details**
+ *
+ * Submissions go through `fetchFresh`, all else through `fetch`. Answers are
+ * read here, as the SDK's methods refuse a large `max_tokens`, warn on the
+ * console and trust the answer's type.
+ *
+ * **Gotchas**
+ *
+ * There are no spans here: a span keeps the message of a failure, which may
+ * quote the prompt.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Send => {
+  const load = makeLoad(options)
+  return Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
+    const clients = yield* load
+    const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
+    const clock = yield* Clock.Clock
+    const contextNow = (): ErrorClassifier.Context => ({
+      provider: options.name,
+      operation,
+      now: clock.currentTimeMillisUnsafe(),
+      keys: key === undefined ? [] : [key]
+    })
+    const client = operation === "submit" ? clients.fresh : clients.shared
+    const reply = yield* Effect.tryPromise({
+      try: async (signal): Promise<Reply> => {
+        const response = await client[method](path, {
+          signal,
+          ...(body === undefined ? undefined : { body }),
+          headers: {
+            authorization: key === undefined ? null : `Bearer ${Redacted.value(key)}`,
+            ...(accept === undefined ? undefined : { accept }),
+            ...options.headers
+          }
+        }).asResponse()
+        return { status: response.status, headers: response.headers, text: await response.text() }
+      },
+      catch: (error) => ErrorClassifier.classify(error, contextNow())
+    })
+    return { reply, context: contextNow() }
+  })
+}
+
+interface Clients {
+  readonly shared: Anthropic
+  readonly fresh: Anthropic
+}
+
+// Node's longest timer: the SDK wants a timeout, and the deadline is the caller's.
+const noTimeout = 2 ** 31 - 1
+
+const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
+  let loaded: Clients | undefined
+  return Effect.suspend(() =>
+    loaded !== undefined ? Effect.succeed(loaded) : Effect.tryPromise({
+      try: async () => {
+        const { Anthropic } = await import("@anthropic-ai/sdk/client")
+        const client = (fetch: Fetch) =>
+          new Anthropic({
+            // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
+            apiKey: "unused",
+            baseURL: options.baseUrl ?? "https://api.anthropic.com",
+            webhookKey: null,
+            maxRetries: 0,
+            timeout: noTimeout,
+            logLevel: "off",
+            openTelemetry: false,
+            fetch: withOwnHeadersOnly(options, fetch)
+          })
+        return loaded ??= { shared: client(options.fetch), fresh: client(options.fetchFresh ?? options.fetch) }
+      },
+      catch: () =>
+        new ProviderError({
+          verdict: {
+            _tag: "NonRetryable",
+            reason: new ProviderNotConfigured({
+              message: "The package @anthropic-ai/sdk cannot be loaded; install it",
+              provider: options.name
+            })
+          },
+          evidence: "NotSent"
+        })
+    })
+  )
+}
+
+// The SDK adds what ANTHROPIC_CUSTOM_HEADERS holds, often a gateway's secret, whatever server this is.
+const withOwnHeadersOnly = ({ headers: further = {} }: Options, fetch: Fetch): Fetch => {
+  const allowed = new Set(Object.keys(further).map((name) => name.toLowerCase()))
+  return (input, init) => {
+    const headers = new Headers(init?.headers)
+    for (const name of [...headers.keys()]) {
+      if (!sdkHeader.test(name) && !allowed.has(name)) headers.delete(name)
+    }
+    return fetch(input, { ...init, headers })
+  }
+}
+
+const sdkHeader = /^(?:accept|user-agent|content-type|authorization|anthropic-version|x-stainless-.+)$/
