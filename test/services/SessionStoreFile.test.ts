@@ -91,11 +91,11 @@ describe("SessionStoreFile", () => {
     it.effect.skipIf(process.platform !== "linux")(
       "in a file system that makes no folders fails as unavailable",
       () =>
-        Effect.gen(function*() {
-          const error = yield* Effect.flip(Effect.scoped(open("/proc/holdfast/sessions")))
+        inDirectory(Effect.fnUntraced(function*() {
+          const error = yield* Effect.flip(open("/proc/holdfast/sessions"))
 
           assert.strictEqual(error._tag, "StoreUnavailable")
-        })
+        }))
     )
 
     it.effect("that is gone fails an append and lists nothing as unavailable", () =>

@@ -390,8 +390,8 @@ describe("AnthropicBatches find", () => {
 
 describe("AnthropicBatches' default deadline", () => {
   it.effect.each<[string, ResponseRequest["deadline"] | "none", string]>([
-    ["is 25 hours", "none", "1 day, 1 hour"],
-    ["yields to the request's", Duration.minutes(5), "5 minutes"]
+    ["is 25 hours", "none", "1d 1h"],
+    ["yields to the request's", Duration.minutes(5), "5m"]
   ])("%s", ([_, deadline, expected]) =>
     Effect.gen(function*() {
       const { jobs } = yield* adapter([
