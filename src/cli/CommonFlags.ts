@@ -22,7 +22,8 @@ export const defaultDirectory = ".holdfast"
  * @category options
  * @since 0.1.0
  */
-export const storeFlag: Flag.Flag<Option.Option<string>> = Flag.Directory("store").pipe(
+export const storeFlag: Flag.Flag<Option.Option<string>> = Flag.String("store").pipe(
+  Flag.withMetavar("folder"),
   Flag.withDescription(`Folder of the sessions (default: HOLDFAST_STORE, or ${defaultDirectory})`),
   Flag.optional
 )

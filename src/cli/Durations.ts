@@ -3,13 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /**
  * Returns the duration that a text names: `90s`, `10m`, `1h30m`, `500ms`,
@@ -51,21 +47,10 @@ export const format = (duration: Duration.Duration): string => {
  * @since 0.1.0
  */
 export const flag = (name: string): Flag.Flag<Duration.Duration> =>
-  Flag.String(name).pipe(Flag.withSchema(FromText), Flag.withMetavar("duration"))
-
-const FromText = Schema.String.pipe(
-  Schema.decodeTo(
-    Schema.Duration,
-    SchemaTransformation.transformEffect<Duration.Duration, string>({
-      decode: (text, options) =>
-        Effect.mapError(
-          Effect.fromOption(parse(text)),
-          () => new SchemaIssue.InvalidValue({ expected: "a duration such as 90s, 10m or 1h30m" }, undefined, options)
-        ),
-      encode: (duration) => Effect.succeed(format(duration))
-    })
+  Flag.String(name).pipe(
+    Flag.filterMap(parse, (text) => `a duration such as 90s, 10m or 1h30m, not ${JSON.stringify(text)}`),
+    Flag.withMetavar("duration")
   )
-)
 
 const units = [
   { names: /^(?:ms|millis?|milliseconds?)$/, millis: 1 },

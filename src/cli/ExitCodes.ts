@@ -34,14 +34,14 @@ export const exitCodes = {
  * @category models
  * @since 0.1.0
  */
-export const exitCodesHelp: string = [
-  `${exitCodes.ok} answered`,
-  `${exitCodes.usage} wrong usage`,
-  `${exitCodes.NonRetryable} will not succeed until something changes`,
-  `${exitCodes.Retryable} may succeed later`,
-  `${exitCodes.Timeout} deadline passed, resume it`,
-  `${exitCodes.interrupted} interrupted`
-].join(", ")
+export const exitCodesHelp: ReadonlyArray<string> = [
+  [exitCodes.ok, "the answer is on stdout"],
+  [exitCodes.usage, "wrong usage, or an unexpected failure"],
+  [exitCodes.NonRetryable, "NonRetryable: will not succeed until something changes"],
+  [exitCodes.Retryable, "Retryable: the same command may succeed later"],
+  [exitCodes.Timeout, "Timeout: the deadline passed; resume the session"],
+  [exitCodes.interrupted, "stopped by Ctrl-C or SIGTERM; resume the session"]
+].map(([code, meaning]) => `${String(code).padStart(3)}  ${meaning}`)
 
 /**
  * Schema for an end that nobody expected: a defect.
@@ -49,10 +49,12 @@ export const exitCodesHelp: string = [
  * @category errors
  * @since 0.1.0
  */
-export class UnexpectedFailure extends Schema.TaggedError<UnexpectedFailure>("holdfast/cli/ExitCodes/UnexpectedFailure")(
-  "UnexpectedFailure",
-  { message: Schema.String }
-) {}
+export class UnexpectedFailure
+  extends Schema.TaggedError<UnexpectedFailure>("holdfast/cli/ExitCodes/UnexpectedFailure")(
+    "UnexpectedFailure",
+    { message: Schema.String }
+  )
+{}
 
 /**
  * Returns the exit code for an error.

@@ -21,7 +21,7 @@ export const fresh: Effect.Effect<string> = Effect.gen(function*() {
 })
 
 const pick = <A>(items: ReadonlyArray<A>): Effect.Effect<A> =>
-  Effect.map(Random.nextIntBetween(0, items.length), (index) => items[index] as A)
+  Effect.map(Random.nextIntBetween(0, items.length - 1), (index) => items[index] as A)
 
 const words = (text: string): ReadonlyArray<string> => text.split(" ")
 

@@ -1,0 +1,120 @@
+/**
+ * What `holdfast sessions` does with sessions. Its commands import it when
+ * they run.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { StrategyError } from "../errors/StrategyError.ts"
+import * as Holdfast from "../Holdfast.ts"
+import { SessionStore } from "../services/SessionStore.ts"
+import { SessionInfo } from "../strategies/Sessions.ts"
+import * as Engine from "./Engine.ts"
+import type { NextCommands } from "./NextCommands.ts"
+import type { Listed } from "./SessionView.ts"
+
+export { SessionInfo } from "../strategies/Sessions.ts"
+export { details, table } from "./SessionView.ts"
+
+/**
+ * Schema for a list of sessions: each as it is, or why it cannot be read.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Listing = Schema.Array(
+  Schema.Union([SessionInfo, Schema.Struct({ session: Schema.String, error: StrategyError })])
+)
+
+/**
+ * Returns the sessions of a folder, the newest submission first. A folder that
+ * is not there has none, and is not made.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const list = Effect.fnUntraced(function*(directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  if (!(yield* Effect.orElseSucceed(fs.exists(directory), () => true))) return []
+  return yield* Effect.gen(function*() {
+    const store = yield* SessionStore
+    const keys = yield* Effect.mapError(Stream.runCollect(store.list), Engine.fromStore)
+    const sessions = yield* Effect.forEach(
+      keys,
+      (session): Effect.Effect<Listed | undefined, never, Holdfast.Holdfast> =>
+        Effect.catch(Holdfast.inspect(session), (error) =>
+          Effect.succeed(
+            error._tag === "NonRetryable" && error.reason._tag === "SessionNotFound" ? undefined : { session, error }
+          )),
+      { concurrency: 8 }
+    )
+    return sessions.filter((listed) => listed !== undefined).sort((a, b) => newest(b) - newest(a))
+  }).pipe(Engine.withSessions(directory))
+})
+
+/**
+ * Returns what a session has come to.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const inspect = (directory: string, session: string) =>
+  Holdfast.inspect(session).pipe(Engine.withSessions(directory))
+
+/**
+ * Asks for a session's job to be stopped.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const cancel = (directory: string, session: string) =>
+  Holdfast.cancel(session).pipe(Engine.withSessions(directory))
+
+/**
+ * Removes a session.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const forget = (directory: string, session: string, force: boolean) =>
+  Holdfast.forget(session, { force }).pipe(Engine.withSessions(directory))
+
+/**
+ * Gives a session the id of its job.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const adopt = (directory: string, session: string, jobId: string) =>
+  Holdfast.adopt(session, jobId).pipe(Engine.withSessions(directory))
+
+/**
+ * Returns what a cancel has come to.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const afterCancel = ({ session, settlement, state }: SessionInfo, next: NextCommands): string => {
+  switch (state) {
+    case "settled":
+      if (settlement?._tag !== "Failed") {
+        return `The job had finished before; get its answer with\n  ${next.resume(session)}`
+      }
+      return settlement.error.reason._tag === "JobCancelled"
+        ? "Cancelled."
+        : `The job had ended before, with ${settlement.error.reason._tag}.`
+    case "running":
+    case "submitting":
+      return `The cancel is noted, but the job has not ended yet. See how it stands with\n  ${next.show(session)}`
+    case "prepared":
+    case "ended":
+      return "There was no job to cancel."
+  }
+}
+
+const newest = (listed: Listed): number =>
+  "error" in listed ? 0 : Math.max(0, ...listed.submissions.map(({ at }) => DateTime.toEpochMillis(at)))

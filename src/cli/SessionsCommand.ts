@@ -1,0 +1,135 @@
+/**
+ * `holdfast sessions`: looks after the sessions of a folder.
+ *
+ * @since 0.1.0
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { StrategyError } from "../errors/StrategyError.ts"
+import { directoryOf, jsonFlag, storeFlag } from "./CommonFlags.ts"
+import * as NextCommands from "./NextCommands.ts"
+import * as Output from "./Output.ts"
+import { reported } from "./Reporting.ts"
+import type { UsageError } from "./UsageError.ts"
+
+const session = Argument.String("session").pipe(Argument.withDescription("Key of the session"))
+
+const common = { json: jsonFlag, store: storeFlag }
+
+const list = Command.make(
+  "list",
+  common,
+  (input) =>
+    carriedOut(input, (work, { directory, json }) =>
+      Effect.gen(function*() {
+        const sessions = yield* work.list(directory)
+        if (json) yield* Output.json(work.Listing, sessions)
+        else if (sessions.length === 0) yield* Output.note(`There are no sessions in ${directory}`)
+        else yield* Output.answer(work.table(sessions))
+      }))
+).pipe(
+  Command.withAlias("ls"),
+  Command.withDescription("List the sessions, the newest first")
+)
+
+const show = Command.make(
+  "show",
+  { session, ...common },
+  (input) =>
+    carriedOut(input, (work, { directory, json }) =>
+      Effect.flatMap(
+        work.inspect(directory, input.session),
+        (info) => json ? Output.json(work.SessionInfo, info) : Output.answer(work.details(info))
+      ))
+).pipe(Command.withDescription("Show what a session has come to, and its answer"))
+
+const cancel = Command.make(
+  "cancel",
+  { session, ...common },
+  (input) =>
+    carriedOut(input, (work, { directory, json, next }) =>
+      Effect.gen(function*() {
+        const info = yield* work.cancel(directory, input.session)
+        if (json) yield* Output.json(work.SessionInfo, info)
+        yield* Output.note(work.afterCancel(info, next))
+      }))
+).pipe(
+  Command.withDescription("Ask for a session's job to be stopped; if it has finished by then, its answer is kept")
+)
+
+const forget = Command.make(
+  "forget",
+  {
+    session,
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("Also while a job may be running; that job is lost to Holdfast, not stopped"),
+      Flag.withDefault(false)
+    ),
+    ...common
+  },
+  (input) =>
+    carriedOut(input, (work, { directory, json }) =>
+      Effect.gen(function*() {
+        yield* work.forget(directory, input.session, input.force)
+        if (json) yield* Output.json(Forgotten, { session: input.session, forgotten: true })
+        yield* Output.note(`Forgot ${input.session}; the same key will run, and pay, again.`)
+      }))
+).pipe(Command.withDescription("Remove a session, so that its key can run, and pay, again"))
+
+const adopt = Command.make(
+  "adopt",
+  {
+    session,
+    jobId: Argument.String("job-id").pipe(Argument.withDescription("The provider's id of the job")),
+    ...common
+  },
+  (input) =>
+    carriedOut(input, (work, { directory, json, next }) =>
+      Effect.gen(function*() {
+        const info = yield* work.adopt(directory, input.session, input.jobId)
+        if (json) yield* Output.json(work.SessionInfo, info)
+        yield* Output.note(
+          `The session has the job ${input.jobId} now; get its answer with\n  ${next.resume(input.session)}`
+        )
+      }))
+).pipe(
+  Command.withDescription("Give a session, whose submission is uncertain, the id of its job")
+)
+
+/**
+ * The command `sessions`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const sessionsCommand = Command.make("sessions").pipe(
+  Command.withShortDescription("List, show, cancel, forget and adopt sessions"),
+  Command.withDescription("Look after the sessions of a folder."),
+  Command.withSubcommands([list, show, cancel, forget, adopt])
+)
+
+const Forgotten = Schema.Struct({ session: Schema.String, forgotten: Schema.Boolean })
+
+type Work = typeof import("./SessionWork.ts")
+
+const carriedOut = Effect.fnUntraced(function*<A, R>(
+  { json, store }: { readonly json: boolean; readonly store: Option.Option<string> },
+  command: (
+    work: Work,
+    context: { readonly directory: string; readonly json: boolean; readonly next: NextCommands.NextCommands }
+  ) => Effect.Effect<A, StrategyError | UsageError, R>
+) {
+  const next = yield* NextCommands.make(store)
+  const directory = yield* directoryOf(store)
+  return yield* reported(
+    Effect.flatMap(
+      Effect.promise(() => import("./SessionWork.ts")),
+      (work) => command(work, { directory, json, next })
+    ),
+    { json, next }
+  )
+})

@@ -1,0 +1,150 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule, Schema } from "effect"
+import { LlmResponse } from "holdfast"
+import type { Simulator } from "holdfast/testing"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { inFolder } from "./CommandRunner.ts"
+
+describe("holdfast, as a process", () => {
+  it.live("detaches at SIGINT with exit code 130; the job goes on, and resume gets its answer", () =>
+    inFolder({ completeAfterPolls: 1, script: [slowly] }, ({ env, run, simulator }) =>
+      Effect.gen(function*() {
+        const process = yield* start(["run", "-s", "s", "Hello"], env)
+        const job = yield* polledJob(simulator)
+        process.signal("SIGINT")
+        const stopped = yield* process.ended
+        const cancels = (yield* simulator.jobs)[0]?.cancels
+        yield* simulator.finish(job.id)
+        const resumed = yield* run(["resume", "s", "--json"])
+        const response = yield* decodeResponse(resumed.stdout)
+
+        assert.deepStrictEqual([stopped.code, stopped.signal, stopped.stdout], [130, null, ""])
+        assert.include(stopped.stderr, `The job ${job.id} goes on`)
+        assert.include(stopped.stderr, "holdfast resume s")
+        assert.isBelow(stopped.millisAfterSignal, 2000)
+        assert.strictEqual(cancels, 0)
+        assert.strictEqual(response.responseId, job.id)
+        assert.isTrue(response.resumed)
+      })))
+
+  it.live("goes on with the same job after kill -9 and the same command", () =>
+    inFolder({ script: [slowly] }, ({ env, run, simulator }) =>
+      Effect.gen(function*() {
+        const process = yield* start(["run", "-s", "s", "Hello"], env)
+        const job = yield* polledJob(simulator)
+        process.signal("SIGKILL")
+        const killed = yield* process.ended
+        yield* simulator.finish(job.id)
+        const again = yield* run(["run", "-s", "s", "--json", "Hello"])
+        const response = yield* decodeResponse(again.stdout)
+
+        assert.strictEqual(killed.signal, "SIGKILL")
+        assert.strictEqual(response.responseId, job.id)
+        assert.strictEqual((yield* simulator.ledger).submissions.length, 1)
+      })))
+
+  it.live("finishes a submission on its way before SIGTERM ends it", () =>
+    inFolder({
+      script: [{ on: "responses.create", do: { _tag: "Delay", millis: 1000, accepted: false } }]
+    }, ({ env, run, simulator }) =>
+      Effect.gen(function*() {
+        const process = yield* start(["run", "-s", "s", "Hello"], env)
+        yield* until(Effect.map(simulator.ledger, ({ submissions }) => submissions[0]))
+        process.signal("SIGTERM")
+        const stopped = yield* process.ended
+        const resumed = yield* run(["resume", "s"])
+
+        assert.strictEqual(stopped.code, 130)
+        assert.include(stopped.stderr, "holdfast resume s")
+        assert.strictEqual(resumed.stdout, "You asked: Hello (5 characters). This is the answer.\n")
+        assert.strictEqual((yield* simulator.ledger).submissions.length, 1)
+      })))
+
+  it.live("reads a pipe, and ends quietly when nobody reads the answer", () =>
+    inFolder({ answer: () => "long ".repeat(100_000) }, ({ env }) =>
+      Effect.gen(function*() {
+        const process = yield* start(["run", "--strategy", "sync"], env, { stdin: "Hello", closeStdout: true })
+        const { code, stderr } = yield* process.ended
+
+        assert.strictEqual(code, 0)
+        assert.notMatch(stderr, /EPIPE| {4}at /)
+      })))
+
+  it.live("simulates a provider until SIGINT", () =>
+    Effect.gen(function*() {
+      const process = yield* start(["simulate", "--job-duration", "100ms"], {})
+      const url = yield* until(Effect.sync(() => /OPENAI_BASE_URL=(\S+)/.exec(process.printed().stdout)?.[1]))
+      const response = yield* Effect.promise(() =>
+        fetch(`${url}/responses`, {
+          method: "POST",
+          headers: { "content-type": "application/json", authorization: "Bearer simulated" },
+          body: JSON.stringify({ model: "gpt-5.5", input: "Hello" })
+        })
+      )
+      const body = yield* Effect.promise(() => response.text())
+      process.signal("SIGINT")
+      const { code, stderr } = yield* process.ended
+
+      assert.strictEqual(response.status, 200)
+      assert.include(body, "You asked: Hello")
+      assert.strictEqual(code, 130)
+      assert.match(stderr, /Simulator ended\. Requests: 1, submissions among them: 1\./)
+    }).pipe(Effect.scoped))
+})
+
+const slowly: Simulator.Rule = { on: "responses.create", do: { _tag: "Job", outcome: "completed", polls: 1000 } }
+
+const decodeResponse = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(LlmResponse.LlmResponse)))
+
+const until = <A, E, R>(probe: Effect.Effect<A | undefined, E, R>) =>
+  probe.pipe(
+    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (found) => found !== undefined }),
+    Effect.filterOrFail((found) => found !== undefined),
+    Effect.timeout("10 seconds")
+  )
+
+const polledJob = (simulator: Simulator.Simulator["Service"]) =>
+  until(Effect.map(simulator.jobs, (jobs) => jobs.find(({ polls }) => polls > 0)))
+
+const bin = fileURLToPath(new URL("../../src/cli/bin.ts", import.meta.url))
+
+const start = (
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+  options: { readonly stdin?: string; readonly closeStdout?: boolean } = {}
+) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, [bin, ...args], { env: { ...env } })
+      let stdout = ""
+      let stderr = ""
+      let signalledAt = 0
+      child.stdin.end(options.stdin ?? "")
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+      if (options.closeStdout === true) child.stdout.destroy()
+      const ended = new Promise<{
+        readonly code: number | null
+        readonly signal: string | null
+        readonly stdout: string
+        readonly stderr: string
+        readonly millisAfterSignal: number
+      }>((resolve) =>
+        child.once("close", (code, signal) =>
+          resolve({ code, signal, stdout, stderr, millisAfterSignal: performance.now() - signalledAt }))
+      )
+      return {
+        child,
+        ended: Effect.promise(() =>
+          ended
+        ),
+        printed: () => ({ stdout, stderr }),
+        signal: (signal: NodeJS.Signals) => {
+          signalledAt = performance.now()
+          child.kill(signal)
+        }
+      }
+    }),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  )
