@@ -1,5 +1,5 @@
 /**
- * `holdfast resume`: waits for the job of a session.
+ * `holdfast resume`: waits for the job of a session, or of all sessions.
  *
  * @since 0.1.0
  */
@@ -12,6 +12,7 @@ import { directoryOf, jsonFlag, storeFlag } from "./CommonFlags.ts"
 import * as Durations from "./Durations.ts"
 import * as NextCommands from "./NextCommands.ts"
 import { reported } from "./Reporting.ts"
+import { UsageError } from "./UsageError.ts"
 
 /**
  * The command `resume`.
@@ -22,27 +23,40 @@ import { reported } from "./Reporting.ts"
 export const resumeCommand = Command.make(
   "resume",
   {
-    session: Argument.String("session").pipe(Argument.withDescription("Key of the session")),
+    session: Argument.String("session").pipe(Argument.withDescription("Key of the session"), Argument.optional),
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("Wait for the jobs of all sessions that have not ended"),
+      Flag.withDefault(false)
+    ),
     deadline: Durations.flag("deadline").pipe(
-      Flag.withDescription("Longest time to wait: 90s, 10m, 1h (default: 60m)"),
+      Flag.withDescription("Longest time to wait, for each session: 90s, 10m, 1h (default: 60m)"),
       Flag.optional
     ),
     json: jsonFlag,
     store: storeFlag
   },
-  Effect.fnUntraced(function*({ deadline, json, session, store }) {
+  Effect.fnUntraced(function*({ all, deadline, json, session, store }) {
     const next = yield* NextCommands.make(store)
     const directory = yield* directoryOf(store)
+    const options = { directory, next, json }
     return yield* reported(
       Effect.gen(function*() {
+        if (all === Option.isSome(session)) {
+          return yield* new UsageError({ message: "Name the session to resume, or say --all" })
+        }
+        const longest = Option.getOrUndefined(deadline)
+        if (Option.isNone(session)) {
+          const { recoverAll } = yield* Effect.promise(() => import("./RecoverAll.ts"))
+          return yield* recoverAll(longest, options)
+        }
         const { wait } = yield* Effect.promise(() => import("./Waiting.ts"))
-        yield* wait({ _tag: "Resume", deadline: Option.getOrUndefined(deadline) }, { session, directory, next, json })
+        yield* wait({ _tag: "Resume", deadline: longest }, { ...options, session: session.value })
       }),
       { json, next }
     )
   })
 ).pipe(
-  Command.withShortDescription("Wait for the job of a session, without its prompt"),
+  Command.withShortDescription("Wait for the job of a session, or of all, without their prompts"),
   Command.withDescription(
     "Wait for the job of a session, without its prompt. A session that has its answer gives it again; nothing is sent."
   )

@@ -5,13 +5,15 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { StrategyError } from "../errors/StrategyError.ts"
 import * as Holdfast from "../Holdfast.ts"
-import { SessionStore } from "../services/SessionStore.ts"
+import type { SessionStatus } from "../services/Session.ts"
+import * as SessionStore from "../services/SessionStore.ts"
 import { SessionInfo } from "../strategies/Sessions.ts"
 import * as Engine from "./Engine.ts"
 import type { NextCommands } from "./NextCommands.ts"
@@ -41,7 +43,7 @@ export const list = Effect.fnUntraced(function*(directory: string) {
   const fs = yield* FileSystem.FileSystem
   if (!(yield* Effect.orElseSucceed(fs.exists(directory), () => true))) return []
   return yield* Effect.gen(function*() {
-    const store = yield* SessionStore
+    const store = yield* SessionStore.SessionStore
     const keys = yield* Effect.mapError(Stream.runCollect(store.list), Engine.fromStore)
     const sessions = yield* Effect.forEach(
       keys,
@@ -91,6 +93,18 @@ export const forget = (directory: string, session: string, force: boolean) =>
  */
 export const adopt = (directory: string, session: string, jobId: string) =>
   Holdfast.adopt(session, jobId).pipe(Engine.withSessions(directory))
+
+/**
+ * Removes old sessions, and returns how many.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const prune = (directory: string, olderThan: Duration.Duration, states: ReadonlyArray<SessionStatus>) =>
+  SessionStore.prune(states.length === 0 ? { olderThan } : { olderThan, states }).pipe(
+    Effect.mapError(Engine.fromStore),
+    Engine.withSessions(directory)
+  )
 
 /**
  * Returns what a cancel has come to.

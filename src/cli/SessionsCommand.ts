@@ -6,11 +6,14 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { StrategyError } from "../errors/StrategyError.ts"
+import { SessionStatus } from "../services/Session.ts"
 import { directoryOf, jsonFlag, storeFlag } from "./CommonFlags.ts"
+import * as Durations from "./Durations.ts"
 import * as NextCommands from "./NextCommands.ts"
 import * as Output from "./Output.ts"
 import { reported } from "./Reporting.ts"
@@ -100,6 +103,28 @@ const adopt = Command.make(
   Command.withDescription("Give a session, whose submission is uncertain, the id of its job")
 )
 
+const prune = Command.make(
+  "prune",
+  {
+    olderThan: Durations.flag("older-than").pipe(
+      Flag.withDescription("Only sessions whose last entry is older: 12h, 30d"),
+      Flag.withDefault(Duration.days(30))
+    ),
+    states: Flag.Literals("state", SessionStatus.literals).pipe(
+      Flag.withDescription("Only sessions that stand so; may be given again (default: settled)"),
+      Flag.atLeast(0)
+    ),
+    ...common
+  },
+  (input) =>
+    carriedOut(input, (work, { directory, json }) =>
+      Effect.gen(function*() {
+        const removed = yield* work.prune(directory, input.olderThan, input.states)
+        if (json) yield* Output.json(Pruned, { removed })
+        yield* Output.note(`Removed ${removed} ${removed === 1 ? "session" : "sessions"}.`)
+      }))
+).pipe(Command.withDescription("Remove old sessions, so that their keys can run, and pay, again"))
+
 /**
  * The command `sessions`.
  *
@@ -107,12 +132,14 @@ const adopt = Command.make(
  * @since 0.1.0
  */
 export const sessionsCommand = Command.make("sessions").pipe(
-  Command.withShortDescription("List, show, cancel, forget and adopt sessions"),
+  Command.withShortDescription("List, show, cancel, forget, adopt and prune sessions"),
   Command.withDescription("Look after the sessions of a folder."),
-  Command.withSubcommands([list, show, cancel, forget, adopt])
+  Command.withSubcommands([list, show, cancel, forget, adopt, prune])
 )
 
 const Forgotten = Schema.Struct({ session: Schema.String, forgotten: Schema.Boolean })
+
+const Pruned = Schema.Struct({ removed: Schema.Int })
 
 type Work = typeof import("./SessionWork.ts")
 

@@ -50,6 +50,20 @@ describe("holdfast sessions", () => {
         assert.strictEqual(info.settlement?._tag, "Answered")
       })))
 
+  it.live("removes the sessions that are old enough", () =>
+    inFolder({}, ({ run }) =>
+      Effect.gen(function*() {
+        yield* run(["run", "-s", "old", "Hello"])
+        yield* Effect.sleep("20 millis")
+        const none = yield* run(["sessions", "prune"])
+        const some = yield* run(["sessions", "prune", "--older-than", "10ms", "--json"])
+        const wrong = yield* run(["sessions", "prune", "--state", "odd"])
+
+        assert.include(none.stderr, "Removed 0 sessions.")
+        assert.deepStrictEqual(JSON.parse(some.stdout), { removed: 1 })
+        assert.strictEqual(wrong.code, 1)
+      })))
+
   it.live("refuses to forget a running job, cancels it, and forgets it then", () =>
     inFolder(
       { script: [{ do: { _tag: "Job", outcome: "stuck-queued" } }] },
