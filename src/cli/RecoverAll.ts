@@ -19,7 +19,7 @@ import * as Output from "./Output.ts"
 
 /**
  * Waits for the jobs of all sessions of a folder, and tells of each what came
- * of it. Fails with the first error among them, after all have ended.
+ * of it. Succeeds with the first error among them, if there is one.
  *
  * @category combinators
  * @since 0.1.0
@@ -41,7 +41,7 @@ export const recoverAll = Effect.fnUntraced(function*(
     }}
   if (results.length === 0) yield* Output.note(`No session in ${options.directory} waits for a job`)
   const failed = results.find(({ result }) => result._tag === "Failure")
-  if (failed?.result._tag === "Failure") return yield* failed.result.failure
+  return failed?.result._tag === "Failure" ? failed.result.failure : undefined
 })
 
 const Results = Schema.Array(

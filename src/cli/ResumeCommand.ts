@@ -10,8 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { directoryOf, jsonFlag, storeFlag } from "./CommonFlags.ts"
 import * as Durations from "./Durations.ts"
+import { exitCodeOf } from "./ExitCodes.ts"
 import * as NextCommands from "./NextCommands.ts"
-import { reported } from "./Reporting.ts"
+import { Reported, reported } from "./Reporting.ts"
 import { UsageError } from "./UsageError.ts"
 
 /**
@@ -39,7 +40,7 @@ export const resumeCommand = Command.make(
     const next = yield* NextCommands.make(store)
     const directory = yield* directoryOf(store)
     const options = { directory, next, json }
-    return yield* reported(
+    const failed = yield* reported(
       Effect.gen(function*() {
         if (all === Option.isSome(session)) {
           return yield* new UsageError({ message: "Name the session to resume, or say --all" })
@@ -51,9 +52,11 @@ export const resumeCommand = Command.make(
         }
         const { wait } = yield* Effect.promise(() => import("./Waiting.ts"))
         yield* wait({ _tag: "Resume", deadline: longest }, { ...options, session: session.value })
+        return undefined
       }),
       { json, next }
     )
+    if (failed !== undefined) return yield* new Reported({ exitCode: exitCodeOf(failed) })
   })
 ).pipe(
   Command.withShortDescription("Wait for the job of a session, or of all, without their prompts"),
