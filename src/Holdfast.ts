@@ -18,7 +18,7 @@ import { ProviderError } from "./errors/ProviderError.ts"
 import type { StrategyError } from "./errors/StrategyError.ts"
 import { Answer, type LlmResponse } from "./services/LlmResponse.ts"
 import { ModelCatalog } from "./services/ModelCatalog.ts"
-import type { Outcome } from "./services/Provider.ts"
+import type { JobsApi, JobState, Outcome } from "./services/Provider.ts"
 import { Providers } from "./services/Providers.ts"
 import type { RequestInput, ResponseRequest, StrategyName } from "./services/ResponseRequest.ts"
 import { layerMemory, SessionStore } from "./services/SessionStore.ts"
@@ -109,7 +109,12 @@ export const make = Effect.gen(function*() {
 
   return Holdfast.of({
     execute: (request) =>
-      strategies[request.strategy ?? StrategySelector.selectWith(catalog, request.model)].execute(request),
+      Effect.suspend(() => {
+        const { model, strategy } = request ?? {}
+        const name = strategy ?? (typeof model === "string" ? StrategySelector.selectWith(catalog, model) : "sync")
+        // What is no request is told so by any strategy.
+        return (Object.hasOwn(strategies, name) ? strategies[name] : strategies.sync).execute(request)
+      }),
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
@@ -234,7 +239,9 @@ export type Scripted = string | Partial<ConstructorParameters<typeof Answer>[0]>
  * **Details**
  *
  * `script` is asked once per submission. Sessions work as they do for real, in
- * memory: the same key is answered once, and returns that answer again.
+ * memory: the same key is answered once, and returns that answer again. After
+ * a `Timeout` of the script, nothing ever comes: the call's own deadline ends
+ * it, with phase and times of its own.
  *
  * @category layers
  * @since 0.1.0
@@ -265,38 +272,45 @@ const endsOf: ReadonlySet<string> = new Set([
 ])
 
 const scriptedProviders = (script: (request: ResponseRequest) => Scripted): Providers["Service"] => {
-  const answer = (request: ResponseRequest): Effect.Effect<Outcome, ProviderError> =>
-    Effect.suspend((): Effect.Effect<Outcome, ProviderError> => {
-      const scripted = script(request)
-      if (typeof scripted === "object" && "_tag" in scripted) {
-        if (scripted._tag === "Timeout") return Effect.never
-        return scripted._tag === "NonRetryable" && endsOf.has(scripted.reason._tag)
-          ? Effect.succeed({ _tag: "Failed", verdict: scripted })
-          : Effect.fail(new ProviderError({ verdict: scripted, evidence: "Refused" }))
-      }
-      return Effect.succeed({
-        _tag: "Succeeded",
-        answer: new Answer({
-          content: "",
-          finishReason: "stop",
-          response: {},
-          model: request.model,
-          ...(typeof scripted === "string" ? { content: scripted } : scripted)
-        })
+  /** `undefined` when it never ends. */
+  const outcomeOf = (request: ResponseRequest): Effect.Effect<Outcome, ProviderError> | undefined => {
+    const scripted = script(request)
+    if (typeof scripted === "object" && "_tag" in scripted) {
+      if (scripted._tag === "Timeout") return undefined
+      return scripted._tag === "NonRetryable" && endsOf.has(scripted.reason._tag)
+        ? Effect.succeed({ _tag: "Failed", verdict: scripted })
+        : Effect.fail(new ProviderError({ verdict: scripted, evidence: "Refused" }))
+    }
+    return Effect.succeed({
+      _tag: "Succeeded",
+      answer: new Answer({
+        content: "",
+        finishReason: "stop",
+        response: {},
+        model: request.model,
+        ...(typeof scripted === "string" ? { content: scripted } : scripted)
       })
     })
+  }
+  const held = (request: ResponseRequest) => Effect.suspend(() => outcomeOf(request) ?? Effect.never)
+  const running: JobState = { _tag: "Pending", status: "in_progress", phase: "running" }
   return {
     resolve: (model) =>
       Effect.succeed({
         name: "test",
         model,
-        responses: { create: answer },
-        completions: { complete: answer },
+        responses: { create: held },
+        completions: { complete: held },
         jobs: {
-          submit: (request, { submissionId }) =>
-            Effect.map(answer(request), (outcome) => ({ jobId: submissionId, state: { _tag: "Ended", outcome } })),
-          retrieve: () => Effect.succeed({ _tag: "Unknown", status: "scripted" }),
-          cancel: () => Effect.succeed({ _tag: "Unknown", status: "scripted" }),
+          submit: (request, { submissionId: jobId }) =>
+            Effect.suspend((): ReturnType<JobsApi["submit"]> => {
+              const ended = outcomeOf(request)
+              return ended === undefined
+                ? Effect.succeed({ jobId, state: running })
+                : Effect.map(ended, (outcome) => ({ jobId, state: { _tag: "Ended", outcome } }))
+            }),
+          retrieve: () => Effect.succeed(running),
+          cancel: () => Effect.succeed(running),
           retention: { stored: Duration.infinity, unstored: Duration.infinity }
         }
       }),

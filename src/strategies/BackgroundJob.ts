@@ -25,7 +25,8 @@ import * as SessionRuns from "./SessionRuns.ts"
  * machine is lost. With a session, its id is in the journal before anything
  * else happens, and whoever runs the key next polls that job.
  *
- * The default deadline is 60 minutes. One call sends at most as many
+ * The default deadline is 60 minutes, or longer where the provider's jobs take
+ * longer (25 hours for Anthropic's message batches). One call sends at most as many
  * submissions as its retry schedule has attempts, 5 by default, and all but
  * the last of them were certainly refused, unless `onUncertainSubmit` is
  * `"resubmit"`.
@@ -38,8 +39,8 @@ export class BackgroundJob extends Context.Service<BackgroundJob, ResponseStrate
 ) {}
 
 /**
- * Longest time that a call waits for a job, unless the request says otherwise:
- * 60 minutes.
+ * Longest time that a call waits for a job, unless the request or the provider's
+ * `JobsApi` says otherwise: 60 minutes.
  *
  * @category models
  * @since 0.1.0
@@ -70,6 +71,13 @@ export const make = Effect.gen(function*() {
       })
     })
 
+  // A provider that cannot be resolved is the run's to report, and only if the session needs it.
+  const deadlineOf = ({ deadline, model }: ResponseRequest): Effect.Effect<Duration.Duration> =>
+    deadline !== undefined ? Effect.succeed(deadline) : Effect.match(providers.resolve(model), {
+      onFailure: () => defaultDeadline,
+      onSuccess: ({ jobs }) => jobs?.defaultDeadline ?? defaultDeadline
+    })
+
   return BackgroundJob.of({
     name: "background",
     canResume: true,
@@ -77,7 +85,7 @@ export const make = Effect.gen(function*() {
       const request = yield* decodeRequest(input)
       return yield* runs.execute(
         { request, strategy: "background", prepare: prepare(request) },
-        request.deadline ?? defaultDeadline
+        yield* deadlineOf(request)
       )
     })
   })

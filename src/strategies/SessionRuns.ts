@@ -22,7 +22,8 @@ import { SessionStore } from "../services/SessionStore.ts"
 import * as Deadlines from "./internal/Deadlines.ts"
 import { cancelSession, drive, sessionMismatch } from "./internal/Driving.ts"
 import * as Journaling from "./internal/Journaling.ts"
-import { type Order, type Progress, Run, type RunResult, type Waiter } from "./internal/Run.ts"
+import { type Order, type Progress, Run, type RunResult, type RunSpec, type Waiter } from "./internal/Run.ts"
+import type { Doubts } from "./internal/Uncertainty.ts"
 import { PollPolicy, RetryPolicy } from "./Schedules.ts"
 
 export type { Means, Order, Progress } from "./internal/Run.ts"
@@ -47,6 +48,12 @@ export class SessionRuns extends Context.Service<SessionRuns, {
   readonly progress: (session: string) => Stream.Stream<Progress> | undefined
 }>()("holdfast/strategies/SessionRuns") {}
 
+/** Who waits: for how long, and since when (monotonic time in milliseconds). */
+interface Caller {
+  readonly deadline: Duration.Duration
+  readonly startedAt: number
+}
+
 /** How long the layer's end waits for submissions and cancels on their way. */
 const grace = Duration.seconds(10)
 
@@ -66,7 +73,7 @@ export const make = Effect.gen(function*() {
   const providers = yield* Providers
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
-  const doubts = { seen: new Map(), lost: new Map() }
+  const doubts: Doubts = { seen: new Map(), lost: new Map() }
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   yield* Effect.addFinalizer(() => finish(active, background))
@@ -88,6 +95,8 @@ export const make = Effect.gen(function*() {
       detach,
       Effect.map((fiber) => {
         run.fiber = fiber
+        // The deadlines of all callers may have passed while it was forked.
+        if (run.waiters.size === 0) fiber.interruptUnsafe()
       })
     )
   }
@@ -96,6 +105,10 @@ export const make = Effect.gen(function*() {
     forget(run)
     active.delete(run)
     run.exit = exit
+    // A session that is settled, or that nobody can come back to, is in no doubt.
+    if (Exit.isSuccess(exit) || !run.spec.journal.durable) {
+      for (const id of run.mine) doubts.lost.delete(id)
+    }
     for (const watcher of run.watchers) watcher(undefined)
     for (const waiter of run.waiters) waiter.done(exit)
     run.waiters.clear()
@@ -112,19 +125,24 @@ export const make = Effect.gen(function*() {
     run.fiber?.interruptUnsafe()
   }
 
-  /** Waits for a run, until a deadline of the caller's own; a new run starts with its first caller. */
-  const join = Effect.fnUntraced(function*(run: Run, deadline: Duration.Duration, isNew: boolean) {
-    const startedAt = yield* Deadlines.monotonicMillis
+  /**
+   * Waits for a run, until a deadline of the caller's own; a new run starts with its first caller. `undefined`
+   * when the run is over, or another one has taken its place: then the caller looks again.
+   */
+  const join = Effect.fnUntraced(function*(run: Run, { deadline, startedAt }: Caller, isNew: boolean) {
+    const { key } = run.spec
     const done = Deferred.makeUnsafe<RunResult, StrategyError>()
     const deadlineAt = startedAt + Duration.toMillis(deadline)
     const waiter: Waiter = { deadlineAt, done: (exit) => Deferred.doneUnsafe(done, exit) }
     const result = yield* Effect.uninterruptibleMask((restore) => {
+      if (key !== undefined && runs.get(key) !== (isNew ? undefined : run)) return Effect.undefined
       run.waiters.add(waiter)
       const unregister = deadlines.register(deadlineAt, () => {
-        Deferred.doneUnsafe(done, Exit.fail(timeout(run, deadline)))
+        Deferred.doneUnsafe(done, run.unsettled ?? Exit.fail(timeout(run, deadline)))
         leave(run, waiter)
       })
-      return (isNew ? start(run) : Effect.void).pipe(
+      // A deadline that has passed already is told so at once.
+      return (isNew && run.waiters.has(waiter) ? start(run) : Effect.void).pipe(
         Effect.andThen(restore(Deferred.await(done))),
         Effect.onExit(() =>
           Effect.sync(() => {
@@ -134,12 +152,13 @@ export const make = Effect.gen(function*() {
         )
       )
     })
+    if (result === undefined) return undefined
     const elapsed = (yield* Deadlines.monotonicMillis) - startedAt
     return new LlmResponse({
       ...result.answer,
       provider: result.provider,
       strategy: result.strategy,
-      ...(run.spec.key === undefined ? {} : { session: run.spec.key }),
+      ...(key === undefined ? {} : { session: key }),
       submissions: result.submissions,
       attempts: run.progress.attempts,
       polls: run.progress.polls,
@@ -149,31 +168,32 @@ export const make = Effect.gen(function*() {
     })
   })
 
-  const execute = Effect.fnUntraced(
-    function*(order: Order, deadline: Duration.Duration) {
-      const { request } = order
-      const key = request.session
-      const fingerprint = key === undefined ? undefined : Fingerprint.of(key, request)
-      const running = key === undefined ? undefined : runs.get(key)
-      if (running !== undefined) {
-        yield* checkJoin(running, fingerprint)
-        const joined = yield* Effect.result(join(running, deadline, false))
-        if (joined._tag === "Success") return joined.success
-        // A run without a request cannot submit; this caller can.
-        if (running.spec.order !== undefined || !isRequestNeeded(joined.failure)) return yield* joined.failure
-      }
-      const run = new Run({
-        key,
-        fingerprint,
-        order,
-        journal: key === undefined ? yield* Journaling.ephemeral : Journaling.ofStore(store, key),
-        onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
-        retry: request.retry ?? (yield* RetryPolicy),
-        poll: request.poll ?? (yield* PollPolicy)
-      })
-      return yield* join(run, deadline, true)
+  const execute = Effect.fnUntraced(function*(order: Order, deadline: Duration.Duration) {
+    const caller = { deadline, startedAt: yield* Deadlines.monotonicMillis }
+    const { request } = order
+    const key = request.session
+    const fingerprint = key === undefined ? undefined : Fingerprint.of(key, request)
+    const spec: RunSpec = {
+      key,
+      fingerprint,
+      order,
+      journal: key === undefined ? yield* Journaling.ephemeral : Journaling.ofStore(store, key),
+      onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
+      retry: request.retry ?? (yield* RetryPolicy),
+      poll: request.poll ?? (yield* PollPolicy)
     }
-  )
+    while (true) {
+      const running = key === undefined ? undefined : runs.get(key)
+      if (running !== undefined) yield* checkJoin(running, fingerprint)
+      const joined = yield* Effect.result(join(running ?? new Run(spec), caller, running === undefined))
+      if (joined._tag === "Success") {
+        if (joined.success !== undefined) return joined.success
+      } else if (running === undefined || running.spec.order !== undefined || !isRequestNeeded(joined.failure)) {
+        return yield* joined.failure
+      }
+      // A run without a request cannot submit; this caller can.
+    }
+  })
 
   /** A run that has not checked its fingerprint yet, or has none, is checked against the journal. */
   const checkJoin = Effect.fnUntraced(function*(run: Run, fingerprint: string | undefined) {
@@ -184,9 +204,8 @@ export const make = Effect.gen(function*() {
   })
 
   const resume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
-    const running = runs.get(session)
-    if (running !== undefined) return yield* join(running, deadline, false)
-    const run = new Run({
+    const caller = { deadline, startedAt: yield* Deadlines.monotonicMillis }
+    const spec: RunSpec = {
       key: session,
       fingerprint: undefined,
       order: undefined,
@@ -194,8 +213,12 @@ export const make = Effect.gen(function*() {
       onInterrupt: "detach",
       retry: yield* RetryPolicy,
       poll: yield* PollPolicy
-    })
-    return yield* join(run, deadline, true)
+    }
+    while (true) {
+      const running = runs.get(session)
+      const joined = yield* join(running ?? new Run(spec), caller, running === undefined)
+      if (joined !== undefined) return joined
+    }
   })
 
   const cancel = (session: string): Effect.Effect<void, StrategyError> =>
@@ -266,8 +289,16 @@ const finish = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     for (const run of active) run.fiber?.interruptUnsafe()
-    return Fiber.awaitAll([...background])
+    return drained(background)
   }).pipe(
     Effect.timeoutOption(grace),
     Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...background])))
+  )
+
+// A run that ends may leave work behind it, such as the submission that it was about to send.
+const drained = (background: ReadonlySet<Fiber.Fiber<unknown, unknown>>): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    background.size === 0
+      ? Effect.void
+      : Effect.andThen(Fiber.awaitAll([...background]), drained(background))
   )

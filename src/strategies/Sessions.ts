@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -28,7 +27,7 @@ import {
   type Submission
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
-import { unavailable } from "./internal/Journaling.ts"
+import { currentMillis, unavailable } from "./internal/Journaling.ts"
 
 /**
  * Schema for one submission of a session.
@@ -158,7 +157,7 @@ export const make = Effect.gen(function*() {
     const { jobs } = yield* Effect.mapError(providers.resolve(open.sent.model), providerFailure(session))
     if (jobs === undefined) return yield* invalid(session, `The provider ${open.sent.provider} has no background jobs`)
     yield* Effect.mapError(jobs.retrieve(jobId), providerFailure(session, jobId))
-    const at = yield* Clock.currentTimeMillis
+    const at = yield* currentMillis
     yield* Effect.mapError(
       store.append(session, Accepted.make({ at, submissionId: open.id, jobId }), version),
       storeFailure(session)
@@ -205,7 +204,7 @@ const describe = (
     cancelRequested,
     ...(accepted === undefined ? {} : { jobId: accepted.jobId }),
     ...(closed === undefined ? {} : { reason: closed.reason }),
-    ...(accepted === undefined || kept === undefined
+    ...(accepted === undefined || kept === undefined || !Duration.isFinite(kept)
       ? {}
       : { keptUntil: DateTime.makeUnsafe(accepted.at + Duration.toMillis(kept)) })
   })

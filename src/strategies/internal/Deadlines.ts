@@ -31,9 +31,11 @@ export const monotonicMillis: Effect.Effect<number> = Effect.map(
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
   const heap: Array<Entry> = []
   const changed = Latch.makeUnsafe(false)
+  let wakesAt = Infinity
 
   const wait = Effect.gen(function*() {
     const next = heap[0]
+    wakesAt = next?.at ?? Infinity
     if (next === undefined) return yield* changed.await
     const remaining = next.at - (yield* monotonicMillis)
     if (remaining > 0) yield* Effect.raceFirst(Effect.sleep(Duration.millis(remaining)), changed.await)
@@ -58,7 +60,8 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       const entry: Entry = { at, onPassed, position: heap.length }
       heap.push(entry)
       rise(heap, entry)
-      if (entry.position === 0) changed.openUnsafe()
+      // A timer for a deadline that is gone by now is early enough, so that calls in turn need no timer each.
+      if (at < wakesAt) changed.openUnsafe()
       return () => remove(heap, entry)
     }
   }

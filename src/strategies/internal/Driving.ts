@@ -5,14 +5,14 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Clock from "effect/Clock"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidRequest, RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { JobsApi, JobState } from "../../services/Provider.ts"
+import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import {
   type AcceptedSubmission,
+  apply,
   jobsOf,
   openSubmission,
   Prepared,
@@ -22,7 +22,7 @@ import {
 import { cancelJob, recordCancel } from "./Cancelling.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
-import { type Loaded, unavailable } from "./Journaling.ts"
+import { currentMillis, type Loaded } from "./Journaling.ts"
 import { pollToEnd } from "./Polling.ts"
 import type { Means, Order, Run, RunResult } from "./Run.ts"
 import { isFinal, jobsFor, settle, settledResult } from "./Settling.ts"
@@ -37,15 +37,28 @@ export interface Shared {
   readonly detach: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
 }
 
-export const drive = Effect.fnUntraced(function*(run: Run, shared: Shared): Effect.fn.Return<RunResult, StrategyError> {
+export const drive = (run: Run, shared: Shared): Effect.Effect<RunResult, StrategyError> =>
+  Effect.flatMap(advance(run, shared), (next) => next())
+
+/** What is left to do. A generator that ran it itself would be kept as long, for an hour and twenty thousand jobs. */
+type Next<A> = () => Effect.Effect<A, StrategyError>
+
+/** Goes on until there is a job to wait for, or an end. */
+const advance = Effect.fnUntraced(function*(
+  run: Run,
+  shared: Shared
+): Effect.fn.Return<Next<RunResult>, StrategyError> {
   const { doubts, providers } = shared
-  const retry = yield* makeRetry(run)
+  const retry = makeRetry(run)
+  // What went wrong with a job's submission, to be waited for before another one, if it comes to that.
+  let due: ProviderError | undefined
   while (true) {
     const loaded = yield* load(run)
     const { state } = loaded
-    if (state.settled !== undefined) return yield* settledResult(run, providers, state, state.settled)
+    const { settled } = state
+    if (settled !== undefined) return () => settledResult(run, providers, state, settled)
     const job = jobsOf(state)[0]
-    if (job !== undefined) return yield* finishJob(run, shared, job, undefined, state)
+    if (job !== undefined) return () => finishJob(run, shared, job, undefined, state)
     const open = openSubmission(state)
     if (open !== undefined) {
       if (yield* awaitOutcome(run, doubts, open)) continue
@@ -53,38 +66,51 @@ export const drive = Effect.fnUntraced(function*(run: Run, shared: Shared): Effe
     }
     const order = run.spec.order
     if (order === undefined) return yield* nothingToResume(run, state)
+    if (due !== undefined) {
+      yield* retry(due)
+      due = undefined
+      continue
+    }
 
     const means = yield* Effect.mapError(order.prepare, (error) => run.failure(error))
     const submitted = yield* submit(run, shared, loaded, order, means)
     if (submitted === undefined) continue
     const { result, submission } = submitted
+    const announced = apply(state, submission.sent)
     switch (result._tag) {
       case "Refused":
         yield* retry(result.error)
         continue
       case "Uncertain":
         doubts.lost.set(submission.id, result.error)
-        if (policyOf(run, order.strategy) === "resubmit") yield* retry(result.error)
+        due = result.error
+        // Nobody can ever learn the answer of a held call, so it is not left open where it may be made again.
+        if (means._tag === "Held" && policyOf(run, order.strategy) === "resubmit") {
+          yield* end(run, submission, result.error.verdict)
+        }
         continue
       case "Accepted":
         if (result.state !== undefined && isSurplus(result.state, submission.id)) continue
-        return yield* finishJob(run, shared, result.job, result.jobState, result.state ?? state)
+        return () => finishJob(run, shared, result.job, result.jobState, result.state ?? announced)
       case "Answered": {
         const { outcome } = result
         if (!isFinal(outcome)) {
-          yield* Effect.ignore(recordEnd(run.spec.journal, submission.id, outcome.verdict.reason), { log: "Warn" })
+          yield* end(run, submission, outcome.verdict)
           yield* retry(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" }))
           continue
         }
-        return yield* settle(run, providers, submission, outcome, state)
+        return () => settle(run, providers, submission, outcome, announced)
       }
     }
   }
 })
 
+const end = (run: Run, submission: Submission, verdict: Verdict): Effect.Effect<void> =>
+  Effect.ignore(recordEnd(run.spec.journal, submission.id, verdict.reason), { log: "Warn" })
+
 const load = (run: Run): Effect.Effect<Loaded, StrategyError> =>
   run.spec.journal.load.pipe(
-    Effect.mapError((error) => unavailable(error, run.spec.key)),
+    Effect.mapError((error) => run.unavailable(error)),
     Effect.filterOrFail(
       ({ state }) =>
         run.spec.fingerprint === undefined || state.fingerprint === undefined ||
@@ -124,7 +150,7 @@ const submit = Effect.fnUntraced(function*(
 > {
   const { fingerprint, journal } = run.spec
   const claim = Effect.gen(function*() {
-    const at = yield* Clock.currentTimeMillis
+    const at = yield* currentMillis
     const claimed = fingerprint === undefined || state.fingerprint !== undefined
       ? version
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
@@ -134,14 +160,17 @@ const submit = Effect.fnUntraced(function*(
     return submission
   }).pipe(
     Effect.catchTag("VersionConflict", () => Effect.undefined),
-    Effect.mapError((error) => unavailable(error, run.spec.key))
+    Effect.mapError((error) => run.unavailable(error))
   )
 
   if (means._tag === "Held") {
     const submission = yield* claim
     if (submission === undefined) return undefined
     run.update({ phase: "running", status: "waiting for the answer" })
-    return { submission, result: yield* callHeld(journal, submission, means.call) }
+    return {
+      submission,
+      result: yield* callHeld(journal, submission, means.call, policyOf(run, strategy) === "resubmit")
+    }
   }
 
   const jobs = means.provider.jobs
@@ -172,25 +201,60 @@ const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _
     (isSurplus(state, job.id) || state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested)))
 
 /** Waits for a job and settles the session with its end. */
-const finishJob = Effect.fnUntraced(function*(
+const finishJob = (
   run: Run,
   shared: Shared,
   job: AcceptedSubmission,
   first: JobState | undefined,
   state: SessionState
-): Effect.fn.Return<RunResult, StrategyError> {
+): Effect.Effect<RunResult, StrategyError> =>
+  Effect.flatMap(
+    awaitJob(run, shared, job, first, state),
+    (outcome): Effect.Effect<RunResult, StrategyError> =>
+      isFinal(outcome)
+        ? settle(run, shared.providers, job, outcome, state)
+        : Effect.andThen(
+          end(run, job, outcome.verdict),
+          Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
+        )
+  )
+
+/** Polls a job to its end. Whenever the last caller leaves, the run's policy decides what becomes of the job. */
+const awaitJob = (
+  run: Run,
+  shared: Shared,
+  job: AcceptedSubmission,
+  first: JobState | undefined,
+  state: SessionState
+): Effect.Effect<Outcome, StrategyError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(prepareWait(run, shared, job, first, state), ({ giveUp, wait }) =>
+      restore(wait).pipe(
+        Effect.onInterrupt(giveUp),
+        Effect.tapErrorTag("Timeout", giveUp)
+      ))
+  )
+
+const prepareWait = Effect.fnUntraced(function*(
+  run: Run,
+  shared: Shared,
+  job: AcceptedSubmission,
+  first: JobState | undefined,
+  state: SessionState
+): Effect.fn.Return<
+  { readonly wait: Effect.Effect<Outcome, StrategyError>; readonly giveUp: () => Effect.Effect<void> },
+  StrategyError
+> {
   const { journal, onInterrupt } = run.spec
   run.update({ phase: "running", status: "waiting for the job", jobId: job.accepted.jobId })
   const jobs = yield* jobsFor(run, shared.providers, job)
   if (jobs === undefined) return yield* noJobs(run, job)
   for (const surplus of jobsOf(state).slice(1)) yield* shared.detach(cancelJob(journal, jobs, surplus))
   const before = first === undefined && job.cancelRequested ? yield* cancelJob(journal, jobs, job) : first
-  const outcome = yield* pollToEnd(run, jobs, job, before).pipe(
-    Effect.onInterrupt(() => onInterrupt === "cancel" ? cancelAndSettle(run, shared, jobs, job, state) : Effect.void)
-  )
-  if (isFinal(outcome)) return yield* settle(run, shared.providers, job, outcome, state)
-  yield* Effect.ignore(recordEnd(journal, job.id, outcome.verdict.reason), { log: "Warn" })
-  return yield* run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" }))
+  return {
+    wait: pollToEnd(run, jobs, job, before),
+    giveUp: () => onInterrupt === "cancel" ? cancelAndSettle(run, shared, jobs, job, state) : Effect.void
+  }
 })
 
 const cancelAndSettle = (
@@ -220,13 +284,14 @@ export const cancelSession = Effect.fnUntraced(function*(
   if (state.fingerprint === undefined && state.submissions.length === 0) return yield* nothingToResume(run, state)
   const open = openSubmission(state)
   for (const { id } of [...jobsOf(state), ...(open === undefined ? [] : [open])]) {
-    yield* Effect.mapError(recordCancel(journal, id), (error) => unavailable(error, run.spec.key))
+    yield* Effect.mapError(recordCancel(journal, id), (error) => run.unavailable(error))
   }
-  for (const job of jobsOf(state)) {
+  for (const [index, job] of jobsOf(state).entries()) {
     run.update({ jobId: job.accepted.jobId })
     const jobs = yield* jobsFor(run, shared.providers, job)
     if (jobs === undefined) return yield* noJobs(run, job)
-    yield* cancelAndSettle(run, shared, jobs, job, state)
+    // The end of a surplus job is not the session's.
+    yield* index === 0 ? cancelAndSettle(run, shared, jobs, job, state) : cancelJob(journal, jobs, job)
   }
 })
 
@@ -241,10 +306,20 @@ const noJobs = (run: Run, job: AcceptedSubmission): NonRetryable =>
   })
 
 /** Waits as the retry schedule says, or fails when it, the error or the deadline forbids another attempt. */
-const makeRetry = Effect.fnUntraced(function*(run: Run) {
-  const nextDelay = yield* delaysOf(run.spec.retry)
-  return Effect.fnUntraced(function*(error: ProviderError): Effect.fn.Return<void, StrategyError> {
+const makeRetry = (run: Run): (error: ProviderError) => Effect.Effect<void, StrategyError> => {
+  const delays: Delays = { next: undefined }
+  return (error) => waitForRetry(run, delays, error)
+}
+
+/** The schedule's state, made when it is first needed: few runs have a retry. */
+interface Delays {
+  next: Effect.Success<ReturnType<typeof delaysOf<ProviderError>>> | undefined
+}
+
+const waitForRetry = Effect.fnUntraced(
+  function*(run: Run, delays: Delays, error: ProviderError): Effect.fn.Return<void, StrategyError> {
     if (!error.isRetryable) return yield* run.failure(error)
+    const nextDelay = delays.next ??= yield* delaysOf(run.spec.retry)
     const next = yield* nextDelay(error)
     if (next._tag === "None") return yield* run.failure(error)
     const delay = next.value
@@ -254,7 +329,7 @@ const makeRetry = Effect.fnUntraced(function*(run: Run) {
         ? new Retryable({ ...failure, retryAfter: failure.retryAfter ?? Duration.millis(delay) })
         : failure
     }
-    run.update({ status: `retrying after ${error.verdict.reason._tag}` })
+    run.update({ phase: "submit", status: `retrying after ${error.verdict.reason._tag}` })
     yield* Effect.sleep(Duration.millis(delay))
-  })
-})
+  }
+)

@@ -5,10 +5,18 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { SessionCorrupt, SessionUnavailable } from "../../errors/Reason.ts"
-import type { SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
+import { type SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable } from "../../errors/StrategyError.ts"
-import { apply, type Entry, fold, type SessionState, type Version } from "../../services/Session.ts"
-import { makeMemory, type SessionStore } from "../../services/SessionStore.ts"
+import {
+  apply,
+  emptyState,
+  type Entry,
+  fold,
+  noVersion,
+  type SessionState,
+  type Version
+} from "../../services/Session.ts"
+import type { SessionStore } from "../../services/SessionStore.ts"
 
 /** What a session has come to, at a version. */
 export interface Loaded {
@@ -31,10 +39,33 @@ export const ofStore = (store: SessionStore["Service"], key: string): SessionJou
 })
 
 /** A journal for a call without a session: it is gone with the call. */
-export const ephemeral: Effect.Effect<SessionJournal> = Effect.map(
-  makeMemory,
-  (store) => ({ ...ofStore(store, "call"), durable: false })
-)
+export const ephemeral: Effect.Effect<SessionJournal> = Effect.sync(() => {
+  let loaded: Loaded = { state: emptyState, version: noVersion }
+  let entries = 0
+  return {
+    durable: false,
+    load: Effect.sync(() => loaded),
+    append: (entry, expected) =>
+      Effect.suspend(() => {
+        if (expected !== loaded.version) {
+          return Effect.fail(new VersionConflict({ message: "The call is no longer at the expected version" }))
+        }
+        loaded = { state: apply(loaded.state, entry), version: String(++entries) as Version }
+        return Effect.succeed(loaded.version)
+      })
+  }
+})
+
+/** The wall clock in whole milliseconds, as entries have it; a test's clock may stand between two. */
+export const currentMillis: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, Math.floor)
+
+/** Whether the session has a submission; it has not, when it was removed, and perhaps made again, meanwhile. */
+export const hasSubmission = (state: SessionState, id: string): boolean =>
+  state.submissions.some((submission) => submission.id === id)
+
+/** Whether the session has a submission that has not come to nothing. */
+export const isOpen = (state: SessionState, id: string): boolean =>
+  state.submissions.some((submission) => submission.id === id && submission.closed === undefined)
 
 /** How long an entry that must not be lost is tried to be written: 30 seconds. */
 const persistence = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
@@ -51,7 +82,7 @@ export const record = (
 ): Effect.Effect<SessionState, SessionStoreError> => {
   const attempt = Effect.gen(function*() {
     const { state, version } = yield* journal.load
-    const entry = decide(state, yield* Clock.currentTimeMillis)
+    const entry = decide(state, yield* currentMillis)
     if (entry === undefined) return state
     yield* journal.append(entry, version)
     return apply(state, entry)
@@ -63,11 +94,15 @@ export const record = (
 }
 
 /** What a store's failure means to the caller of a strategy. */
-export const unavailable = (error: SessionStoreError, session: string | undefined): Retryable | NonRetryable =>
+export const unavailable = (
+  error: SessionStoreError,
+  session: string | undefined,
+  attempts = 0
+): Retryable | NonRetryable =>
   error._tag === "StoreUnavailable"
     ? new Retryable({
       reason: new SessionUnavailable({ message: error.message, code: error.code }),
-      attempts: 0,
+      attempts,
       session
     })
     : new NonRetryable({ reason: new SessionCorrupt({ message: error.message }), session })

@@ -7,11 +7,12 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Schedule from "effect/Schedule"
 import type { ProviderError } from "../../errors/ProviderError.ts"
+import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobState, Outcome, Pending, Provider } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
-import type { SessionJournal } from "./Journaling.ts"
+import { type SessionJournal, unavailable } from "./Journaling.ts"
 
 /** The means to send one request: as a job, or as a call that is held open until its answer. */
 export type Means =
@@ -82,6 +83,8 @@ export class Run {
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
+  /** The end that is being settled, as it is without the journal: for callers whose deadline passes meanwhile. */
+  unsettled: Exit.Exit<RunResult, StrategyError> | undefined
 
   constructor(spec: RunSpec) {
     this.spec = spec
@@ -97,6 +100,11 @@ export class Run {
     let last = -Infinity
     for (const waiter of this.waiters) last = Math.max(last, waiter.deadlineAt)
     return last
+  }
+
+  /** What a store's failure means to the callers of this run. */
+  unavailable(error: SessionStoreError): Retryable | NonRetryable {
+    return unavailable(error, this.spec.key, this.progress.attempts)
   }
 
   /** What a provider's failure means to the callers of this run. */

@@ -3,14 +3,23 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
-import { JobExpired } from "../../errors/Reason.ts"
+import {
+  ContentFiltered,
+  Incomplete,
+  InvalidOutput,
+  JobCancelled,
+  JobExpired,
+  type NonRetryableReason,
+  Refusal
+} from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
-import { record } from "./Journaling.ts"
+import { hasSubmission, record } from "./Journaling.ts"
 import { pollToEnd } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
 
@@ -37,11 +46,16 @@ export const settle = Effect.fnUntraced(function*(
   end: Final,
   known: SessionState
 ): Effect.fn.Return<RunResult, StrategyError> {
-  const recorded = yield* Effect.result(
-    record(run.spec.journal, (state, at) =>
-      state.settled === undefined
-        ? Settled.make({ at, submissionId: submission.id, settlement: settlementOf(run, submission, end, state) })
-        : undefined)
+  let mine: typeof Settled.Type | undefined
+  const settling = record(run.spec.journal, (state, at) => {
+    if (state.settled !== undefined || !hasSubmission(state, submission.id)) return undefined
+    const settlement = settlementOf(run, submission, end, state)
+    return mine = Settled.make({ at, submissionId: submission.id, settlement })
+  })
+  const unsettled = run.unsettled = conclude(run, submission, end, known, false)
+  const recorded = yield* Effect.result(settling).pipe(
+    // Nobody waits any more, but the answer is here, and may have been paid for.
+    Effect.onInterrupt(() => settling.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
   )
   if (recorded._tag === "Failure") {
     yield* Effect.logError("The session is at its end, but could not be settled", {
@@ -49,10 +63,14 @@ export const settle = Effect.fnUntraced(function*(
       jobId: submission.accepted?.jobId,
       error: recorded.failure.message
     })
-    return yield* conclude(run, submission, end, known, false)
+    return yield* unsettled
   }
   const { settled } = recorded.success
-  return settled === undefined || settled.submissionId === submission.id
+  // A session that was removed, and perhaps made again for another request, is not this run's to settle or to read.
+  if (settled === undefined || !hasSubmission(recorded.success, submission.id)) return yield* unsettled
+  // The same job's answer need not be fetched once more.
+  const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
+  return settled === mine || isReference
     ? yield* conclude(run, submission, end, recorded.success, run.spec.journal.durable)
     : yield* settledResult(run, providers, recorded.success, settled)
 })
@@ -81,8 +99,12 @@ export const settledResult = Effect.fnUntraced(function*(
       return yield* settlement.error
     case "Reference": {
       const submission = state.submissions.find(({ id }) => id === submissionId)
-      const jobs = submission && (yield* jobsFor(run, providers, submission))
-      if (submission === undefined || jobs === undefined) return yield* unreachable(run, settlement.jobId)
+      if (submission === undefined || submission.sent.strategy === "completions" || settlement.jobId === "") {
+        return yield* unreachable(run, settlement.jobId)
+      }
+      run.update({ jobId: settlement.jobId })
+      const jobs = yield* jobsFor(run, providers, submission)
+      if (jobs === undefined) return yield* unreachable(run, settlement.jobId)
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
       const outcome = yield* pollToEnd(run, jobs, { ...submission, accepted }, undefined)
       return isFinal(outcome)
@@ -118,8 +140,8 @@ const conclude = (
   end: Final,
   state: SessionState,
   settled: boolean
-): Effect.Effect<RunResult, NonRetryable> =>
-  end._tag === "Failed" ? Effect.fail(errorOf(run, end)) : Effect.succeed({
+): Exit.Exit<RunResult, NonRetryable> =>
+  end._tag === "Failed" ? Exit.fail(errorOf(run, end)) : Exit.succeed({
     answer: end.answer,
     provider: submission.sent.provider,
     strategy: submission.sent.strategy,
@@ -133,8 +155,17 @@ const errorOf = (run: Run, { verdict }: Extract<Final, { readonly _tag: "Failed"
 
 const settlementOf = (run: Run, submission: Submission, end: Final, state: SessionState): Settlement => {
   const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
-  if (submission.sent.journal === "ids-only" && jobId !== undefined) return { _tag: "Reference", jobId }
-  if (end._tag === "Failed") return { _tag: "Failed", error: errorOf(run, end) }
+  const isIdOnly = submission.sent.journal === "ids-only"
+  if (isIdOnly && jobId !== undefined) return { _tag: "Reference", jobId }
+  if (end._tag === "Failed") {
+    const error = errorOf(run, end)
+    return {
+      _tag: "Failed",
+      error: isIdOnly ? new NonRetryable({ ...error, reason: withoutText(error.reason) }) : error
+    }
+  }
+  // An answer without an id can never be fetched again.
+  if (isIdOnly) return { _tag: "Reference", jobId: "" }
   return {
     _tag: "Answered",
     answer: new LlmResponse({
@@ -152,6 +183,25 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
   }
 }
 
+/** Takes the model's words out of a reason. */
+const withoutText = (reason: NonRetryableReason): NonRetryableReason => {
+  const { message } = reason
+  switch (reason._tag) {
+    case "Incomplete":
+      return new Incomplete({ ...reason, message, content: "" })
+    case "InvalidOutput":
+      return new InvalidOutput({ ...reason, message, content: "" })
+    case "ContentFiltered":
+      return new ContentFiltered({ ...reason, message, content: undefined })
+    case "JobCancelled":
+      return new JobCancelled({ ...reason, message, content: undefined })
+    case "Refusal":
+      return new Refusal({ ...reason, message: "The model declined to answer", content: undefined })
+    default:
+      return reason
+  }
+}
+
 const unreachable = (run: Run, jobId: string): Effect.Effect<never, NonRetryable> =>
   Effect.fail(
     new NonRetryable({
@@ -159,6 +209,6 @@ const unreachable = (run: Run, jobId: string): Effect.Effect<never, NonRetryable
         message: "The journal keeps only the answer's id, and the provider cannot give it again"
       }),
       session: run.spec.key,
-      jobId
+      jobId: jobId === "" ? undefined : jobId
     })
   )

@@ -2,7 +2,6 @@
  * Sends a submission, with an entry in the journal before it and one after.
  */
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -22,7 +21,7 @@ import {
   Submitting,
   type Version
 } from "../../services/Session.ts"
-import { record, type SessionJournal } from "./Journaling.ts"
+import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
 import { bounded } from "./Polling.ts"
 
 /** How long a submission may take before its fate counts as unknown, unless the request says otherwise. */
@@ -43,7 +42,7 @@ export type JobSubmitted =
     readonly _tag: "Accepted"
     readonly job: AcceptedSubmission
     readonly jobState: JobState
-    /** The session's state; absent when the journal could not be written. */
+    /** The session's state; absent when the journal could not be written, or was removed. */
     readonly state: SessionState | undefined
   }
 
@@ -60,13 +59,16 @@ export const announce = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
   const sent = Submitting.make({
-    at: yield* Clock.currentTimeMillis,
+    at: yield* currentMillis,
     submissionId: id,
     purpose: "answer",
     provider: provider.name,
     model: request.model,
     strategy,
-    submitTimeout: Math.ceil(Duration.toMillis(request.submitTimeout ?? defaultSubmitTimeout)),
+    submitTimeout: Math.min(
+      Math.ceil(Duration.toMillis(request.submitTimeout ?? defaultSubmitTimeout)),
+      Number.MAX_SAFE_INTEGER
+    ),
     store: request.store ?? true,
     ...(request.journal === undefined ? {} : { journal: request.journal }),
     ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
@@ -92,43 +94,46 @@ export const submitJob = Effect.fnUntraced(function*(
   const { jobId, state: jobState } = result.success
   // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
   if (jobId === "" && jobState._tag === "Ended") return { _tag: "Answered", outcome: jobState.outcome }
-  const accepted = Accepted.make({ at: yield* Clock.currentTimeMillis, submissionId: submission.id, jobId })
+  const accepted = Accepted.make({ at: yield* currentMillis, submissionId: submission.id, jobId })
   const job = { ...submission, accepted }
   const recorded = yield* Effect.result(
-    record(journal, (state) => state.acceptances.includes(submission.id) ? undefined : accepted)
+    record(
+      journal,
+      (state) =>
+        hasSubmission(state, submission.id) && !state.acceptances.includes(submission.id) ? accepted : undefined
+    )
   )
-  if (recorded._tag === "Success") return { _tag: "Accepted", job, jobState, state: recorded.success }
+  if (recorded._tag === "Success" && hasSubmission(recorded.success, submission.id)) {
+    return { _tag: "Accepted", job, jobState, state: recorded.success }
+  }
   yield* Effect.logError("The job was accepted, but its id could not be journaled", {
     jobId,
     submissionId: submission.id,
-    error: recorded.failure.message
+    error: recorded._tag === "Failure" ? recorded.failure.message : "The session was removed meanwhile"
   })
   return { _tag: "Accepted", job, jobState, state: undefined }
 })
 
 /**
- * Makes a held call and writes down that it failed, if it did; its answer is
- * settled by the run. While it is held, the journal is told again and again,
- * so that nobody takes it for lost.
+ * Makes a held call and writes down that it was refused, if it was; its answer
+ * is settled by the run. While it is held, the journal is told again and
+ * again, so that nobody takes it for lost. An interruption ends a call that
+ * may be made again; another one stays open.
  */
 export const callHeld = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
-  call: Effect.Effect<Outcome, ProviderError>
+  call: Effect.Effect<Outcome, ProviderError>,
+  isRepeatable: boolean
 ): Effect.fn.Return<HeldCall> {
   const result = yield* journal.durable
     ? Effect.result(call).pipe(
       Effect.raceFirst(renew(journal, submission.sent)),
-      Effect.onInterrupt(() => leave(journal, submission.id))
+      Effect.onInterrupt(() => isRepeatable ? leave(journal, submission.id) : Effect.void)
     )
     : Effect.result(call)
   if (result._tag === "Success") return { _tag: "Answered", outcome: result.success }
-  const outcome = yield* failed(journal, submission, result.failure)
-  // Nobody can ever learn its answer, so it is not left open.
-  if (outcome._tag === "Uncertain") {
-    yield* Effect.ignore(recordEnd(journal, submission.id, outcome.error.verdict.reason), { log: "Warn" })
-  }
-  return outcome
+  return yield* failed(journal, submission, result.failure)
 })
 
 /** Writes down that a submission came to nothing that could still be waited for. */
@@ -155,9 +160,6 @@ const failed = (journal: SessionJournal, submission: Submission, error: Provider
         Effect.as({ _tag: "Refused", error })
       )
 
-const isOpen = (state: SessionState, id: string): boolean =>
-  state.submissions.some((submission) => submission.id === id && submission.closed === undefined)
-
 const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
   recordEnd(journal, id, new Network({ message: "The caller left before the answer" })).pipe(
     Effect.timeout("2 seconds"),
@@ -165,7 +167,10 @@ const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
   )
 
 const renew = (journal: SessionJournal, sent: typeof Submitting.Type): Effect.Effect<never> =>
-  record(journal, (state, at) => state.settled === undefined ? { ...sent, at } : undefined).pipe(
+  record(
+    journal,
+    (state, at) => state.settled === undefined && isOpen(state, sent.submissionId) ? { ...sent, at } : undefined
+  ).pipe(
     Effect.ignore({ log: "Debug" }),
     Effect.delay(Duration.millis(sent.submitTimeout / 2)),
     Effect.repeat(Schedule.forever),

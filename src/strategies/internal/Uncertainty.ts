@@ -12,7 +12,7 @@ import type { Providers } from "../../services/Providers.ts"
 import { Accepted, NotSubmitted, type Submission } from "../../services/Session.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
-import { record, unavailable } from "./Journaling.ts"
+import { isOpen, record } from "./Journaling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 
@@ -55,7 +55,7 @@ export const awaitOutcome = Effect.fnUntraced(function*(
     if (left <= 0) break
     const delay = Option.getOrElse(yield* nextDelay(waiting), () => left)
     yield* Effect.sleep(Duration.millis(Math.min(delay, left)))
-    const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => unavailable(error, run.spec.key))
+    const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
     const found = state.submissions.find(({ id }) => id === submission.id)
     if (
       found === undefined || found.accepted !== undefined || found.closed !== undefined || state.settled !== undefined
@@ -83,14 +83,16 @@ export const resolve = Effect.fnUntraced(function*(
 ): Effect.fn.Return<boolean, StrategyError> {
   const lookup = yield* lookUp(run, providers, submission)
   if (lookup._tag !== "Unknown") {
-    yield* record(run.spec.journal, (_, at) =>
-      lookup._tag === "Found"
+    yield* record(run.spec.journal, (state, at) => {
+      if (!isOpen(state, submission.id)) return undefined
+      return lookup._tag === "Found"
         ? Accepted.make({ at, submissionId: submission.id, jobId: lookup.jobId })
         : NotSubmitted.make({
           at,
           submissionId: submission.id,
           reason: new Network({ message: "The provider has no job of this submission" })
-        })).pipe(Effect.mapError((error) => unavailable(error, run.spec.key)))
+        })
+    }).pipe(Effect.mapError((error) => run.unavailable(error)))
     return true
   }
   if (policyOf(run, submission.sent.strategy) === "resubmit") return false

@@ -1,0 +1,73 @@
+/**
+ * Journals of the session `s` of `request()`, as other processes leave them.
+ */
+import { Duration, Effect, Schema } from "effect"
+import { LlmResponse, ResponseRequest, Session, type SessionStore } from "holdfast"
+import * as Fingerprint from "../../src/services/Fingerprint.ts"
+import { request } from "./Processes.ts"
+import { jobFailed } from "./Verdicts.ts"
+
+export const submitting = (submissionId: string): Session.Entry =>
+  Session.Submitting.make({
+    at: 0,
+    submissionId,
+    purpose: "answer",
+    provider: "test",
+    model: "test/anything",
+    strategy: "background",
+    submitTimeout: 60_000,
+    store: true
+  })
+
+export const acceptedAs = (submissionId: string, jobId: string): Session.Entry =>
+  Session.Accepted.make({ at: 0, submissionId, jobId })
+
+const prepared = Session.Prepared.make({
+  at: 0,
+  fingerprint: Fingerprint.of("s", Schema.decodeSync(ResponseRequest.ResponseRequest)(request()))
+})
+
+const accepted = [prepared, submitting("sub-1"), acceptedAs("sub-1", "job-1")]
+
+const settled = Session.Settled.make({
+  at: 0,
+  submissionId: "sub-1",
+  settlement: {
+    _tag: "Answered",
+    answer: new LlmResponse.LlmResponse({
+      content: "Paris",
+      finishReason: "stop",
+      response: {},
+      model: "anything",
+      provider: "test",
+      strategy: "background",
+      session: "s",
+      submissions: 1,
+      attempts: 1,
+      polls: 1,
+      elapsed: Duration.zero,
+      resumed: false,
+      settled: true
+    })
+  }
+})
+
+/** One journal for each state. */
+export const journals = [
+  { state: "prepared", entries: [prepared] },
+  { state: "submitting", entries: [prepared, submitting("sub-1")] },
+  { state: "running", entries: accepted },
+  {
+    state: "ended",
+    entries: [...accepted, Session.Ended.make({ at: 0, submissionId: "sub-1", reason: jobFailed.reason })]
+  },
+  { state: "settled", entries: [...accepted, settled] }
+] as const
+
+/** Writes entries to the session `s`. */
+export const write = Effect.fnUntraced(function*(
+  store: SessionStore.SessionStore["Service"],
+  entries: ReadonlyArray<Session.Entry>
+) {
+  for (const entry of entries) yield* store.append("s", entry, (yield* store.load("s")).version)
+})

@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import * as Deadlines from "../../../src/strategies/internal/Deadlines.ts"
+
+const Plan = Schema.Struct({
+  at: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 })),
+  isTakenBack: Schema.Boolean
+})
+
+describe("Deadlines", () => {
+  it.effect.prop(
+    "calls each deadline once, in order and in time, and none that was taken back",
+    { plans: Schema.Array(Plan).check(Schema.isMaxLength(60)) },
+    ({ plans }) =>
+      Effect.scoped(Effect.gen(function*() {
+        const deadlines = yield* Deadlines.make
+        const start = yield* Deadlines.monotonicMillis
+        const passed: Array<number> = []
+        const late: Array<number> = []
+        const registered = plans.map(({ at }, index) =>
+          deadlines.register(start + at, () => {
+            passed.push(index)
+          })
+        )
+        plans.forEach(({ isTakenBack }, index) => isTakenBack && registered[index]?.())
+        for (let now = 0; now <= 50; now++) {
+          const before = passed.length
+          if (now > 0) yield* TestClock.adjust(1)
+          for (const index of passed.slice(before)) if (plans[index]?.at !== now) late.push(index)
+        }
+        registered.forEach((takeBack) => takeBack())
+        const due = plans.map(({ at, isTakenBack }, index) => ({ at, index, isTakenBack }))
+          .filter(({ isTakenBack }) => !isTakenBack)
+
+        assert.deepStrictEqual(late, [])
+        assert.deepStrictEqual(passed.toSorted((a, b) => a - b), due.map(({ index }) => index))
+        assert.deepStrictEqual(
+          passed.map((index) => plans[index]?.at),
+          due.map(({ at }) => at).toSorted((a, b) => a - b)
+        )
+      })),
+    { arbitrary: { runs: 100 } }
+  )
+
+  it.effect("takes a deadline that comes before the one it waits for", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make
+      const passed: Array<string> = []
+      deadlines.register(Infinity, () => passed.push("never"))
+      deadlines.register(10_000, () => passed.push("late"))
+      yield* TestClock.adjust("1 second")
+      deadlines.register(2000, () => passed.push("early"))
+      yield* TestClock.adjust("1 second")
+      const early = [...passed]
+      yield* TestClock.adjust("8 seconds")
+
+      assert.deepStrictEqual(early, ["early"])
+      assert.deepStrictEqual(passed, ["early", "late"])
+    }))
+
+  it.effect("keeps its order when one from the middle is taken back", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make
+      const passed: Array<number> = []
+      // The last one, 8, takes the place of 101, below 100.
+      const takeBack = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 8].map((at) =>
+        deadlines.register(at, () => passed.push(at))
+      )
+      takeBack[3]?.()
+      yield* TestClock.adjust(8)
+
+      assert.deepStrictEqual(passed, [1, 2, 3, 4, 5, 6, 7, 8])
+    }))
+
+  it.effect("calls for deadlines that have passed already", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make
+      const passed: Array<string> = []
+      yield* TestClock.adjust("1 second")
+      deadlines.register(1000, () => passed.push("now"))
+      deadlines.register(-Infinity, () => passed.push("long ago"))
+      yield* TestClock.adjust(0)
+
+      assert.deepStrictEqual(passed, ["now", "long ago"])
+    }))
+
+  it.effect("allows deadlines to be registered and taken back while others pass", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make
+      const passed: Array<string> = []
+      const takeBack = deadlines.register(1000, () => passed.push("taken back"))
+      deadlines.register(500, () => {
+        passed.push("first")
+        takeBack()
+        deadlines.register(0, () => passed.push("past"))
+        deadlines.register(2000, () => passed.push("second"))
+      })
+      yield* TestClock.adjust("500 millis")
+      const then = [...passed]
+      yield* TestClock.adjust("10 seconds")
+
+      assert.deepStrictEqual(then, ["first", "past"])
+      assert.deepStrictEqual(passed, ["first", "past", "second"])
+    }))
+})
