@@ -5,7 +5,9 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 
-const text = "The first contract has a notice period of thirty days, the second of ninety, the third has none. ".repeat(10)
+const text = "The first contract has a notice period of thirty days, the second of ninety, the third has none. ".repeat(
+  10
+)
 
 const body = JSON.stringify({
   id: "resp_0123456789abcdef0123456789abcdef0123456789abcdef",

@@ -4,7 +4,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Layer, ManagedRuntime } from "effect"
 import { Session, SessionStore } from "holdfast"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { open, readFile } from "node:fs/promises"
@@ -50,10 +50,11 @@ export const measure = async (): Promise<ReadonlyArray<Row>> => {
   const samples = { first: Array<number>(), later: Array<number>(), bare: Array<number>() }
   try {
     for (let block = -2; block < blocks; block++) {
-      const { first, later } = await ours(`session-${block}`)
-      const name = readdirSync(directory).find((name) => name.includes(`session-${block}`)) ?? ""
+      const key = `block-${100 + block}`
+      const { first, later } = await ours(key)
+      const name = readdirSync(directory).find((name) => name.includes(key)) ?? ""
       const lines = (await readFile(join(directory, name), "utf8")).split(/(?<=\n)/)
-      const millis = await bare(`bare-${block}`, lines)
+      const millis = await bare(`bare-${100 + block}`, lines)
       if (block < 0) continue
       samples.first.push(first)
       samples.later.push(later)

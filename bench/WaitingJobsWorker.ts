@@ -14,22 +14,23 @@ const pending = (pollAfter: Duration.Duration): Provider.Pending => ({
   pollAfter
 })
 
-// The first poll comes soon, as one that has been polled is what there will be most of.
-const provider = (model: string): Provider.Provider => ({
-  name: "test",
-  model,
-  jobs: {
-    submit: (_, { submissionId }) =>
-      Effect.succeed({ jobId: `resp_${submissionId}`, state: pending(Duration.millis(100)) }),
-    retrieve: () =>
-      Effect.sync(() => {
-        polled++
-        return pending(Duration.minutes(50))
-      }),
-    cancel: (jobId) => Effect.succeed({ _tag: "Unknown", status: jobId }),
-    retention: { stored: Duration.days(30), unstored: Duration.minutes(10) }
-  }
-})
+const jobsApi: Provider.JobsApi = {
+  // The first poll comes soon: most jobs that wait have been polled.
+  submit: (_, { submissionId }) =>
+    Effect.sync(() => ({ jobId: `resp_${sent(submissionId)}`, state: pending(Duration.millis(100)) })),
+  retrieve: () =>
+    Effect.sync(() => {
+      polled++
+      return pending(Duration.minutes(1))
+    }),
+  cancel: (jobId) => Effect.succeed({ _tag: "Unknown", status: jobId }),
+  retention: { stored: Duration.days(30), unstored: Duration.minutes(10) }
+}
+
+const provider = (model: string): Provider.Provider => ({ name: "test", model, jobs: jobsApi })
+
+// Ids go through JSON in both directions, which gives them their final form in memory.
+const sent = (submissionId: string): string => JSON.parse(JSON.stringify({ submissionId })).submissionId
 
 const job = (n: number) =>
   Holdfast.execute({

@@ -73,7 +73,7 @@ export const make = Effect.gen(function*() {
   const providers = yield* Providers
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
-  const doubts: Doubts = { seen: new Map(), lost: new Map() }
+  const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   yield* Effect.addFinalizer(() => finish(active, background))

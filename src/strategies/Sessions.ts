@@ -156,7 +156,7 @@ export const make = Effect.gen(function*() {
     }
     const { jobs } = yield* Effect.mapError(providers.resolve(open.sent.model), providerFailure(session))
     if (jobs === undefined) return yield* invalid(session, `The provider ${open.sent.provider} has no background jobs`)
-    yield* Effect.mapError(jobs.retrieve(jobId), providerFailure(session, jobId))
+    yield* Effect.mapError(jobs.retrieve(jobId, open.id), providerFailure(session, jobId))
     const at = yield* currentMillis
     yield* Effect.mapError(
       store.append(session, Accepted.make({ at, submissionId: open.id, jobId }), version),

@@ -22,7 +22,7 @@ export const cancelJob = (
 ): Effect.Effect<JobState | undefined> =>
   Effect.gen(function*() {
     yield* Effect.ignore(recordCancel(journal, job.id), { log: "Warn" })
-    return yield* bounded(jobs.cancel(job.accepted.jobId), cancelTimeout, "cancel").pipe(
+    return yield* bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel").pipe(
       Effect.catchTag("ProviderError", (error) =>
         Effect.as(
           Effect.logWarning("The job could not be cancelled", { jobId: job.accepted.jobId, error: error.message }),

@@ -154,7 +154,7 @@ const submit = Effect.fnUntraced(function*(
     const claimed = fingerprint === undefined || state.fingerprint !== undefined
       ? version
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
-    const submission = yield* announce(journal, claimed, request, strategy, means.provider)
+    const submission = yield* announce(journal, claimed, request, strategy, means.provider, shared.doubts.unsent)
     run.mine.add(submission.id)
     run.update({ phase: "submit", status: "submitting", attempts: run.progress.attempts + 1 })
     return submission

@@ -54,7 +54,7 @@ export const pollToEnd = Effect.fnUntraced(function*(
   while (true) {
     if (state === undefined) {
       run.update({ polls: run.progress.polls + 1 })
-      const result = yield* Effect.result(bounded(jobs.retrieve(jobId), pollTimeout, "poll"))
+      const result = yield* Effect.result(bounded(jobs.retrieve(jobId, job.id), pollTimeout, "poll"))
       const now = yield* monotonicMillis
       if (result._tag === "Success") {
         state = result.success

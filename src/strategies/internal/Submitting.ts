@@ -49,13 +49,17 @@ export type JobSubmitted =
 /** What became of a held call. */
 export type HeldCall = Unsubmitted | { readonly _tag: "Answered"; readonly outcome: Outcome }
 
-/** Writes down that a request is about to be sent. Whoever appends it at the version that was read may send. */
+/**
+ * Writes down that a request is about to be sent. Whoever appends it at the version that was read may send. When the
+ * store fails, the entry may be there all the same: then `unsent` remembers that nothing was sent.
+ */
 export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
   request: ResponseRequest,
   strategy: StrategyName,
-  provider: Provider
+  provider: Provider,
+  unsent: Set<string>
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
   const sent = Submitting.make({
@@ -75,7 +79,11 @@ export const announce = Effect.fnUntraced(function*(
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),
     ...(provider.project === undefined ? {} : { project: provider.project })
   })
-  yield* journal.append(sent, version)
+  yield* Effect.tapErrorTag(
+    journal.append(sent, version),
+    "StoreUnavailable",
+    () => Effect.sync(() => unsent.add(id))
+  )
   return { id, sent, renewals: 1, cancelRequested: false }
 })
 

@@ -9,7 +9,7 @@ import { Network, SubmissionUncertain } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
-import { Accepted, NotSubmitted, type Submission } from "../../services/Session.ts"
+import { Accepted, type Entry, NotSubmitted, type Submission } from "../../services/Session.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
@@ -22,6 +22,8 @@ export interface Doubts {
   readonly seen: Map<string, { readonly renewals: number; readonly since: number }>
   /** Submissions that nobody needs to wait for, with what happened, if it happened here. */
   readonly lost: Map<string, ProviderError | undefined>
+  /** Submissions that were not sent, because the store did not say that their entry was written; it may be there. */
+  readonly unsent: Set<string>
 }
 
 /** The policy of a run for a submission of unknown fate. */
@@ -42,6 +44,11 @@ export const awaitOutcome = Effect.fnUntraced(function*(
   submission: Submission
 ): Effect.fn.Return<boolean, StrategyError> {
   if (doubts.lost.has(submission.id)) return false
+  if (doubts.unsent.has(submission.id)) {
+    yield* close(run, submission, "The request was not sent, as the store did not say that its entry was written")
+    doubts.unsent.delete(submission.id)
+    return true
+  }
   const nextDelay = yield* delaysOf(run.spec.poll)
   const waiting: Pending = { _tag: "Pending", status: "submitting", phase: "queued" }
   let renewals = submission.renewals
@@ -82,17 +89,13 @@ export const resolve = Effect.fnUntraced(function*(
   submission: Submission
 ): Effect.fn.Return<boolean, StrategyError> {
   const lookup = yield* lookUp(run, providers, submission)
-  if (lookup._tag !== "Unknown") {
-    yield* record(run.spec.journal, (state, at) => {
-      if (!isOpen(state, submission.id)) return undefined
-      return lookup._tag === "Found"
-        ? Accepted.make({ at, submissionId: submission.id, jobId: lookup.jobId })
-        : NotSubmitted.make({
-          at,
-          submissionId: submission.id,
-          reason: new Network({ message: "The provider has no job of this submission" })
-        })
-    }).pipe(Effect.mapError((error) => run.unavailable(error)))
+  if (lookup._tag === "Absent") {
+    yield* close(run, submission, "The provider has no job of this submission")
+    return true
+  }
+  if (lookup._tag === "Found") {
+    const { jobId } = lookup
+    yield* tell(run, submission, (at) => Accepted.make({ at, submissionId: submission.id, jobId }))
     return true
   }
   if (policyOf(run, submission.sent.strategy) === "resubmit") return false
@@ -111,6 +114,19 @@ export const resolve = Effect.fnUntraced(function*(
     session: run.spec.key
   })
 })
+
+const close = (run: Run, { id }: Submission, message: string): Effect.Effect<void, StrategyError> =>
+  tell(run, { id }, (at) => NotSubmitted.make({ at, submissionId: id, reason: new Network({ message }) }))
+
+const tell = (
+  run: Run,
+  { id }: Pick<Submission, "id">,
+  entry: (at: number) => Entry
+): Effect.Effect<void, StrategyError> =>
+  record(run.spec.journal, (state, at) => isOpen(state, id) ? entry(at) : undefined).pipe(
+    Effect.mapError((error) => run.unavailable(error)),
+    Effect.asVoid
+  )
 
 const lookUp = Effect.fnUntraced(function*(
   run: Run,

@@ -1,0 +1,303 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  Cost,
+  Holdfast,
+  LlmResponse,
+  PriceCatalog,
+  Reason,
+  type Session,
+  Sessions,
+  StrategyError,
+  Usage
+} from "holdfast"
+
+// The prices in the comments are in US dollars per million tokens, from the providers' price lists of 2026-11.
+describe("Cost", () => {
+  describe("of", () => {
+    it.effect("prices the tokens of an answer", () =>
+      Effect.gen(function*() {
+        // gpt-5: input 1.25, cache read 0.125, output 10. 20k * 1.25 + 80k * 0.125 + 10k * 10
+        const price = yield* known(answer({}))
+
+        assert.strictEqual(price.usd, 0.135)
+        assert.strictEqual(price.matchedModel, "gpt-5")
+        assert.strictEqual(price.matchedBy, "exact")
+      }))
+
+    it.effect.each<readonly [title: string, parts: Parts, usd: number]>([
+      ["OpenAI's flex", { response: { service_tier: "flex" } }, 0.0675],
+      ["OpenAI's default tier", { response: { service_tier: "default" } }, 0.135],
+      ["a background job of OpenAI, which is no batch", { strategy: "background" }, 0.135],
+      // claude-opus-5-5: input 4, cache read 0.2, output 20. 20k * 4 + 80k * 0.2 + 10k * 20
+      ["Anthropic's standard tier", { ...opus, response: { usage: { service_tier: "standard" } } }, 0.296],
+      ["a background job of Anthropic, which is a batch", { ...opus, strategy: "background", response: {} }, 0.148],
+      ["Anthropic's batch tier", { ...opus, response: { usage: { service_tier: "batch" } } }, 0.148],
+      [
+        "a batch with both marks, once",
+        { ...opus, strategy: "background", response: { usage: { service_tier: "batch", speed: "standard" } } },
+        0.148
+      ],
+      [
+        "US-only inference",
+        { ...opus, response: { usage: { service_tier: "standard", inference_geo: "us" } } },
+        0.3256
+      ],
+      // 10k more for 1 hour at 8
+      [
+        "cache writes that are kept for an hour",
+        {
+          ...opus,
+          usage: usage(20_000, 80_000, 10_000, 10_000),
+          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 10_000 } } }
+        },
+        0.376
+      ],
+      // and 10k more for 5 minutes at 5
+      [
+        "cache writes that are kept for five minutes",
+        {
+          ...opus,
+          usage: usage(20_000, 80_000, 10_000, 10_000),
+          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 10_000, ephemeral_1h_input_tokens: 0 } } }
+        },
+        0.346
+      ],
+      // o3 until 2025-06-10: input 10, output 40; then 2 and 8. 10k * 10 + 10k * 40
+      [
+        "an answer from before a price cut",
+        { model: "o3", usage: usage(10_000, 0, 0, 10_000), response: { created_at: Date.UTC(2025, 4, 1) / 1000 } },
+        0.5
+      ],
+      [
+        "an answer whose time is in another unit",
+        { model: "o3", usage: usage(10_000, 0, 0, 10_000), response: { created_at: Date.UTC(2025, 4, 1) } },
+        0.1
+      ]
+    ])("bills %s", ([, parts, usd]) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* known(answer(parts))).usd, usd)
+      }))
+
+    it.effect("takes the time that it is told before the answer's own", () =>
+      Effect.gen(function*() {
+        const old = answer({
+          model: "o3",
+          usage: usage(10_000, 0, 0, 10_000),
+          response: { created_at: Date.UTC(2025, 4, 1) / 1000 }
+        })
+        const price = yield* Cost.of(old, { at: now })
+
+        assert.strictEqual(Option.map(price, ({ usd }) => usd).pipe(Option.getOrNull), 0.1)
+      }))
+
+    it.effect.each<readonly [title: string, parts: Parts]>([
+      ["an unknown model", { model: "gpt-6.1-sol" }],
+      ["an answer without usage", { usage: undefined }],
+      ["OpenAI's priority tier", { response: { service_tier: "priority" } }],
+      ["Anthropic's priority tier", { ...opus, response: { usage: { service_tier: "priority" } } }],
+      ["Anthropic's fast mode", { ...opus, response: { usage: { service_tier: "standard", speed: "fast" } } }],
+      [
+        "cache writes of several turns, whose split is not told",
+        {
+          ...opus,
+          usage: usage(20_000, 80_000, 10_000, 10_000),
+          response: { usage: { cache_creation: { ephemeral_1h_input_tokens: 4000 } } }
+        }
+      ]
+    ])("has no price for %s", ([, parts]) =>
+      Effect.gen(function*() {
+        assert.isTrue(Option.isNone(yield* Cost.of(answer(parts), { at: now })))
+      }))
+
+    it.effect.each([null, "text", 1, [[]], { usage: null }, { usage: [], service_tier: 4, created_at: "today" }])(
+      "needs nothing of the body: %j",
+      (response) =>
+        Effect.gen(function*() {
+          assert.strictEqual((yield* known(answer({ response }))).usd, 0.135)
+        })
+    )
+  })
+
+  describe("ofSession", () => {
+    it.effect("adds up what each submission has cost, and tells what is missing", () =>
+      Effect.gen(function*() {
+        const cost = yield* Cost.ofSession(session(
+          [
+            { submissionId: "1", state: "refused", reason: new Reason.RateLimited({ message: "Slow down" }) },
+            { submissionId: "2", state: "ended", reason: jobFailed(usage(10_000, 0, 0, 0)) },
+            { submissionId: "3", state: "ended", reason: jobFailed(undefined) },
+            { submissionId: "4", state: "open" },
+            { submissionId: "5", state: "surplus", jobId: "job-5" },
+            { submissionId: "6", state: "accepted", jobId: "job-6" }
+          ],
+          { _tag: "Answered", answer: answer({}) }
+        ))
+
+        assert.deepStrictEqual(cost.submissions.map(({ submissionId }) => submissionId), ["1", "2", "3", "4", "5", "6"])
+        assert.deepStrictEqual(summary(cost), ["none", 0.0125, "unknown", "unknown", "unknown", 0.135])
+        assert.deepStrictEqual(cost.total, { usd: 0.1475, nanoUsd: 147_500_000, unknown: 3, complete: false })
+      }))
+
+    it.effect("is complete when everything is known", () =>
+      Effect.gen(function*() {
+        const cost = yield* Cost.ofSession(session(
+          [{ state: "refused" }, { state: "accepted" }],
+          { _tag: "Answered", answer: answer({}) }
+        ))
+
+        assert.deepStrictEqual(cost.total, { usd: 0.135, nanoUsd: 135_000_000, unknown: 0, complete: true })
+      }))
+
+    it.effect("prices a final failure that tells its tokens", () =>
+      Effect.gen(function*() {
+        const incomplete = new Reason.Incomplete({
+          message: "Cut",
+          content: "",
+          limit: "max_output_tokens",
+          usage: usage(20_000, 80_000, 0, 10_000)
+        })
+        const told = session([{ state: "accepted" }], failed(incomplete))
+        const untold = session([{ state: "accepted" }], failed(new Reason.JobCancelled({ message: "Cancelled" })))
+
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(told)), [0.135])
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(untold)), ["unknown"])
+      }))
+
+    it.effect.each<readonly [title: string, submission: Submission, usd: number]>([
+      ["openai/gpt-5", { model: "openai/gpt-5" }, 0.0125],
+      ["a bare name", { model: "gpt-5" }, 0.0125],
+      // claude-opus-5-5: 10k * 4, half of it in a batch
+      ["a batch", { provider: "anthropic", model: "anthropic/claude-opus-5-5", strategy: "background" }, 0.02],
+      ["a held call", { provider: "anthropic", model: "claude-opus-5-5", strategy: "completions" }, 0.04],
+      ["a provider of one's own", { provider: "acme", model: "acme/some/model" }, 0.01],
+      // o3 until 2025-06-10: 10k * 10
+      ["a submission of long ago", { model: "o3", at: DateTime.makeUnsafe(Date.UTC(2025, 4, 1)) }, 0.1]
+    ])("prices the failure of %s", ([, submission, usd]) =>
+      Effect.gen(function*() {
+        const info = session([{ ...submission, state: "ended", reason: jobFailed(usage(10_000, 0, 0, 0)) }])
+
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(info)), [usd])
+      }).pipe(Effect.provide(acme)))
+
+    it.effect("does not know what a running job will have cost", () =>
+      Effect.gen(function*() {
+        const cost = yield* Cost.ofSession(session([{ state: "accepted", jobId: "job-1" }]))
+
+        assert.deepStrictEqual(cost.total, { usd: 0, nanoUsd: 0, unknown: 1, complete: false })
+      }))
+
+    it.effect("does not know what an answer that is not in the journal has cost", () =>
+      Effect.gen(function*() {
+        const info = session([{ state: "accepted", jobId: "job-1" }], { _tag: "Reference", jobId: "job-1" })
+
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(info)), ["unknown"])
+      }))
+
+    it.effect("costs nothing before anything is sent", () =>
+      Effect.gen(function*() {
+        const cost = yield* Cost.ofSession(session([]))
+
+        assert.deepStrictEqual(cost.total, { usd: 0, nanoUsd: 0, unknown: 0, complete: true })
+      }))
+
+    it.effect("reads the sessions that Holdfast inspects", () =>
+      Effect.gen(function*() {
+        yield* Holdfast.execute({ model: "acme/some/model", prompt: "Hello", session: "s" })
+        const cost = yield* Cost.ofSession(yield* Holdfast.inspect("s"))
+
+        assert.deepStrictEqual(cost.total, { usd: 0.03, nanoUsd: 30_000_000, unknown: 0, complete: true })
+      }).pipe(Effect.provide(Layer.merge(
+        PriceCatalog.layer({ overrides: { "test/acme/some/model": { inputPerMillion: 1, outputPerMillion: 2 } } }),
+        Holdfast.layerTest(() => ({ content: "Hi", usage: usage(10_000, 0, 0, 10_000) }))
+      ))))
+  })
+})
+
+type Parts = Partial<Omit<ConstructorParameters<typeof LlmResponse.LlmResponse>[0], "usage">> & {
+  readonly usage?: Usage.Usage | undefined
+}
+
+type Submission = Partial<ConstructorParameters<typeof Sessions.SubmissionInfo>[0]>
+
+const now = Date.UTC(2026, 10, 1)
+
+const opus: Parts = { provider: "anthropic", model: "claude-opus-5-5", strategy: "completions" }
+
+const acme = PriceCatalog.layer({ overrides: { "acme/some/model": { inputPerMillion: 1, outputPerMillion: 4 } } })
+
+const known = (answer: LlmResponse.LlmResponse) =>
+  TestClock.setTime(now).pipe(Effect.andThen(Cost.of(answer)), Effect.flatMap(Effect.fromOption))
+
+const usage = (
+  inputTokens: number,
+  cacheReadTokens: number,
+  cacheWriteTokens: number,
+  outputTokens: number
+): Usage.Usage =>
+  new Usage.Usage({
+    inputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    outputTokens,
+    reasoningTokens: 0,
+    totalTokens: inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
+  })
+
+const answer = (parts: Parts): LlmResponse.LlmResponse => {
+  const { usage: tokens, ...rest } = { usage: usage(20_000, 80_000, 0, 10_000), ...parts }
+  return new LlmResponse.LlmResponse({
+    content: "Paris",
+    finishReason: "stop",
+    response: {},
+    model: "gpt-5",
+    provider: "openai",
+    strategy: "sync",
+    submissions: 1,
+    attempts: 1,
+    polls: 0,
+    elapsed: Duration.seconds(1),
+    resumed: false,
+    settled: true,
+    ...rest,
+    ...(tokens === undefined ? {} : { usage: tokens })
+  })
+}
+
+const session = (
+  submissions: ReadonlyArray<Submission>,
+  settlement?: Session.Settlement
+): Sessions.SessionInfo =>
+  new Sessions.SessionInfo({
+    session: "s",
+    state: settlement === undefined ? "running" : "settled",
+    submissions: submissions.map((submission, index) =>
+      new Sessions.SubmissionInfo({
+        submissionId: `${index + 1}`,
+        at: DateTime.makeUnsafe(now),
+        provider: "openai",
+        model: "openai/gpt-5",
+        strategy: "background",
+        state: "accepted",
+        cancelRequested: false,
+        ...submission
+      })
+    ),
+    ...(settlement === undefined ? {} : { settlement })
+  })
+
+const jobFailed = (tokens: Usage.Usage | undefined): Reason.JobFailed =>
+  new Reason.JobFailed({
+    message: "The job failed",
+    reason: new Reason.ServerError({ message: "Oops" }),
+    usage: tokens
+  })
+
+const failed = (reason: Reason.NonRetryableReason): Session.Settlement => ({
+  _tag: "Failed",
+  error: new StrategyError.NonRetryable({ reason })
+})
+
+const summary = (cost: Cost.SessionCost): ReadonlyArray<number | string> =>
+  cost.submissions.map(({ cost }) => typeof cost === "string" ? cost : cost.usd)
