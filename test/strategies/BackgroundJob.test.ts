@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Random } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
-import { Providers, Reason, Schedules } from "holdfast"
+import { Providers, Reason, Schedules, SessionStore, SessionStoreError } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
 import {
@@ -875,6 +875,37 @@ describe("BackgroundJob", () => {
         }
       }))
 
+    it.effect("is not in doubt about a submission that it did not send, though its entry was written", () =>
+      Effect.gen(function*() {
+        const memory = yield* SessionStore.makeMemory
+        let lies = true
+        const store = SessionStore.SessionStore.of({
+          ...memory,
+          append: (key, entry, expected) =>
+            Effect.tap(
+              memory.append(key, entry, expected),
+              () => lies && entry._tag === "Submitting" ? Effect.fail(unavailable) : Effect.void
+            )
+        })
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", endedNow)] })
+        const process = yield* start(provider, store)
+        const error = yield* Effect.flip(process.execute(request()))
+        lies = false
+        const answer = yield* process.execute(request())
+
+        assert.strictEqual(factsOf(error)["reason"], "SessionUnavailable")
+        assert.deepStrictEqual([answer.content, answer.attempts], ["Paris", 1])
+        assert.strictEqual(provider.calls("submit").length, 1)
+        assert.deepStrictEqual(yield* tagsOf(store), [
+          "Prepared",
+          "Submitting",
+          "NotSubmitted",
+          "Submitting",
+          "Accepted",
+          "Settled"
+        ])
+      }))
+
     it.effect("fails as SessionCorrupt when the journal is damaged", () =>
       Effect.gen(function*() {
         const faulty = yield* makeFaultyStore
@@ -1117,3 +1148,5 @@ describe("BackgroundJob", () => {
 
 /** Gives way `n` times. */
 const yields = (n: number) => Effect.forEach(Array.from({ length: n }), () => Effect.yieldNow, { discard: true })
+
+const unavailable = new SessionStoreError.StoreUnavailable({ operation: "append", message: "The disk is slow" })
