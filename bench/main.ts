@@ -17,7 +17,9 @@ const measurements: Readonly<Record<string, () => Promise<ReadonlyArray<Row>>>> 
   cpu: async () => (await import("./CpuPerCall.ts")).measure(),
   import: async () => (await import("./ImportTime.ts")).measure(),
   jobs: async () => (await import("./WaitingJobs.ts")).measure(),
-  append: async () => (await import("./SyncedAppend.ts")).measure()
+  append: async () => (await import("./SyncedAppend.ts")).measure(),
+  stores: async () => (await import("./Stores.ts")).measure(),
+  recovery: async () => (await import("./Recovery.ts")).measure()
 }
 
 const main = async (names: ReadonlyArray<string>): Promise<void> => {

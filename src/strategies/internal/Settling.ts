@@ -122,7 +122,7 @@ export const jobsFor = (
 ): Effect.Effect<JobsApi | undefined, StrategyError> =>
   providers.resolve(submission.sent.model).pipe(
     Effect.tap((provider) =>
-      provider.baseUrl === submission.sent.baseUrl
+      submission.sent.baseUrl === undefined || provider.baseUrl === submission.sent.baseUrl
         ? Effect.void
         : Effect.logWarning("The provider's address is not the one that the job was submitted to", {
           session: run.spec.key,
