@@ -271,12 +271,13 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
         ? update(state, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
         : {
           ...state,
-          submissions: [...state.submissions, {
+          // Not a spread, which leaves room for sixteen more.
+          submissions: state.submissions.concat({
             id: entry.submissionId,
             sent: entry,
             renewals: 1,
             cancelRequested: false
-          }]
+          })
         }
     case "NotSubmitted":
     case "Ended":
@@ -290,7 +291,7 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
       if (submission === undefined || submission.accepted !== undefined) return state
       return {
         ...update(state, entry.submissionId, (submission) => ({ ...submission, accepted: entry })),
-        acceptances: [...state.acceptances, entry.submissionId]
+        acceptances: state.acceptances.concat(entry.submissionId)
       }
     }
     case "CancelRequested":

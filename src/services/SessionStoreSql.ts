@@ -152,7 +152,7 @@ const decodeKeys = Schema.decodeEffect(Schema.Array(Schema.fromJsonString(Schema
 
 const Versioned = Schema.fromJsonString(Schema.Struct({ v: Schema.Int.check(Schema.isGreaterThan(formatVersion)) }))
 
-const isNewer = (line: string): boolean => Option.isSome(Schema.decodeUnknownOption(Versioned)(line))
+const isNewer = (line: string): boolean => Option.isSome(Schema.decodeOption(Versioned)(line))
 
 // A key may be longer than an index entry, and hold what a text column cannot.
 const hashOf = (key: string): string => createHash("sha256").update(JSON.stringify(key), "utf8").digest("hex")

@@ -81,13 +81,12 @@ export const make = Effect.gen(function*() {
   return BackgroundJob.of({
     name: "background",
     canResume: true,
-    execute: Effect.fnUntraced(function*(input) {
-      const request = yield* decodeRequest(input)
-      return yield* runs.execute(
-        { request, strategy: "background", prepare: prepare(request) },
-        yield* deadlineOf(request)
-      )
-    })
+    execute: (input) =>
+      Effect.flatMap(decodeRequest(input), (request) =>
+        Effect.flatMap(
+          deadlineOf(request),
+          (deadline) => runs.execute({ request, strategy: "background", prepare: prepare(request) }, deadline)
+        ))
   })
 })
 

@@ -70,7 +70,7 @@ export const retrySchedule = (options: RetryOptions = {}): Schedule.Schedule<unk
   if (!Number.isInteger(attempts) || attempts < 1) {
     throw new RangeError(`Schedules.retrySchedule: attempts must be an integer of 1 or more, got ${attempts}`)
   }
-  return capped(initial, 2, max).pipe(
+  return Schedule.min([Schedule.exponential(initial, 2), Schedule.spaced(max)]).pipe(
     Schedule.setInputType<ProviderError>(),
     Schedule.modifyDelay(({ duration, input }) => jittered(Duration.max(duration, floorOf(input, max)))),
     Schedule.while(({ input }) => Effect.succeed(input.isRetryable)),
@@ -126,16 +126,22 @@ export interface PollOptions {
  * @since 0.1.0
  */
 export const pollSchedule = (options: PollOptions = {}): Schedule.Schedule<unknown, Pending> => {
-  const initial = Duration.fromInputUnsafe(options.initial ?? "1 second")
-  const max = Duration.fromInputUnsafe(options.max ?? "15 seconds")
+  const initial = Duration.toMillis(Duration.fromInputUnsafe(options.initial ?? "1 second"))
+  const max = Duration.toMillis(Duration.fromInputUnsafe(options.max ?? "15 seconds"))
   const factor = options.factor ?? 1.25
   if (!(factor >= 1)) throw new RangeError(`Schedules.pollSchedule: factor must be 1 or more, got ${factor}`)
-  return capped(initial, factor, max).pipe(
-    Schedule.setInputType<Pending>(),
-    Schedule.modifyDelay(({ duration, input }) =>
-      jittered(input.pollAfter === undefined ? duration : Duration.max(input.pollAfter, leastHint))
-    )
-  )
+  // One closure: combined schedules would keep eight for every job that waits.
+  return Schedule.fromStep(Effect.sync(() => {
+    let next = initial
+    return (_, { pollAfter }: Pending) => {
+      const delay = Duration.millis(Math.min(next, max))
+      next *= factor
+      return Effect.map(
+        jittered(pollAfter === undefined ? delay : Duration.max(pollAfter, leastHint)),
+        (delay) => [delay, delay]
+      )
+    }
+  }))
 }
 
 /**
@@ -172,9 +178,6 @@ export const PollPolicy: Context.Reference<Schedule.Schedule<unknown, Pending>> 
 
 // A hint of zero must not turn a wait into a busy loop.
 const leastHint = Duration.millis(100)
-
-const capped = (initial: Duration.Duration, factor: number, max: Duration.Duration) =>
-  Schedule.min([Schedule.exponential(initial, factor), Schedule.spaced(max)])
 
 const jittered = (delay: Duration.Duration): Effect.Effect<Duration.Duration> =>
   Effect.map(Random.next, (random) => Duration.times(delay, 1 + 0.1 * random))

@@ -5,11 +5,11 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
@@ -20,7 +20,7 @@ import { LlmResponse } from "../services/LlmResponse.ts"
 import { Providers } from "../services/Providers.ts"
 import { SessionStore } from "../services/SessionStore.ts"
 import * as Deadlines from "./internal/Deadlines.ts"
-import { cancelSession, drive, sessionMismatch } from "./internal/Driving.ts"
+import { cancelSession, drive, sessionMismatch, type Shared } from "./internal/Driving.ts"
 import * as Journaling from "./internal/Journaling.ts"
 import { type Order, type Progress, Run, type RunResult, type RunSpec, type Waiter } from "./internal/Run.ts"
 import type { Doubts } from "./internal/Uncertainty.ts"
@@ -48,8 +48,10 @@ export class SessionRuns extends Context.Service<SessionRuns, {
   readonly progress: (session: string) => Stream.Stream<Progress> | undefined
 }>()("holdfast/strategies/SessionRuns") {}
 
-/** Who waits: for how long, and since when (monotonic time in milliseconds). */
-interface Caller {
+/** What a caller wants: for how long it waits, and since when (monotonic time in milliseconds). */
+interface Call {
+  readonly spec: RunSpec
+  readonly order: Order | undefined
   readonly deadline: Duration.Duration
   readonly startedAt: number
 }
@@ -87,18 +89,19 @@ export const make = Effect.gen(function*() {
       return fiber
     })
 
-  const start = (run: Run): Effect.Effect<void> => {
+  const shared: Shared = { providers, doubts, detach }
+
+  const start = (run: Run, context: Context.Context<never>): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
     active.add(run)
-    return drive(run, { providers, doubts, detach }).pipe(
-      Effect.onExit((exit) => Effect.sync(() => complete(run, exit))),
-      detach,
-      Effect.map((fiber) => {
-        run.fiber = fiber
-        // The deadlines of all callers may have passed while it was forked.
-        if (run.waiters.size === 0) fiber.interruptUnsafe()
-      })
-    )
+    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, shared))
+    background.add(fiber)
+    fiber.addObserver((exit) => {
+      complete(run, exit)
+      background.delete(fiber)
+    })
+    // The deadlines of all callers may have passed while it was forked.
+    if (run.waiters.size === 0) fiber.interruptUnsafe()
   }
 
   const complete = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
@@ -109,7 +112,7 @@ export const make = Effect.gen(function*() {
     if (Exit.isSuccess(exit) || !run.spec.journal.durable) {
       for (const id of run.mine) doubts.lost.delete(id)
     }
-    for (const watcher of run.watchers) watcher(undefined)
+    run.tell(undefined)
     for (const waiter of run.waiters) waiter.done(exit)
     run.waiters.clear()
   }
@@ -126,73 +129,62 @@ export const make = Effect.gen(function*() {
   }
 
   /**
-   * Waits for a run, until a deadline of the caller's own; a new run starts with its first caller. `undefined`
-   * when the run is over, or another one has taken its place: then the caller looks again.
+   * Waits for a run, until the caller's own deadline; `undefined` stands for a new one, which starts with its first
+   * caller. When another run has taken its place, or is over, the caller looks again.
    */
-  const join = Effect.fnUntraced(function*(run: Run, { deadline, startedAt }: Caller, isNew: boolean) {
-    const { key } = run.spec
-    const done = Deferred.makeUnsafe<RunResult, StrategyError>()
-    const deadlineAt = startedAt + Duration.toMillis(deadline)
-    const waiter: Waiter = { deadlineAt, done: (exit) => Deferred.doneUnsafe(done, exit) }
-    const result = yield* Effect.uninterruptibleMask((restore) => {
-      if (key !== undefined && runs.get(key) !== (isNew ? undefined : run)) return Effect.undefined
-      run.waiters.add(waiter)
-      const unregister = deadlines.register(deadlineAt, () => {
-        Deferred.doneUnsafe(done, run.unsettled ?? Exit.fail(timeout(run, deadline)))
-        leave(run, waiter)
-      })
-      // A deadline that has passed already is told so at once.
-      return (isNew && run.waiters.has(waiter) ? start(run) : Effect.void).pipe(
-        Effect.andThen(restore(Deferred.await(done))),
-        Effect.onExit(() =>
-          Effect.sync(() => {
-            unregister()
-            leave(run, waiter)
-          })
+  const join = (
+    call: Call,
+    running: Run | undefined,
+    again: Effect.Effect<LlmResponse, StrategyError>
+  ): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.contextWith((context: Context.Context<never>) =>
+      Effect.callback((resume) => {
+        const { key } = call.spec
+        if (key !== undefined && runs.get(key) !== running) return resume(again)
+        const run = running ?? new Run(call.spec, call.order)
+        // A run without a request cannot submit; this caller can.
+        const waiter = new Caller(
+          run,
+          call,
+          resume,
+          call.order === undefined || run.canSubmit ? undefined : again,
+          leave
         )
-      )
-    })
-    if (result === undefined) return undefined
-    const elapsed = (yield* Deadlines.monotonicMillis) - startedAt
-    return new LlmResponse({
-      ...result.answer,
-      provider: result.provider,
-      strategy: result.strategy,
-      ...(key === undefined ? {} : { session: key }),
-      submissions: result.submissions,
-      attempts: run.progress.attempts,
-      polls: run.progress.polls,
-      elapsed: Duration.millis(Math.round(elapsed)),
-      resumed: result.resumed,
-      settled: result.settled
-    })
-  })
+        run.waiters.add(waiter)
+        const interrupted = waiter.register(deadlines)
+        // A deadline that has passed already is told so at once.
+        if (running === undefined && run.waiters.has(waiter)) start(run, context)
+        return interrupted
+      })
+    )
 
-  const execute = Effect.fnUntraced(function*(order: Order, deadline: Duration.Duration) {
-    const caller = { deadline, startedAt: yield* Deadlines.monotonicMillis }
+  /** Starts the run of the caller's session, or joins the one that there is. */
+  const enter = (call: Call): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.suspend(() => {
+      const { fingerprint, key } = call.spec
+      const running = key === undefined ? undefined : runs.get(key)
+      return running === undefined || call.order === undefined
+        ? join(call, running, enter(call))
+        : Effect.andThen(checkJoin(running, fingerprint), join(call, running, enter(call)))
+    })
+
+  const execute = (order: Order, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.flatMap(prepare(order, deadline), enter)
+
+  const prepare = Effect.fnUntraced(function*(order: Order, deadline: Duration.Duration) {
+    const startedAt = yield* Deadlines.monotonicMillis
     const { request } = order
     const key = request.session
-    const fingerprint = key === undefined ? undefined : Fingerprint.of(key, request)
     const spec: RunSpec = {
       key,
-      fingerprint,
-      order,
-      journal: key === undefined ? yield* Journaling.ephemeral : Journaling.ofStore(store, key),
+      fingerprint: key === undefined ? undefined : Fingerprint.of(key, request),
+      journal: key === undefined ? new Journaling.EphemeralJournal() : new Journaling.StoredJournal(store, key),
       onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
       retry: request.retry ?? (yield* RetryPolicy),
-      poll: request.poll ?? (yield* PollPolicy)
+      poll: request.poll ?? (yield* PollPolicy),
+      queuedDeadline: request.queuedDeadline
     }
-    while (true) {
-      const running = key === undefined ? undefined : runs.get(key)
-      if (running !== undefined) yield* checkJoin(running, fingerprint)
-      const joined = yield* Effect.result(join(running ?? new Run(spec), caller, running === undefined))
-      if (joined._tag === "Success") {
-        if (joined.success !== undefined) return joined.success
-      } else if (running === undefined || running.spec.order !== undefined || !isRequestNeeded(joined.failure)) {
-        return yield* joined.failure
-      }
-      // A run without a request cannot submit; this caller can.
-    }
+    return { spec, order, deadline, startedAt }
   })
 
   /** A run that has not checked its fingerprint yet, or has none, is checked against the journal. */
@@ -203,22 +195,21 @@ export const make = Effect.gen(function*() {
     if (known !== undefined && known !== fingerprint) return yield* sessionMismatch(key)
   })
 
-  const resume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
-    const caller = { deadline, startedAt: yield* Deadlines.monotonicMillis }
+  const resume = (session: string, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.flatMap(prepareResume(session, deadline), enter)
+
+  const prepareResume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
+    const startedAt = yield* Deadlines.monotonicMillis
     const spec: RunSpec = {
       key: session,
       fingerprint: undefined,
-      order: undefined,
-      journal: Journaling.ofStore(store, session),
+      journal: new Journaling.StoredJournal(store, session),
       onInterrupt: "detach",
       retry: yield* RetryPolicy,
-      poll: yield* PollPolicy
+      poll: yield* PollPolicy,
+      queuedDeadline: undefined
     }
-    while (true) {
-      const running = runs.get(session)
-      const joined = yield* join(running ?? new Run(spec), caller, running === undefined)
-      if (joined !== undefined) return joined
-    }
+    return { spec, order: undefined, deadline, startedAt }
   })
 
   const cancel = (session: string): Effect.Effect<void, StrategyError> =>
@@ -226,13 +217,13 @@ export const make = Effect.gen(function*() {
       new Run({
         key: session,
         fingerprint: undefined,
-        order: undefined,
-        journal: Journaling.ofStore(store, session),
+        journal: new Journaling.StoredJournal(store, session),
         onInterrupt: "detach",
         retry: Schedule.recurs(0),
-        poll: Schedule.recurs(0)
+        poll: Schedule.recurs(0),
+        queuedDeadline: undefined
       }),
-      { providers, doubts, detach }
+      shared
     )
 
   const progress = (session: string): Stream.Stream<Progress> | undefined => {
@@ -252,6 +243,73 @@ export const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<SessionRuns, never, SessionStore | Providers> = Layer.effect(SessionRuns, make)
 
+/** A caller that waits for a run. A class, as twenty thousand of them may wait: closures would take more memory. */
+class Caller implements Waiter {
+  readonly run: Run
+  readonly deadline: Duration.Duration
+  readonly startedAt: number
+  readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
+  /** What to do instead when the run turns out to need a request. */
+  readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
+  readonly leave: (run: Run, waiter: Waiter) => void
+  private unregister: () => void = constVoid
+
+  constructor(
+    run: Run,
+    { deadline, startedAt }: Call,
+    resume: Caller["resume"],
+    again: Caller["again"],
+    leave: Caller["leave"]
+  ) {
+    this.run = run
+    this.deadline = deadline
+    this.startedAt = startedAt
+    this.resume = resume
+    this.again = again
+    this.leave = leave
+  }
+
+  get deadlineAt(): number {
+    return this.startedAt + Duration.toMillis(this.deadline)
+  }
+
+  done(exit: Exit.Exit<RunResult, StrategyError>): void {
+    const { again, run, startedAt } = this
+    this.unregister()
+    const response = Effect.flatMap(exit, (result) => toResponse(run, result, startedAt))
+    this.resume(again === undefined ? response : Effect.catchIf(response, isRequestNeeded, () => again))
+  }
+
+  /** Starts the deadline; returns what is to be done when the caller is interrupted. */
+  register(deadlines: Deadlines.Deadlines): Effect.Effect<void> {
+    this.unregister = deadlines.register(this.deadlineAt, () => {
+      this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
+      this.leave(this.run, this)
+    })
+    return Effect.sync(() => {
+      this.unregister()
+      this.leave(this.run, this)
+    })
+  }
+}
+
+const toResponse = (run: Run, result: RunResult, startedAt: number): Effect.Effect<LlmResponse> =>
+  Effect.map(Deadlines.monotonicMillis, (now) => {
+    const { key } = run.spec
+    return new LlmResponse({
+      ...result.answer,
+      provider: result.provider,
+      strategy: result.strategy,
+      ...(key === undefined ? {} : { session: key }),
+      submissions: result.submissions,
+      attempts: run.progress.attempts,
+      polls: run.progress.polls,
+      elapsed: Duration.millis(Math.round(now - startedAt)),
+      resumed: result.resumed,
+      settled: result.settled
+    })
+  })
+
 const isRequestNeeded = (error: StrategyError): boolean =>
   error._tag === "NonRetryable" &&
   (error.reason._tag === "RequestNeeded" || error.reason._tag === "SessionNotFound" ||
@@ -267,10 +325,9 @@ const watch = (run: Run): Stream.Stream<Progress> =>
         }
         watcher(run.progress)
         if (run.exit !== undefined) watcher(undefined)
-        run.watchers.add(watcher)
-        return watcher
+        return run.watch(watcher)
       }),
-      (watcher) => Effect.sync(() => run.watchers.delete(watcher))
+      (stop) => Effect.sync(stop)
     )
   )
 

@@ -2,13 +2,14 @@
  * The life of one run: reads the journal, does what it calls for, and reads it
  * again, until the session is settled or the run must end.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidRequest, RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
+import type { JobState, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import {
   type AcceptedSubmission,
@@ -23,7 +24,7 @@ import { cancelJob, recordCancel } from "./Cancelling.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
-import { pollToEnd } from "./Polling.ts"
+import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Means, Order, Run, RunResult } from "./Run.ts"
 import { isFinal, jobsFor, settle, settledResult } from "./Settling.ts"
 import { announce, callHeld, type HeldCall, isSurplus, type JobSubmitted, recordEnd, submitJob } from "./Submitting.ts"
@@ -64,7 +65,7 @@ const advance = Effect.fnUntraced(function*(
       if (yield* awaitOutcome(run, doubts, open)) continue
       if (yield* resolve(run, doubts, providers, open)) continue
     }
-    const order = run.spec.order
+    const { order } = run
     if (order === undefined) return yield* nothingToResume(run, state)
     if (due !== undefined) {
       yield* retry(due)
@@ -99,7 +100,7 @@ const advance = Effect.fnUntraced(function*(
           yield* retry(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" }))
           continue
         }
-        return () => settle(run, providers, submission, outcome, announced)
+        return () => settle(run, providers, submission, outcome, announced.submissions.length)
       }
     }
   }
@@ -155,7 +156,7 @@ const submit = Effect.fnUntraced(function*(
       ? version
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
     const submission = yield* announce(journal, claimed, request, strategy, means.provider, shared.doubts.unsent)
-    run.mine.add(submission.id)
+    run.mine = run.mine.concat(submission.id)
     run.update({ phase: "submit", status: "submitting", attempts: run.progress.attempts + 1 })
     return submission
   }).pipe(
@@ -200,40 +201,30 @@ const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _
   (state !== undefined &&
     (isSurplus(state, job.id) || state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested)))
 
-/** Waits for a job and settles the session with its end. */
+/**
+ * Waits for a job and settles the session with its end. Whenever the last caller leaves, the run's policy decides what
+ * becomes of the job.
+ */
 const finishJob = (
   run: Run,
   shared: Shared,
   job: AcceptedSubmission,
   first: JobState | undefined,
   state: SessionState
-): Effect.Effect<RunResult, StrategyError> =>
-  Effect.flatMap(
-    awaitJob(run, shared, job, first, state),
-    (outcome): Effect.Effect<RunResult, StrategyError> =>
-      isFinal(outcome)
-        ? settle(run, shared.providers, job, outcome, state)
-        : Effect.andThen(
-          end(run, job, outcome.verdict),
-          Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
-        )
+): Effect.Effect<RunResult, StrategyError> => {
+  run.order = undefined
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(prepareWait(run, shared, job, first, state), (wait) => waitForEnd(wait, restore))
   )
+}
 
-/** Polls a job to its end. Whenever the last caller leaves, the run's policy decides what becomes of the job. */
-const awaitJob = (
-  run: Run,
-  shared: Shared,
-  job: AcceptedSubmission,
-  first: JobState | undefined,
-  state: SessionState
-): Effect.Effect<Outcome, StrategyError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(prepareWait(run, shared, job, first, state), ({ giveUp, wait }) =>
-      restore(wait).pipe(
-        Effect.onInterrupt(giveUp),
-        Effect.tapErrorTag("Timeout", giveUp)
-      ))
-  )
+/** What is kept while a job is waited for. */
+interface Wait {
+  readonly shared: Shared
+  readonly watch: Watch
+  /** In the session, as far as is known. */
+  readonly submissions: number
+}
 
 const prepareWait = Effect.fnUntraced(function*(
   run: Run,
@@ -241,33 +232,52 @@ const prepareWait = Effect.fnUntraced(function*(
   job: AcceptedSubmission,
   first: JobState | undefined,
   state: SessionState
-): Effect.fn.Return<
-  { readonly wait: Effect.Effect<Outcome, StrategyError>; readonly giveUp: () => Effect.Effect<void> },
-  StrategyError
-> {
-  const { journal, onInterrupt } = run.spec
+): Effect.fn.Return<Wait, StrategyError> {
+  const { journal } = run.spec
   run.update({ phase: "running", status: "waiting for the job", jobId: job.accepted.jobId })
   const jobs = yield* jobsFor(run, shared.providers, job)
   if (jobs === undefined) return yield* noJobs(run, job)
   for (const surplus of jobsOf(state).slice(1)) yield* shared.detach(cancelJob(journal, jobs, surplus))
   const before = first === undefined && job.cancelRequested ? yield* cancelJob(journal, jobs, job) : first
-  return {
-    wait: pollToEnd(run, jobs, job, before),
-    giveUp: () => onInterrupt === "cancel" ? cancelAndSettle(run, shared, jobs, job, state) : Effect.void
-  }
+  return { shared, watch: yield* watchOf(run, jobs, job, before), submissions: state.submissions.length }
 })
 
+const waitForEnd = (
+  wait: Wait,
+  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+): Effect.Effect<RunResult, StrategyError> =>
+  Effect.matchCauseEffect(restore(pollToEnd(wait.watch)), {
+    onFailure: (cause) => Effect.andThen(giveUp(wait, cause), Effect.failCause(cause)),
+    onSuccess: (outcome) => restore(finish(wait, outcome))
+  })
+
+const giveUp = (wait: Wait, cause: Cause.Cause<StrategyError>): Effect.Effect<void> =>
+  wait.watch.run.spec.onInterrupt === "cancel" && (Cause.hasInterrupts(cause) || isTimeout(cause))
+    ? cancelAndSettle(wait.watch, wait)
+    : Effect.void
+
+const isTimeout = (cause: Cause.Cause<StrategyError>): boolean =>
+  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error._tag === "Timeout")
+
+const finish = (
+  { shared, submissions, watch: { job, run } }: Wait,
+  outcome: Outcome
+): Effect.Effect<RunResult, StrategyError> =>
+  isFinal(outcome)
+    ? settle(run, shared.providers, job, outcome, submissions)
+    : Effect.andThen(
+      end(run, job, outcome.verdict),
+      Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
+    )
+
 const cancelAndSettle = (
-  run: Run,
-  shared: Shared,
-  jobs: JobsApi,
-  job: AcceptedSubmission,
-  state: SessionState
+  { job, jobs, run }: Pick<Watch, "job" | "jobs" | "run">,
+  { shared, submissions }: Pick<Wait, "shared" | "submissions">
 ): Effect.Effect<void> =>
   cancelJob(run.spec.journal, jobs, job).pipe(
     Effect.flatMap((after) =>
       after?._tag === "Ended" && isFinal(after.outcome)
-        ? settle(run, shared.providers, job, after.outcome, state)
+        ? settle(run, shared.providers, job, after.outcome, submissions)
         : Effect.void
     ),
     Effect.ignore
@@ -291,7 +301,9 @@ export const cancelSession = Effect.fnUntraced(function*(
     const jobs = yield* jobsFor(run, shared.providers, job)
     if (jobs === undefined) return yield* noJobs(run, job)
     // The end of a surplus job is not the session's.
-    yield* index === 0 ? cancelAndSettle(run, shared, jobs, job, state) : cancelJob(journal, jobs, job)
+    yield* index === 0
+      ? cancelAndSettle({ run, jobs, job }, { shared, submissions: state.submissions.length })
+      : cancelJob(journal, jobs, job)
   }
 })
 

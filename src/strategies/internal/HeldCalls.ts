@@ -33,10 +33,11 @@ export const heldCall = (options: {
         : Effect.succeed({ _tag: "Held", provider, call: held })
     })
 
-  return Effect.fnUntraced(function*(input) {
-    const request = yield* decodeRequest(input)
-    return yield* runs.execute({ request, strategy, prepare: prepare(request) }, request.deadline ?? defaultDeadline)
-  })
+  return (input) =>
+    Effect.flatMap(
+      decodeRequest(input),
+      (request) => runs.execute({ request, strategy, prepare: prepare(request) }, request.deadline ?? defaultDeadline)
+    )
 }
 
 const missing = (provider: string, api: string): ProviderError =>

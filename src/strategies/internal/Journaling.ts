@@ -32,29 +32,47 @@ export interface SessionJournal {
   readonly append: (entry: Entry, expected: Version) => Effect.Effect<Version, SessionStoreError | VersionConflict>
 }
 
-export const ofStore = (store: SessionStore["Service"], key: string): SessionJournal => ({
-  durable: true,
-  load: Effect.map(store.load(key), ({ entries, version }) => ({ state: fold(entries), version })),
-  append: (entry, expected) => store.append(key, entry, expected)
-})
+/** The journal of a session in a store. */
+export class StoredJournal implements SessionJournal {
+  readonly durable = true
+  private readonly store: SessionStore["Service"]
+  private readonly key: string
+
+  constructor(store: SessionStore["Service"], key: string) {
+    this.store = store
+    this.key = key
+  }
+
+  get load(): Effect.Effect<Loaded, SessionStoreError> {
+    return Effect.map(this.store.load(this.key), ({ entries, version }) => ({ state: fold(entries), version }))
+  }
+
+  append(entry: Entry, expected: Version): Effect.Effect<Version, SessionStoreError | VersionConflict> {
+    return this.store.append(this.key, entry, expected)
+  }
+}
 
 /** A journal for a call without a session: it is gone with the call. */
-export const ephemeral: Effect.Effect<SessionJournal> = Effect.sync(() => {
-  let loaded: Loaded = { state: emptyState, version: noVersion }
-  let entries = 0
-  return {
-    durable: false,
-    load: Effect.sync(() => loaded),
-    append: (entry, expected) =>
-      Effect.suspend(() => {
-        if (expected !== loaded.version) {
-          return Effect.fail(new VersionConflict({ message: "The call is no longer at the expected version" }))
-        }
-        loaded = { state: apply(loaded.state, entry), version: String(++entries) as Version }
-        return Effect.succeed(loaded.version)
-      })
+export class EphemeralJournal implements SessionJournal {
+  readonly durable = false
+  private state = emptyState
+  private version = noVersion
+
+  get load(): Effect.Effect<Loaded> {
+    return Effect.sync(() => ({ state: this.state, version: this.version }))
   }
-})
+
+  append(entry: Entry, expected: Version): Effect.Effect<Version, VersionConflict> {
+    return Effect.suspend(() => {
+      if (expected !== this.version) {
+        return Effect.fail(new VersionConflict({ message: "The call is no longer at the expected version" }))
+      }
+      this.state = apply(this.state, entry)
+      this.version = String(Number(expected) + 1) as Version
+      return Effect.succeed(this.version)
+    })
+  }
+}
 
 /** The wall clock in whole milliseconds, as entries have it; a test's clock may stand between two. */
 export const currentMillis: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, Math.floor)

@@ -30,89 +30,132 @@ const deniedMillis = 300_000
  * for a minute although it should still keep it, when `queuedDeadline` passes
  * or the poll schedule ends. Every other failure of a poll is waited out.
  */
-export const pollToEnd = Effect.fnUntraced(function*(
+export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
+  Effect.suspend(() => {
+    const { first } = watch
+    watch.first = undefined
+    return first === undefined ? poll(watch) : heed(watch, first)
+  })
+
+/**
+ * A job that is polled, and what the polls have found so far. Nothing else of a job is kept from one poll to the
+ * next: a generator would be kept with all that it ever held.
+ */
+export interface Watch {
+  readonly run: Run
+  readonly jobs: JobsApi
+  readonly job: AcceptedSubmission
+  /** The job's state, when it is known before the first poll. */
+  first: JobState | undefined
+  readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
+  readonly startedAt: number
+  pending: Pending
+  missingSince: number | undefined
+  deniedSince: number | undefined
+  queuedSince: number | undefined
+}
+
+/** Begins the polls of a job. */
+export const watchOf = (
   run: Run,
   jobs: JobsApi,
   job: AcceptedSubmission,
   first: JobState | undefined
-): Effect.fn.Return<Outcome, StrategyError> {
-  const jobId = job.accepted.jobId
-  const about = { session: run.spec.key, jobId }
-  const request = run.spec.order?.request
-  const nextDelay = yield* delaysOf(run.spec.poll)
-  const startedAt = yield* monotonicMillis
-  let pending: Pending = {
-    _tag: "Pending",
-    status: "unknown",
-    phase: run.progress.phase === "queued" ? "queued" : "running"
+): Effect.Effect<Watch> =>
+  Effect.zipWith(delaysOf(run.spec.poll), monotonicMillis, (nextDelay, startedAt) => ({
+    run,
+    jobs,
+    job,
+    first,
+    nextDelay,
+    startedAt,
+    pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
+    missingSince: undefined,
+    deniedSince: undefined,
+    queuedSince: undefined
+  }))
+
+const poll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
+  Effect.flatMap(retrieve(watch), (state) => heed(watch, state))
+
+/** Polls once. `undefined` when the poll failed in a way that can be waited out. */
+const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<JobState | undefined, StrategyError> {
+  const { job, jobs, run } = watch
+  const { jobId } = job.accepted
+  run.update({ polls: run.progress.polls + 1 })
+  const result = yield* Effect.result(bounded(jobs.retrieve(jobId, job.id), pollTimeout, "poll"))
+  if (result._tag === "Success") {
+    watch.missingSince = undefined
+    watch.deniedSince = undefined
+    return result.success
   }
-  let missingSince: number | undefined
-  let deniedSince: number | undefined
-  let queuedSince: number | undefined
-  let state = first
+  const now = yield* monotonicMillis
+  const { verdict } = result.failure
+  const tag = verdict.reason._tag
+  const missingSince = watch.missingSince = tag === "NotFound" ? watch.missingSince ?? now : undefined
+  const deniedSince = watch.deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied"
+    ? watch.deniedSince ?? now
+    : undefined
+  if (missingSince !== undefined) {
+    const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
+    const age = (yield* Clock.currentTimeMillis) - job.accepted.at
+    if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+  }
+  if (
+    (missingSince !== undefined && now - missingSince >= missingMillis) ||
+    (deniedSince !== undefined && now - deniedSince >= deniedMillis)
+  ) {
+    return yield* run.failure(result.failure)
+  }
+  watch.pending = { ...watch.pending, pollAfter: verdict._tag === "Retryable" ? verdict.retryAfter : undefined }
+  return undefined
+})
 
-  while (true) {
-    if (state === undefined) {
-      run.update({ polls: run.progress.polls + 1 })
-      const result = yield* Effect.result(bounded(jobs.retrieve(jobId, job.id), pollTimeout, "poll"))
-      const now = yield* monotonicMillis
-      if (result._tag === "Success") {
-        state = result.success
-        missingSince = undefined
-        deniedSince = undefined
-      } else {
-        const { verdict } = result.failure
-        const tag = verdict.reason._tag
-        missingSince = tag === "NotFound" ? missingSince ?? now : undefined
-        deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied" ? deniedSince ?? now : undefined
-        if (missingSince !== undefined) {
-          const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
-          const age = (yield* Clock.currentTimeMillis) - job.accepted.at
-          if (age > Duration.toMillis(kept)) return expired(jobId, kept, result.failure)
-        }
-        if (
-          (missingSince !== undefined && now - missingSince >= missingMillis) ||
-          (deniedSince !== undefined && now - deniedSince >= deniedMillis)
-        ) {
-          return yield* run.failure(result.failure)
-        }
-        pending = { ...pending, pollAfter: verdict._tag === "Retryable" ? verdict.retryAfter : undefined }
-      }
-    }
-
-    switch (state?._tag) {
-      case "Ended":
-        return state.outcome
-      case "Unknown":
-        return yield* new Retryable({
+/** Ends with the state that was found, or waits and polls again. */
+const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
+  const { job: { accepted: { jobId } }, run } = watch
+  switch (state?._tag) {
+    case "Ended":
+      return Effect.succeed(state.outcome)
+    case "Unknown":
+      return Effect.fail(
+        new Retryable({
           reason: new InvalidResponse({ message: `The job has a status that Holdfast does not know: ${state.status}` }),
           attempts: run.progress.attempts,
-          ...about
+          session: run.spec.key,
+          jobId
         })
-      case "Pending":
-        pending = state
-        run.update({ phase: state.phase, status: state.status, jobId })
-    }
-    state = undefined
-
-    const now = yield* monotonicMillis
-    queuedSince = pending.phase === "queued" ? queuedSince ?? startedAt : undefined
-    const left = queuedSince === undefined || request?.queuedDeadline === undefined
-      ? Infinity
-      : queuedSince + Duration.toMillis(request.queuedDeadline) - now
-    const delay = yield* nextDelay(pending)
-    if (delay._tag === "None" || left <= 0) {
-      return yield* new Timeout({
-        deadline: left <= 0 && request?.queuedDeadline !== undefined
-          ? request.queuedDeadline
-          : Duration.millis(now - startedAt),
-        elapsed: Duration.millis(now - startedAt),
-        phase: pending.phase,
-        ...about
-      })
-    }
-    yield* Effect.sleep(Duration.millis(Math.min(delay.value, left)))
+      )
+    case "Pending":
+      watch.pending = state
+      run.update({ phase: state.phase, status: state.status, jobId })
   }
+  return Effect.flatMap(delayOf(watch), (delay) =>
+    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
+    Clock.clockWith((clock) => Effect.flatMap(clock.sleep(delay), () => poll(watch))))
+}
+
+/** How long to wait before the next poll. Fails when the wait has come to its end. */
+const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {
+  const { job, pending, run, startedAt } = watch
+  const { key, queuedDeadline } = run.spec
+  const now = yield* monotonicMillis
+  const queuedSince = watch.queuedSince = pending.phase === "queued" ? watch.queuedSince ?? startedAt : undefined
+  const left = queuedSince === undefined || queuedDeadline === undefined
+    ? Infinity
+    : queuedSince + Duration.toMillis(queuedDeadline) - now
+  const delay = yield* watch.nextDelay(pending)
+  if (delay._tag === "None" || left <= 0) {
+    const elapsed = Duration.millis(now - startedAt)
+    return yield* new Timeout({
+      deadline: left <= 0 && queuedDeadline !== undefined ? queuedDeadline : elapsed,
+      elapsed,
+      phase: pending.phase,
+      session: key,
+      jobId: job.accepted.jobId
+    })
+  }
+  return Duration.millis(Math.min(delay.value, left))
 })
 
 /** Gives up an exchange after a while, as a connection that hangs. */

@@ -2,6 +2,7 @@
  * One run of a session in this process: what it works with, and how far it
  * has come. Callers with the same key share it.
  */
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -37,12 +38,11 @@ export interface Order {
 export interface RunSpec {
   readonly key: string | undefined
   readonly fingerprint: string | undefined
-  /** Without it, a run waits for known jobs and submits nothing. */
-  readonly order: Order | undefined
   readonly journal: SessionJournal
   readonly onInterrupt: "cancel" | "detach"
   readonly retry: Schedule.Schedule<unknown, ProviderError>
   readonly poll: Schedule.Schedule<unknown, Pending>
+  readonly queuedDeadline: Duration.Duration | undefined
 }
 
 /** The outcome that all callers of a run share. */
@@ -67,32 +67,52 @@ export interface Progress {
   readonly attempts: number
 }
 
-/** A caller that waits for a run. */
+/** A caller that waits for a run, until its deadline. */
 export interface Waiter {
   /** Monotonic time in milliseconds. */
   readonly deadlineAt: number
   readonly done: (exit: Exit.Exit<RunResult, StrategyError>) => void
 }
 
+type Watcher = (progress: Progress | undefined) => void
+
 export class Run {
   readonly spec: RunSpec
+  /** Whether it may submit. Without that, it waits for known jobs. */
+  readonly canSubmit: boolean
+  /** What it is to send; dropped when there is a job to wait for, as the prompt may be big. */
+  order: Order | undefined
   readonly waiters = new Set<Waiter>()
-  readonly watchers = new Set<(progress: Progress | undefined) => void>()
+  private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
-  readonly mine = new Set<string>()
+  mine: ReadonlyArray<string> = none
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
   /** The end that is being settled, as it is without the journal: for callers whose deadline passes meanwhile. */
   unsettled: Exit.Exit<RunResult, StrategyError> | undefined
 
-  constructor(spec: RunSpec) {
+  constructor(spec: RunSpec, order?: Order) {
     this.spec = spec
+    this.order = order
+    this.canSubmit = order !== undefined
+  }
+
+  /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
+  watch(watcher: Watcher): () => void {
+    const watchers = this.watchers ??= new Set()
+    watchers.add(watcher)
+    return () => watchers.delete(watcher)
   }
 
   update(change: Partial<Progress>): void {
     this.progress = { ...this.progress, ...change }
-    for (const watcher of this.watchers) watcher(this.progress)
+    this.tell(this.progress)
+  }
+
+  tell(progress: Progress | undefined): void {
+    if (this.watchers === undefined) return
+    for (const watcher of this.watchers) watcher(progress)
   }
 
   /** The last moment at which somebody still waits, monotonic time in milliseconds. */
@@ -120,3 +140,5 @@ export class Run {
       : new NonRetryable({ reason: error.verdict.reason, ...about })
   }
 }
+
+const none: ReadonlyArray<string> = []

@@ -20,7 +20,7 @@ import type { JobsApi, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
 import { hasSubmission, record } from "./Journaling.ts"
-import { pollToEnd } from "./Polling.ts"
+import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
 
 /** An outcome that nothing will change: an answer, or a failure that another submission could not cure. */
@@ -37,14 +37,14 @@ export const isFinal = (outcome: Outcome): outcome is Final =>
 /**
  * Settles a session with an end, unless it is settled already: the first one
  * wins. When the journal cannot be written for 30 seconds, the end is returned
- * all the same.
+ * all the same, with the number of submissions that is known without it.
  */
 export const settle = Effect.fnUntraced(function*(
   run: Run,
   providers: Providers["Service"],
   submission: Submission,
   end: Final,
-  known: SessionState
+  knownSubmissions: number
 ): Effect.fn.Return<RunResult, StrategyError> {
   let mine: typeof Settled.Type | undefined
   const settling = record(run.spec.journal, (state, at) => {
@@ -52,7 +52,7 @@ export const settle = Effect.fnUntraced(function*(
     const settlement = settlementOf(run, submission, end, state)
     return mine = Settled.make({ at, submissionId: submission.id, settlement })
   })
-  const unsettled = run.unsettled = conclude(run, submission, end, known, false)
+  const unsettled = run.unsettled = conclude(run, submission, end, knownSubmissions, false)
   const recorded = yield* Effect.result(settling).pipe(
     // Nobody waits any more, but the answer is here, and may have been paid for.
     Effect.onInterrupt(() => settling.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
@@ -71,7 +71,7 @@ export const settle = Effect.fnUntraced(function*(
   // The same job's answer need not be fetched once more.
   const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
   return settled === mine || isReference
-    ? yield* conclude(run, submission, end, recorded.success, run.spec.journal.durable)
+    ? yield* conclude(run, submission, end, recorded.success.submissions.length, run.spec.journal.durable)
     : yield* settledResult(run, providers, recorded.success, settled)
 })
 
@@ -91,7 +91,7 @@ export const settledResult = Effect.fnUntraced(function*(
         provider: answer.provider,
         strategy: answer.strategy,
         submissions: state.submissions.length,
-        resumed: !run.mine.has(submissionId),
+        resumed: !run.mine.includes(submissionId),
         settled: true
       }
     }
@@ -106,9 +106,9 @@ export const settledResult = Effect.fnUntraced(function*(
       const jobs = yield* jobsFor(run, providers, submission)
       if (jobs === undefined) return yield* unreachable(run, settlement.jobId)
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
-      const outcome = yield* pollToEnd(run, jobs, { ...submission, accepted }, undefined)
+      const outcome = yield* pollToEnd(yield* watchOf(run, jobs, { ...submission, accepted }, undefined))
       return isFinal(outcome)
-        ? yield* conclude(run, submission, outcome, state, true)
+        ? yield* conclude(run, submission, outcome, state.submissions.length, true)
         : yield* unreachable(run, settlement.jobId)
     }
   }
@@ -138,15 +138,15 @@ const conclude = (
   run: Run,
   submission: Submission,
   end: Final,
-  state: SessionState,
+  submissions: number,
   settled: boolean
 ): Exit.Exit<RunResult, NonRetryable> =>
   end._tag === "Failed" ? Exit.fail(errorOf(run, end)) : Exit.succeed({
     answer: end.answer,
     provider: submission.sent.provider,
     strategy: submission.sent.strategy,
-    submissions: state.submissions.length,
-    resumed: !run.mine.has(submission.id),
+    submissions,
+    resumed: !run.mine.includes(submission.id),
     settled
   })
 

@@ -28,8 +28,8 @@ export interface Doubts {
 
 /** The policy of a run for a submission of unknown fate. */
 export const policyOf = (run: Run, strategy: Submission["sent"]["strategy"]): "fail" | "resubmit" => {
-  if (run.spec.order === undefined) return "fail"
-  return run.spec.order.request.onUncertainSubmit ??
+  if (run.order === undefined) return "fail"
+  return run.order.request.onUncertainSubmit ??
     (strategy === "background" && run.spec.key !== undefined ? "fail" : "resubmit")
 }
 

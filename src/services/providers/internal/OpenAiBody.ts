@@ -88,17 +88,6 @@ export const isErrorSet = (error: unknown): boolean =>
     ? Object.values(error).some((value) => value !== null && value !== "")
     : error !== undefined && error !== null && error !== "" && error !== false
 
-/** Fields in which servers repeat what they were sent. */
-const promptFields: ReadonlySet<string> = new Set([
-  "instructions",
-  "input",
-  "messages",
-  "prompt",
-  "input_messages",
-  "prompt_token_ids",
-  "prompt_logprobs"
-])
-
 const promptRoles: ReadonlySet<string> = new Set(["user", "system", "developer"])
 
 /**
@@ -115,17 +104,26 @@ const promptRoles: ReadonlySet<string> = new Set(["user", "system", "developer"]
  * @category constructors
  * @since 0.1.0
  */
-export const withoutPrompt = (body: Fields): Fields =>
-  Object.fromEntries(
-    Object.entries(body).flatMap(([key, value]): ReadonlyArray<readonly [string, unknown]> => {
-      if (promptFields.has(key)) return []
-      if (key === "output" && Array.isArray(value)) {
-        return [[key, value.filter((item) => !promptRoles.has(textOf(fieldsOf(item).role)))]]
-      }
-      if (key === "tools" && Array.isArray(value)) return [[key, value.map(withoutCredentials)]]
-      return [[key, value]]
-    })
-  )
+export const withoutPrompt = (body: Fields): Fields => {
+  const {
+    input: _input,
+    input_messages: _inputMessages,
+    instructions: _instructions,
+    messages: _messages,
+    prompt: _prompt,
+    prompt_logprobs: _promptLogprobs,
+    prompt_token_ids: _promptTokenIds,
+    ...rest
+  } = body
+  const { output, tools } = rest
+  return {
+    ...rest,
+    ...(Array.isArray(output)
+      ? { output: output.filter((item) => !promptRoles.has(textOf(fieldsOf(item).role))) }
+      : undefined),
+    ...(Array.isArray(tools) ? { tools: tools.map(withoutCredentials) } : undefined)
+  }
+}
 
 const withoutCredentials = (tool: unknown): unknown => {
   if (!isFields(tool)) return tool

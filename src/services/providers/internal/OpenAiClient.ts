@@ -117,7 +117,8 @@ interface Clients {
 
 const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
   let loading: Promise<Clients> | undefined
-  return Effect.tryPromise({
+  let loaded: Clients | undefined
+  const load = Effect.tryPromise({
     try: () =>
       loading ??= importClients(options).catch((error: unknown) => {
         loading = undefined
@@ -135,6 +136,9 @@ const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
         evidence: "NotSent"
       })
   })
+  return Effect.suspend(() =>
+    loaded !== undefined ? Effect.succeed(loaded) : Effect.map(load, (clients) => loaded = clients)
+  )
 }
 
 // The longest timeout that a timer of Node can have; a longer one fires at once.

@@ -1,0 +1,259 @@
+/**
+ * Breaks a copy of the sources on purpose, one thing at a time, and runs the tests that must notice.
+ *
+ *     node scripts/proof/mutations.ts [part of a name]
+ *
+ * Fails when a break goes unnoticed, or when the text that is to be broken is not in the sources any more.
+ */
+import { spawnSync } from "node:child_process"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+interface Mutation {
+  readonly name: string
+  readonly file: string
+  readonly text: string
+  readonly by: string
+  /** The test file, and a part of the titles of the tests that are run. */
+  readonly tests: readonly [file: string, titles?: string]
+}
+
+const crashes = "test/proof/CrashPoints.test.ts"
+const processes = "test/proof/ManyProcesses.test.ts"
+const wire = "test/proof/WireFaults.test.ts"
+const evidence = "test/proof/Evidence.test.ts"
+
+const mutations: ReadonlyArray<Mutation> = [
+  {
+    name: "the job is polled before Accepted is journaled",
+    file: "src/strategies/internal/Driving.ts",
+    text: "submitJob(journal, submission, means.submit(submission.id))",
+    by: "submitJob(journal, submission, Effect.tap(means.submit(submission.id), (job) => jobs!.retrieve(job.jobId)))",
+    tests: [crashes, "on files$"]
+  },
+  {
+    name: "a request is sent before Submitting is journaled",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "    journal.append(sent, version),\n",
+    by: "    Effect.forkDetach(Effect.delay(journal.append(sent, version), 50)),\n",
+    tests: [crashes, "in SQLite"]
+  },
+  {
+    name: "an append is not synced",
+    file: "src/services/SessionStoreFile.ts",
+    text: "    yield* file.sync\n",
+    by: "",
+    tests: [crashes, "not synced"]
+  },
+  {
+    name: "the folder of a new file is not synced",
+    file: "src/services/SessionStoreFile.ts",
+    text: "    if (tip === undefined) yield* folder.sync\n",
+    by: "",
+    tests: [crashes, "not synced"]
+  },
+  {
+    name: "an append on files does not compare versions",
+    file: "src/services/SessionStoreFile.ts",
+    text: "if ((tip === undefined ? noVersion : versionOf(tip)) !== expected) return yield* conflict",
+    by: "",
+    tests: [processes, "on files"]
+  },
+  {
+    name: "an append on files does not look who has won",
+    file: "src/services/SessionStoreFile.ts",
+    text: "winner?.writer !== writer ||",
+    by: "winner === undefined ||",
+    tests: [processes, "on files"]
+  },
+  {
+    name: "an append in PostgreSQL does not compare versions",
+    file: "src/services/SessionStoreSql.ts",
+    text: "AND incarnation = ${point.incarnation} AND version = ${point.version}\n      RETURNING version`.pipe(" +
+      "Effect.mapError(failure(\"append\"))",
+    by: "AND incarnation = ${point.incarnation}\n      RETURNING version`.pipe(Effect.mapError(failure(\"append\"))",
+    tests: [processes, "in PostgreSQL"]
+  },
+  {
+    name: "Accepted is given up when somebody else has appended",
+    file: "src/strategies/internal/Journaling.ts",
+    text: "Effect.retry({ until: (error): error is SessionStoreError => error._tag !== \"VersionConflict\" })",
+    by: "Effect.catchTag(\"VersionConflict\", () => Effect.map(journal.load, (loaded) => loaded.state))",
+    tests: [processes, "cancel the surplus job"]
+  },
+  {
+    name: "a surplus job is not cancelled",
+    file: "src/strategies/internal/Driving.ts",
+    text: "(isSurplus(state, job.id) || ",
+    by: "(",
+    tests: [processes, "cancel the surplus job"]
+  },
+  {
+    name: "a reset counts as not sent",
+    file: "src/services/providers/internal/TransportTable.ts",
+    text: "const cut = rule(\"Network\", \"Uncertain\")",
+    by: "const cut = rule(\"Network\", \"NotSent\")",
+    tests: [evidence, "reset"]
+  },
+  {
+    name: "a 502 with the provider's JSON counts as a refusal",
+    file: "src/services/providers/internal/ErrorTable.ts",
+    text: "new Set([500, 501, 503, 505, 529])",
+    by: "new Set([500, 501, 502, 503, 504, 505, 529])",
+    tests: [evidence, "leaves the submission open"]
+  },
+  {
+    name: "a submission reuses idle connections",
+    file: "src/services/providers/internal/OpenAiClient.ts",
+    text: "call.operation === \"submit\" ? clients.fresh : clients.shared",
+    by: "clients.shared",
+    tests: [evidence, "idle connection"]
+  },
+  {
+    name: "a submission that hangs is never given up",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "bounded(submit, Duration.millis(submission.sent.submitTimeout), \"submission\")",
+    by: "submit",
+    tests: [evidence, "does not answer"]
+  },
+  {
+    name: "an uncertain submission is sent again",
+    file: "src/strategies/internal/Uncertainty.ts",
+    text: "(strategy === \"background\" && run.spec.key !== undefined ? \"fail\" : \"resubmit\")",
+    by: "\"resubmit\"",
+    tests: [crashes, "in SQLite"]
+  },
+  {
+    name: "another's submission is given up at once",
+    file: "src/strategies/internal/Uncertainty.ts",
+    text: "const left = since + submission.sent.submitTimeout - now",
+    by: "const left = since - now",
+    tests: [crashes, "in SQLite"]
+  },
+  {
+    name: "Settled is not looked at when a run starts",
+    file: "src/strategies/internal/Driving.ts",
+    text: "    if (settled !== undefined) return () => settledResult(run, providers, state, settled)\n",
+    by: "",
+    tests: [crashes, "in SQLite"]
+  },
+  {
+    name: "a session is settled more than once",
+    file: "src/strategies/internal/Settling.ts",
+    text: "if (state.settled !== undefined || !hasSubmission(",
+    by: "if (!hasSubmission(",
+    tests: [processes, "on files"]
+  },
+  {
+    name: "the last Settled wins",
+    file: "src/services/Session.ts",
+    text: "return state.settled === undefined ? { ...state, settled: entry } : state",
+    by: "return { ...state, settled: entry }",
+    tests: ["test/services/Session.test.ts"]
+  },
+  {
+    name: "the fingerprint is not compared",
+    file: "src/strategies/internal/Driving.ts",
+    text: "state.fingerprint === run.spec.fingerprint,",
+    by: "true,",
+    tests: ["test/strategies/Sessions.test.ts"]
+  },
+  {
+    name: "a failed poll ends the run",
+    file: "src/strategies/internal/Polling.ts",
+    text: "        pending = { ...pending, pollAfter:",
+    by: "        if (missingSince === undefined) return yield* run.failure(result.failure)\n" +
+      "        pending = { ...pending, pollAfter:",
+    tests: [wire]
+  }
+]
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const copy = mkdtempSync(join(tmpdir(), "holdfast-mutations-"))
+
+const main = (): void => {
+  for (const name of ["src", "test", "scripts", "package.json", "tsconfig.json", "vitest.config.ts"]) {
+    cpSync(join(root, name), join(copy, name), { recursive: true })
+  }
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
+  const chosen = mutations.filter(({ name }) => name.includes(process.argv[2] ?? ""))
+  const lost = chosen.filter(({ file, text }) => readFileSync(join(copy, file), "utf8").split(text).length !== 2)
+  for (const { file, name, text } of lost) {
+    process.stdout.write(`"${name}": ${file} does not have exactly once: ${text}\n`)
+  }
+  // Tests that fail anyway would notice everything.
+  const sound = [...new Map(chosen.map(({ tests }) => [tests.join(), tests])).values()].filter((tests) => {
+    const failures = failing(tests)
+    for (const title of failures) process.stdout.write(`fails without any break: ${tests[0]}, ${title}\n`)
+    return failures.length === 0
+  })
+  if (sound.length === 0) process.stdout.write("no test passes without a break\n")
+  const rows = chosen.filter((mutation) =>
+    !lost.includes(mutation) && sound.some((tests) => tests.join() === mutation.tests.join())
+  ).map((mutation) => {
+    const row = { mutation, ...caughtBy(mutation) }
+    process.stdout.write(`${row.tests.length > 0 ? "caught  " : "UNNOTICED"} ${mutation.name} (${row.seconds} s)\n`)
+    return row
+  })
+  process.stdout.write("\n| what is broken | which test notices |\n| --- | --- |\n")
+  for (const { mutation, tests } of rows) {
+    process.stdout.write(`| ${mutation.name} | ${tests.slice(0, 2).join("; ") || "NONE"}${more(tests)} |\n`)
+  }
+  if (rows.length < chosen.length || rows.some(({ tests }) => tests.length === 0)) process.exitCode = 1
+}
+
+const more = (tests: ReadonlyArray<string>): string => tests.length > 2 ? `; and ${tests.length - 2} more` : ""
+
+/** The titles of the tests that fail with the mutation. */
+const caughtBy = (
+  { by, file, tests, text }: Mutation
+): { readonly tests: ReadonlyArray<string>; readonly seconds: string } => {
+  const path = join(copy, file)
+  const source = readFileSync(path, "utf8")
+  const startedAt = performance.now()
+  writeFileSync(path, source.replace(text, () => by))
+  try {
+    return { tests: failing(tests), seconds: ((performance.now() - startedAt) / 1000).toFixed(0) }
+  } finally {
+    writeFileSync(path, source)
+  }
+}
+
+/** The titles of the tests that fail now. */
+const failing = ([test, titles]: Mutation["tests"]): ReadonlyArray<string> => {
+  const report = join(copy, "report.json")
+  rmSync(report, { force: true })
+  spawnSync(
+    process.execPath,
+    [
+      join(copy, "node_modules/vitest/vitest.mjs"),
+      "run",
+      test,
+      ...(titles === undefined ? [] : ["-t", titles]),
+      "--reporter=json",
+      `--outputFile=${report}`
+    ],
+    { cwd: copy, stdio: "ignore", timeout: 180_000, killSignal: "SIGKILL" }
+  )
+  return existsSync(report) ? failuresOf(report) : ["the tests did not come to an end"]
+}
+
+const failuresOf = (report: string): ReadonlyArray<string> => {
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as {
+    readonly testResults: ReadonlyArray<
+      { readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly title: string }> }
+    >
+  }
+  // A file that cannot even be loaded has noticed nothing.
+  return testResults.flatMap(({ assertionResults }) =>
+    assertionResults.flatMap(({ status, title }) => status === "failed" ? [title] : [])
+  )
+}
+
+try {
+  main()
+} finally {
+  rmSync(copy, { recursive: true, force: true })
+}

@@ -1,0 +1,95 @@
+/**
+ * Histories that once broke a rule, as short as they could be made.
+ */
+import type { Example } from "./Runs.ts"
+
+export const examples: ReadonlyArray<Example> = [
+  {
+    title: "keep two processes from sending twice when one is slow between its claim and its request",
+    deviation: "late sender after a lookup",
+    setting: { lookup: "truthful" },
+    actions: [
+      { do: "meet", process: 0, at: "append Submitting", when: "after", effect: 90 },
+      { do: "execute", process: 0, key: "k1", variant: "A" },
+      { do: "execute", process: 1, key: "k1", variant: "A" }
+    ]
+  },
+  {
+    title: "end an adopt whose provider does not answer",
+    deviation: "adopt without a deadline",
+    actions: [
+      { do: "submits", mode: "drop" },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "polls", mode: "hang" },
+      { do: "adopt", process: 1, key: "k0", job: "unknown" },
+      { do: "pass", seconds: 400 }
+    ]
+  },
+  {
+    title: "journal the submission's own job although another one was adopted before the answer",
+    deviation: "adopt of another job before the answer",
+    actions: [
+      { do: "execute", process: 0, key: "k1", variant: "A" },
+      { do: "meet", process: 1, at: "submit", when: "before", effect: 2 },
+      { do: "execute", process: 1, key: "k0", variant: "A" },
+      { do: "adopt", process: 0, key: "k0", job: "other" },
+      { do: "pass", seconds: 1 }
+    ]
+  },
+  {
+    title: "give a forgotten key to another request although its old run goes on",
+    deviation: "run that does not own its key",
+    actions: [
+      { do: "execute", process: 0, key: "k0", variant: "B" },
+      { do: "forget", process: 0, key: "k0", force: true },
+      { do: "execute", process: 1, key: "k0", variant: "A" },
+      { do: "execute", process: 0, key: "k0", variant: "A" }
+    ]
+  },
+  {
+    title: "do not take a request for another one because a run that lost the key is still slow",
+    deviation: "run that does not own its key",
+    actions: [
+      { do: "meet", process: 0, at: "append Prepared", when: "before", effect: 90 },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "execute", process: 1, key: "k0", variant: "B" },
+      { do: "execute", process: 0, key: "k0", variant: "B" }
+    ]
+  },
+  {
+    title: "give no request the answer of another one through a resume that waits",
+    deviation: "resume that is joined before its session is known",
+    actions: [
+      { do: "jump", process: 0, minutes: 60 },
+      { do: "submits", mode: "drop" },
+      { do: "execute", process: 1, key: "k0", variant: "A", onUncertainSubmit: "resubmit" },
+      { do: "resume", process: 0, key: "k0", deadline: 30 },
+      { do: "prune", process: 0, minutes: 0, all: true },
+      { do: "execute", process: 0, key: "k0", variant: "B" },
+      { do: "pass", seconds: 1 }
+    ]
+  },
+  {
+    title: "write an acceptance that two lookups find once",
+    deviation: "lookup that comes late",
+    setting: { lookup: "truthful" },
+    actions: [
+      { do: "submits", mode: "hold" },
+      { do: "execute", process: 0, key: "k0", variant: "A", submitTimeout: 10 },
+      { do: "recover", process: 1 },
+      { do: "meet", process: 1, at: "find", when: "before", effect: 90 },
+      { do: "pass", seconds: 10 }
+    ]
+  },
+  {
+    title: "cancel a job that is adopted when the session has another one",
+    deviation: "surplus job that is adopted, or whose sender dies",
+    setting: { isBold: true },
+    actions: [
+      { do: "submits", mode: "lose" },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "pass", seconds: 1 },
+      { do: "adopt", process: 0, key: "k0", job: "right" }
+    ]
+  }
+]

@@ -1,0 +1,693 @@
+/**
+ * What sessions are allowed to do, in plain words: the reference that the engine is compared with. It is told of
+ * every entry, every request and every answer, keeps the state that they add up to, and notes each step that the
+ * contract does not allow.
+ */
+import { type Session, StrategyError } from "holdfast"
+
+export type Variant = "A" | "B"
+
+/** One life of a process, from its start to its end. */
+export interface Life {
+  readonly number: number
+  readonly process: number
+  isDead: boolean
+  isStopping: boolean
+  /** How far its wall clock is off, in milliseconds. */
+  wallOffset: number
+  /** Its store was slow or failed until here, and what it owes may come late. */
+  disturbedUntil: number
+}
+
+/** A job as the provider has it. */
+export interface Job {
+  readonly id: string
+  readonly submissionId: string
+  readonly content: string
+  status: "queued" | "running" | "completed" | "failed" | "broken" | "incomplete" | "cancelled" | "odd"
+  /** The provider no longer knows it. */
+  isGone: boolean
+  /** Its end reached a process that was alive. */
+  isEndTold: boolean
+  /** A process that was alive was told that there is no such job. */
+  isMissingTold: boolean
+  /** The provider was asked to stop it, and answered. */
+  isCancelTold: boolean
+  /** Somebody outside stopped it. */
+  isCancelledOutside: boolean
+}
+
+export interface Submission {
+  readonly id: string
+  readonly life: Life
+  readonly announcedAt: number
+  readonly submitTimeout: number
+  stage: "open" | "refused" | "accepted" | "ended"
+  job: string | undefined
+  acceptedAt: number
+  acceptedBy: Life | undefined
+  isAdopted: boolean
+  isCancelRequested: boolean
+  isSent: boolean
+  /** Whether its sender was told that it may or may not be accepted. */
+  isUncertain: boolean
+  /** Whether it is certain that it was not accepted. */
+  isRefused: boolean
+}
+
+/** A key from its first entry until it is removed. */
+export interface Incarnation {
+  readonly key: string
+  owner: string | undefined
+  variant: Variant | undefined
+  readonly submissions: Array<Submission>
+  /** Submissions in the order in which they were accepted. */
+  readonly acceptances: Array<Submission>
+  settled: { readonly submission: Submission; readonly outcome: string; readonly isReference: boolean } | undefined
+  isCancelWanted: boolean
+  isRemoved: boolean
+  statusAtRemoval: Session.SessionStatus | undefined
+  /** Submissions that were sent while another one was in doubt. */
+  doubts: number
+  /** The step of the last `Ended`, and who saw it. */
+  endedAtStep: number
+  endedBy: Life | undefined
+}
+
+export interface Call {
+  readonly number: number
+  readonly life: Life
+  readonly kind: "execute" | "resume" | "recover" | "cancel" | "adopt" | "forget" | "inspect" | "prune"
+  readonly key: string
+  readonly variant: Variant | undefined
+  readonly policy: "fail" | "resubmit"
+  readonly onInterrupt: "cancel" | "detach"
+  readonly startedAt: number
+  readonly startedAtStep: number
+  readonly deadline: number
+  readonly adopts: string | undefined
+  /** The requests that owned the key while the call was on. */
+  readonly owners: Set<string | undefined>
+  isOver: boolean
+  isInterrupted: boolean
+}
+
+/** Something that a living process has to write down at once. */
+interface Debt {
+  readonly life: Life
+  readonly text: string
+  readonly survivesStop: boolean
+  readonly isPaid: () => boolean
+}
+
+/**
+ * What the engine is known to do against the contract. A history may contain it, so that the others can be found;
+ * each has an example that fails once the engine keeps the rule, and then the deviation is to be deleted.
+ */
+export const deviations = [
+  "adopt of another job before the answer",
+  "adopt without a deadline",
+  "late sender after a lookup",
+  "lookup that comes late",
+  "resume that is joined before its session is known",
+  "run that does not own its key",
+  "surplus job that is adopted, or whose sender dies"
+] as const
+export type Deviation = typeof deviations[number]
+
+export class Specification {
+  readonly violations: Array<string> = []
+  readonly jobs = new Map<string, Job>()
+  readonly calls: Array<Call> = []
+  readonly log: Array<string> = []
+  private readonly current = new Map<string, Incarnation>()
+  private readonly past: Array<Incarnation> = []
+  private debts: Array<Debt> = []
+  /** Counts what happens. */
+  step = 0
+  /** A fault was put into some process's store: then calls may fail with `SessionUnavailable`. */
+  hadStoreFault = false
+  readonly retentionMillis: number
+  /** Whose request a fingerprint is. */
+  readonly owners: ReadonlyMap<string, Variant>
+
+  private readonly clock: () => number
+  private readonly tolerated: ReadonlySet<Deviation>
+
+  constructor(
+    clock: () => number,
+    retentionMillis: number,
+    owners: ReadonlyMap<string, Variant>,
+    tolerated: Iterable<Deviation> = deviations
+  ) {
+    this.clock = clock
+    this.tolerated = new Set(tolerated)
+    this.retentionMillis = retentionMillis
+    this.owners = owners
+  }
+
+  /** Monotonic time in milliseconds. */
+  get now(): number {
+    return this.clock()
+  }
+
+  // --- what there is
+
+  incarnation(key: string): Incarnation {
+    let found = this.current.get(key)
+    if (found === undefined) {
+      found = {
+        key,
+        owner: undefined,
+        variant: undefined,
+        submissions: [],
+        acceptances: [],
+        settled: undefined,
+        isCancelWanted: false,
+        isRemoved: false,
+        statusAtRemoval: undefined,
+        doubts: 0,
+        endedAtStep: -1,
+        endedBy: undefined
+      }
+      this.current.set(key, found)
+    }
+    return found
+  }
+
+  exists(key: string): boolean {
+    const { owner, submissions } = this.incarnation(key)
+    return owner !== undefined || submissions.length > 0
+  }
+
+  keys(): ReadonlyArray<string> {
+    return [...this.current.keys()]
+  }
+
+  incarnations(): ReadonlyArray<Incarnation> {
+    return [...this.past, ...this.current.values()]
+  }
+
+  status(key: string): Session.SessionStatus {
+    const session = this.incarnation(key)
+    if (session.settled !== undefined) return "settled"
+    if (awaited(session) !== undefined) return "running"
+    if (session.submissions.some(({ stage }) => stage === "open")) return "submitting"
+    return session.submissions.at(-1)?.stage === "ended" ? "ended" : "prepared"
+  }
+
+  /** What `inspect` has to say of a session's submissions. */
+  submissionStates(key: string): ReadonlyArray<string> {
+    const session = this.incarnation(key)
+    const chosen = session.settled?.submission ?? awaited(session)
+    return session.submissions.map((submission) => {
+      const state = submission.stage === "accepted"
+        ? submission === chosen ? "accepted" : "surplus"
+        : submission.stage
+      return `${submission.id} ${state} ${submission.job ?? ""}${submission.isCancelRequested ? " cancel" : ""}`
+    })
+  }
+
+  // --- the journal
+
+  /** Somebody appended an entry. */
+  appended(life: Life, key: string, entry: Session.Entry): void {
+    this.event(`${name(life)} ${key} ${entry._tag}${"submissionId" in entry ? ` ${short(entry.submissionId)}` : ""}`)
+    const session = this.incarnation(key)
+    switch (entry._tag) {
+      case "Prepared":
+        this.rule(session.owner === undefined, "a key gets one owner")
+        session.owner = entry.fingerprint
+        session.variant = this.owners.get(entry.fingerprint)
+        this.rule(session.variant !== undefined, "a fingerprint is that of a request of the key")
+        for (const call of this.calls) if (!call.isOver && call.key === key) call.owners.add(session.variant)
+        return
+      case "Submitting":
+        return this.announced(life, session, entry)
+    }
+    const submission = session.submissions.find(({ id }) => id === entry.submissionId)
+    if (submission === undefined) return this.rule(false, `${entry._tag} is about a submission of the session`)
+    switch (entry._tag) {
+      case "NotSubmitted":
+        if (submission.stage === "accepted" && this.tolerates("lookup that comes late")) return
+        this.rule(submission.stage === "open", "only an open submission is written off")
+        this.rule(
+          submission.isRefused || (!submission.isSent && submission.life === life),
+          "a submission is written off only when it was certainly not accepted, or never sent"
+        )
+        submission.stage = "refused"
+        return
+      case "Accepted": {
+        if (submission.job === entry.jobId && this.tolerates("lookup that comes late")) return
+        this.rule(submission.job === undefined, "a submission is accepted once")
+        const job = this.jobs.get(entry.jobId)
+        this.rule(
+          job?.submissionId === submission.id || this.isAdopting(life, key, entry.jobId),
+          "a job id is the submission's own, or was adopted"
+        )
+        submission.stage = "accepted"
+        submission.job = entry.jobId
+        submission.acceptedAt = entry.at
+        submission.acceptedBy = life
+        submission.isAdopted = this.isAdopting(life, key, entry.jobId)
+        session.acceptances.push(submission)
+        return
+      }
+      case "Ended": {
+        const job = this.jobs.get(submission.job ?? "")
+        this.rule(submission.stage === "accepted", "only a job can end")
+        this.rule(job?.status === "failed" && job.isEndTold, "a job is ended only when it failed and a new one may do")
+        submission.stage = "ended"
+        session.endedAtStep = this.step
+        session.endedBy = life
+        return
+      }
+      case "CancelRequested":
+        this.rule(!submission.isCancelRequested, "a cancel is journaled once")
+        if (this.leaves(life, key)) session.isCancelWanted = true
+        this.rule(
+          session.isCancelWanted || isSurplus(session, submission),
+          "a job is cancelled only when somebody wants it, or when it is surplus"
+        )
+        submission.isCancelRequested = true
+        return
+      case "Settled":
+        return this.settled(life, session, submission, entry)
+    }
+  }
+
+  removed(life: Life, key: string): void {
+    this.event(`${name(life)} ${key} removed`)
+    const session = this.incarnation(key)
+    session.statusAtRemoval = this.status(key)
+    session.isRemoved = true
+    this.past.push(session)
+    this.current.delete(key)
+    for (const call of this.calls) if (!call.isOver && call.key === key) call.owners.add(undefined)
+  }
+
+  private announced(life: Life, session: Incarnation, entry: typeof Session.Submitting.Type): void {
+    const { key } = session
+    const callers = this.calls.filter((call) =>
+      call.life === life && call.key === key && call.kind === "execute" && call.variant === session.variant
+    )
+    this.rule(callers.length > 0, "a submission is sent only for a caller with the session's request")
+    this.rule(session.settled === undefined, "a settled session sends nothing")
+    this.rule(awaited(session) === undefined, "a session that has a job sends nothing")
+    this.rule(
+      session.endedBy !== life || callers.some(({ startedAtStep }) => startedAtStep > session.endedAtStep),
+      "who saw a job fail sends another only for a call that came later"
+    )
+    for (const open of session.submissions.filter(({ stage }) => stage === "open")) {
+      this.rule(
+        callers.some(({ policy }) => policy === "resubmit"),
+        "while a submission is in doubt, only the policy resubmit sends another"
+      )
+      this.rule(
+        (open.life === life && open.isUncertain) || this.now - open.announcedAt >= open.submitTimeout,
+        "a submission is in doubt only after an uncertain answer, or after submitTimeout"
+      )
+    }
+    if (session.submissions.some(({ stage }) => stage === "open")) session.doubts++
+    session.submissions.push({
+      id: entry.submissionId,
+      life,
+      announcedAt: this.now,
+      submitTimeout: entry.submitTimeout,
+      stage: "open",
+      job: undefined,
+      acceptedAt: 0,
+      acceptedBy: undefined,
+      isAdopted: false,
+      isCancelRequested: false,
+      isSent: false,
+      isUncertain: false,
+      isRefused: false
+    })
+  }
+
+  private settled(
+    life: Life,
+    session: Incarnation,
+    submission: Submission,
+    { settlement }: typeof Session.Settled.Type
+  ): void {
+    this.rule(session.settled === undefined, "a session is settled once")
+    const job = this.jobs.get(submission.job ?? "")
+    const isReference = settlement._tag === "Reference"
+    const told = settlement._tag === "Answered"
+      ? `answer ${settlement.answer.content}`
+      : settlement._tag === "Failed"
+      ? settlement.error.reason._tag
+      : job?.isEndTold === true
+      ? outcomeOf(job)
+      : "JobExpired"
+    this.rule(
+      submission.job !== undefined && isFirstOrWas(session, submission),
+      "a session is settled by the job that it waits for"
+    )
+    if (told === "JobExpired") {
+      const age = this.now + life.wallOffset - submission.acceptedAt
+      this.rule(
+        job === undefined || (job.isMissingTold && age > this.retentionMillis),
+        "a job has expired only when the provider does not know it after its retention"
+      )
+    } else {
+      this.rule(job !== undefined && job.isEndTold && told === outcomeOf(job), `the job did end as ${told}`)
+    }
+    if (told === "JobCancelled") {
+      this.rule(
+        session.isCancelWanted || job?.isCancelledOutside === true ||
+          this.incarnations().some((other) => other !== session && hasAdopted(other, submission.job ?? "")),
+        "a session is settled as cancelled only when somebody wanted its job stopped"
+      )
+    }
+    session.settled = { submission, outcome: told, isReference }
+  }
+
+  // --- the provider
+
+  /** A submission reaches the provider. */
+  sent(life: Life, submissionId: string, variant: string): void {
+    this.event(`${name(life)} submit ${short(submissionId)}`)
+    const session = this.incarnations().find(({ submissions }) => submissions.some(({ id }) => id === submissionId))
+    const submission = session?.submissions.find(({ id }) => id === submissionId)
+    if (session === undefined || submission === undefined) {
+      return this.rule(false, "a submission is in the journal before it is sent")
+    }
+    this.rule(!submission.isSent, "a submission is sent once")
+    this.rule(submission.life === life, "a submission is sent by who announced it")
+    this.rule(session.variant === variant, "what is sent is the session's request")
+    if (submission.stage === "refused" && this.tolerates("late sender after a lookup") && life.disturbedUntil > 0) {
+      session.doubts++
+    } else this.rule(submission.stage !== "refused", "a submission that was written off is not sent any more")
+    submission.isSent = true
+    const paid = [...this.jobs.values()].filter((job) => session.submissions.some(({ id }) => id === job.submissionId))
+    const ended = session.submissions.filter(({ stage }) => stage === "ended")
+    this.rule(paid.length <= ended.length + session.doubts, "a session is paid for once")
+  }
+
+  /** The sender is told that the provider has the job. */
+  toldAccepted(life: Life, job: Job): void {
+    this.event(`${name(life)} told accepted ${job.id}`)
+    const { session, submission } = this.find(job.submissionId)
+    this.owe(life, `${job.id} is journaled`, true, () => session.isRemoved || submission.job !== undefined)
+  }
+
+  /** The sender is told that a submission was refused. */
+  toldRefused(life: Life, submissionId: string): void {
+    this.event(`${name(life)} told refused ${short(submissionId)}`)
+    const { session, submission } = this.find(submissionId)
+    submission.isRefused = true
+    this.owe(life, "the refusal is journaled", true, () => session.isRemoved || submission.stage !== "open")
+  }
+
+  toldUncertain(life: Life, submissionId: string): void {
+    this.event(`${name(life)} told uncertain ${short(submissionId)}`)
+    this.find(submissionId).submission.isUncertain = true
+  }
+
+  /** A lookup says that the provider has no job of a submission. */
+  toldAbsent(submissionId: string): void {
+    this.find(submissionId).submission.isRefused = true
+  }
+
+  /** A poll is sent. */
+  polled(life: Life, jobId: string): void {
+    this.event(`${name(life)} poll ${jobId}`)
+    this.rule(
+      this.incarnations().some((session) => hasJob(session, this.jobs.get(jobId)) || hasAdopted(session, jobId)) ||
+        this.calls.some((call) => call.life === life && !call.isOver && call.adopts === jobId),
+      "a job is in the journal before it is polled"
+    )
+  }
+
+  /** A living process is told how a job ended, by a poll. */
+  toldEnd(life: Life, job: Job): void {
+    this.event(`${name(life)} told ${job.id} ${job.status}`)
+    job.isEndTold = true
+    this.oweReturn(life, job)
+    for (const session of this.current.values()) {
+      const submission = awaited(session)
+      if (submission?.job !== job.id) continue
+      if (!this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)) continue
+      this.owe(
+        life,
+        `the end of ${job.id} is journaled`,
+        false,
+        () =>
+          session.isRemoved || session.settled !== undefined || submission.stage === "ended" ||
+          !this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)
+      )
+    }
+  }
+
+  /** A living process is told of a status that nobody knows: whoever waits is told so. */
+  toldOdd(life: Life, job: Job): void {
+    this.event(`${name(life)} told ${job.id} ${job.status}`)
+    this.oweReturn(life, job)
+  }
+
+  /** Those who wait for a job have heard of it. */
+  private oweReturn(life: Life, job: Job): void {
+    for (const session of this.current.values()) {
+      if (awaited(session)?.job !== job.id) continue
+      const waiting = this.calls.filter((call) => isWaiting(call) && call.life === life && call.key === session.key)
+      this.owe(life, `who waits for ${job.id} is told of it`, false, () => waiting.every(({ isOver }) => isOver))
+    }
+  }
+
+  /** A cancel is sent. */
+  cancelled(life: Life, jobId: string): void {
+    this.event(`${name(life)} cancel ${jobId}`)
+    this.rule(
+      this.incarnations().some((session) =>
+        session.isRemoved ||
+        session.submissions.some(({ isCancelRequested, job }) => job === jobId && isCancelRequested)
+      ) || life.disturbedUntil > 0,
+      "a cancel is in the journal before it is sent"
+    )
+  }
+
+  // --- the callers
+
+  /** A call begins. */
+  called(call: Omit<Call, "number" | "startedAt" | "startedAtStep" | "owners" | "isOver" | "isInterrupted">): Call {
+    const started: Call = {
+      ...call,
+      number: this.calls.length,
+      startedAt: this.now,
+      startedAtStep: ++this.step,
+      owners: new Set([this.incarnation(call.key).variant]),
+      isOver: false,
+      isInterrupted: false
+    }
+    this.calls.push(started)
+    this.event(`${name(call.life)} ${call.kind} ${call.key} ${call.variant ?? ""} begins`)
+    return started
+  }
+
+  /** Whether a caller has left whose job is to be cancelled then. */
+  leaves(life: Life, key: string): boolean {
+    return this.calls.some((call) =>
+      call.life === life && call.key === key && call.onInterrupt === "cancel" &&
+      (call.isOver || life.isStopping || this.now - call.startedAt >= call.deadline)
+    )
+  }
+
+  /** A call that waits for an answer returns one. */
+  answered(call: Call, answer: { readonly content: string; readonly settled: boolean; readonly attempts: number }) {
+    const what = `answer ${answer.content}`
+    this.event(`${name(call.life)} ${call.key} returns ${what}`)
+    const job = [...this.jobs.values()].find(({ content }) => content === answer.content)
+    const session = this.incarnations().findLast((session) =>
+      session.key === call.key && job !== undefined && (hasAdopted(session, job.id) || hasJob(session, job))
+    )
+    if (session === undefined) return this.rule(false, "an answer is that of a job of its session")
+    this.rule(
+      call.variant === undefined || session.variant === call.variant || this.joinsResume(call),
+      "an answer goes to the request that it belongs to"
+    )
+    this.rule(answer.attempts <= 5, "a call sends five submissions at most")
+    if (answer.settled) {
+      this.rule(
+        session.settled?.outcome === what || mayBeBack(session),
+        `the answer is the settled one, not ${session.settled?.outcome}`
+      )
+    } else {
+      this.rule(
+        session.isRemoved || call.life.disturbedUntil > 0 || this.now - call.startedAt >= call.deadline,
+        "an answer is settled, unless there was no time to write it"
+      )
+    }
+  }
+
+  /** A call that waits for an answer fails. */
+  failed(call: Call, error: StrategyError.StrategyError): void {
+    const reason = error._tag === "Timeout" ? "" : error.reason._tag
+    this.event(`${name(call.life)} ${call.key} fails ${error._tag} ${reason}`)
+    if (error._tag === "Timeout") {
+      return this.rule(this.now - call.startedAt >= call.deadline, "a call times out at its deadline, not before")
+    }
+    if (error._tag === "Retryable") this.rule(error.attempts <= 5, "a call sends five submissions at most")
+    const sessions = this.incarnations().filter(({ key }) => key === call.key)
+    // A run goes on with the job of a session that was removed.
+    const isForgotten = sessions.some(({ isRemoved }) => isRemoved)
+    const isWithoutRequest = call.kind === "resume" || call.kind === "recover"
+    const isAllowed = (): boolean => {
+      switch (reason) {
+        case "SessionMismatch":
+          return (call.kind === "execute" && [...call.owners].some((owner) => owner !== call.variant)) ||
+            this.joinsAnother(call)
+        case "SessionNotFound":
+        case "RequestNeeded":
+          return isWithoutRequest
+        case "SubmissionUncertain":
+          return sessions.some(({ submissions }) => submissions.some(({ stage }) => stage === "open"))
+        case "JobFailed":
+          return error._tag === "Retryable"
+            ? isForgotten || sessions.some(({ submissions }) => submissions.some(({ stage }) => stage === "ended"))
+            : isForgotten || sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
+        case "JobCancelled":
+        case "Incomplete":
+          return isForgotten ||
+            sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
+        case "JobExpired":
+          return sessions.some(({ settled }) =>
+            settled?.outcome === reason || isForgotten ||
+            (settled?.isReference === true && this.isGone(settled.submission))
+          )
+        case "NotFound":
+        case "PermissionDenied":
+        case "InvalidResponse":
+          return [...this.jobs.values()].some((job) => job.isMissingTold || job.status === "odd") ||
+            reason === "PermissionDenied"
+        case "Overloaded":
+        case "Network":
+        case "InvalidRequest":
+          return sessions.some(({ submissions }) =>
+            submissions.some(({ isRefused, isUncertain }) => isRefused || isUncertain)
+          )
+        case "SessionUnavailable":
+          return this.hadStoreFault
+        default:
+          return false
+      }
+    }
+    this.rule(isAllowed(), `a ${call.kind} has a reason to fail with ${reason}`)
+  }
+
+  // --- time
+
+  /** Nothing is on its way: whatever a living process owes is written down. */
+  quiet(): void {
+    this.debts = this.debts.filter((debt) => {
+      if (debt.isPaid() || debt.life.isDead || (debt.life.isStopping && !debt.survivesStop)) return false
+      if (debt.life.disturbedUntil > this.now) return true
+      this.rule(false, debt.text)
+      return false
+    })
+    for (const call of this.calls) {
+      if (call.isOver || call.life.isDead || call.life.isStopping) continue
+      if (call.kind === "adopt" && this.tolerates("adopt without a deadline")) continue
+      // What `recover` waits for is each session, after it has found them.
+      const found = call.kind === "recover" ? 300_000 : 0
+      this.rule(
+        this.now - call.startedAt <= call.deadline + found || call.life.disturbedUntil > this.now,
+        `the ${call.kind} ${call.number} ends by its deadline`
+      )
+    }
+  }
+
+  tolerates(deviation: Deviation): boolean {
+    return this.tolerated.has(deviation)
+  }
+
+  rule(isKept: boolean, text: string): void {
+    if (!isKept) this.violations.push(`Broken: ${text} (at ${this.now} ms, step ${this.step})`)
+  }
+
+  event(text: string): void {
+    this.step++
+    this.log.push(`${String(this.now).padStart(9)}  ${text}`)
+  }
+
+  private owe(life: Life, text: string, survivesStop: boolean, isPaid: () => boolean): void {
+    this.debts.push({ life, text, survivesStop, isPaid })
+  }
+
+  private find(submissionId: string): { readonly session: Incarnation; readonly submission: Submission } {
+    for (const session of this.incarnations()) {
+      const submission = session.submissions.find(({ id }) => id === submissionId)
+      if (submission !== undefined) return { session, submission }
+    }
+    throw new Error(`There is no submission ${submissionId}`)
+  }
+
+  /** A process has a run of another request: its session was removed, or is not its own yet. */
+  private joinsAnother({ key, life, variant }: Call): boolean {
+    return this.tolerates("run that does not own its key") &&
+      (life.disturbedUntil > 0 || this.past.some((session) => session.key === key && session.variant !== variant)) &&
+      this.calls.some((call) => call.life === life && call.key === key && call.variant !== variant)
+  }
+
+  private joinsResume({ key, life }: Call): boolean {
+    return this.tolerates("resume that is joined before its session is known") &&
+      this.calls.some((call) =>
+        call.life === life && (call.key === key || call.kind === "recover") && call.variant === undefined &&
+        isWaitingKind(call)
+      )
+  }
+
+  private isAdopting(life: Life, key: string, jobId: string): boolean {
+    return this.calls.some((call) => call.life === life && call.key === key && call.adopts === jobId)
+  }
+
+  private isGone(submission: Submission): boolean {
+    const job = this.jobs.get(submission.job ?? "")
+    return job === undefined || job.isMissingTold
+  }
+}
+
+/** The submission whose job a session waits for. */
+export const awaited = (session: Incarnation): Submission | undefined =>
+  session.acceptances.find(({ stage }) => stage === "accepted")
+
+export const isWaiting = (call: Call): boolean => !call.isOver && isWaitingKind(call)
+
+const isWaitingKind = ({ kind }: Call): boolean => kind === "execute" || kind === "resume" || kind === "recover"
+
+/** Only the id of an expired job is kept: it is asked for again, and may be back. */
+const mayBeBack = ({ settled }: Incarnation): boolean =>
+  settled?.isReference === true && settled.outcome === "JobExpired"
+
+export const outcomeOf = (job: Job | undefined): string => {
+  switch (job?.status) {
+    case "completed":
+      return `answer ${job.content}`
+    case "broken":
+      return "JobFailed"
+    case "incomplete":
+      return "Incomplete"
+    case "cancelled":
+      return "JobCancelled"
+    default:
+      return "nothing"
+  }
+}
+
+const hasAdopted = (session: Incarnation, jobId: string): boolean =>
+  session.submissions.some(({ job }) => job === jobId)
+
+/** Whether a session that was removed had sent the submission of a job, so that its run may go on with it. */
+const hasJob = (session: Incarnation, job: Job | undefined): boolean =>
+  session.isRemoved && session.submissions.some(({ id }) => id === job?.submissionId)
+
+const isSurplus = (session: Incarnation, submission: Submission): boolean =>
+  (session.settled?.submission ?? awaited(session)) !== submission
+
+const isFirstOrWas = (session: Incarnation, submission: Submission): boolean => awaited(session) === submission
+
+const name = (life: Life): string => `p${life.process}.${life.number}`
+
+const short = (id: string): string => id.slice(0, 4)
