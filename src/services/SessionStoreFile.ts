@@ -145,7 +145,8 @@ export const make = Effect.fnUntraced(function*(
     const last = lines.at(-1)
     // A file that is elsewhere by now was either removed by a later line, or by somebody who knows no lines.
     if (winner?.writer !== writer || (!isThere && last?.isTombstone !== true)) return yield* conflict
-    return { identity, end: grown, tip: { ...point, start: winner.start, isTombstone: false } }
+    // What has grown behind this line is not part of what was seen.
+    return { identity, end: winner.start + line.length, tip: { ...point, start: winner.start, isTombstone: false } }
   })
 
   const append = Effect.fnUntraced(function*(key: string, expected: Version, payload: (number: number) => string) {

@@ -5,6 +5,28 @@ import type { Example } from "./Runs.ts"
 
 export const examples: ReadonlyArray<Example> = [
   {
+    title: "journal and cancel a job whose id comes after another one has settled the session",
+    setting: { isBold: true },
+    actions: [
+      { do: "meet", process: 0, at: "append Accepted", when: "before", effect: 90 },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "execute", process: 1, key: "k0", variant: "A" },
+      { do: "pass", seconds: 20 },
+      { do: "job", job: 1, to: "completed" },
+      { do: "pass", seconds: 200 }
+    ]
+  },
+  {
+    title: "give a caller the settled end although its own poll found another one later",
+    actions: [
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "pass", seconds: 2000 },
+      { do: "cancel", process: 1, key: "k0" },
+      { do: "vanish", job: 0 },
+      { do: "pass", seconds: 20 }
+    ]
+  },
+  {
     title: "keep two processes from sending twice when one is slow between its claim and its request",
     deviation: "late sender after a lookup",
     setting: { lookup: "truthful" },
@@ -90,6 +112,20 @@ export const examples: ReadonlyArray<Example> = [
       { do: "execute", process: 0, key: "k0", variant: "A" },
       { do: "pass", seconds: 1 },
       { do: "adopt", process: 0, key: "k0", job: "right" }
+    ]
+  },
+  {
+    title: "cancel a surplus job whose sender died before it could",
+    deviation: "surplus job that is adopted, or whose sender dies",
+    setting: { isBold: true },
+    actions: [
+      { do: "meet", process: 0, at: "append Accepted", when: "before", effect: 90 },
+      { do: "meet", process: 0, at: "append CancelRequested", when: "before", effect: "crash" },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "execute", process: 1, key: "k0", variant: "A" },
+      { do: "pass", seconds: 20 },
+      { do: "job", job: 1, to: "completed" },
+      { do: "pass", seconds: 200 }
     ]
   }
 ]

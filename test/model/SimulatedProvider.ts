@@ -195,6 +195,7 @@ export class SimulatedProvider {
       isGone: false,
       isEndTold: false,
       isMissingTold: false,
+      isExpiryTold: false,
       isCancelTold: false,
       isCancelledOutside: false
     }
@@ -207,7 +208,7 @@ export class SimulatedProvider {
     return this.tell(
       life,
       () => {
-        if (job !== undefined) job.isMissingTold = true
+        if (job !== undefined) this.specification.toldMissing(life, job)
       },
       Effect.fail(failure("Refused", notFound))
     )

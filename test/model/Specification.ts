@@ -31,6 +31,8 @@ export interface Job {
   isEndTold: boolean
   /** A process that was alive was told that there is no such job. */
   isMissingTold: boolean
+  /** And that after the provider had kept it for as long as it does, by the clock of that process. */
+  isExpiryTold: boolean
   /** The provider was asked to stop it, and answered. */
   isCancelTold: boolean
   /** Somebody outside stopped it. */
@@ -272,7 +274,7 @@ export class Specification {
         submission.isCancelRequested = true
         return
       case "Settled":
-        return this.settled(life, session, submission, entry)
+        return this.settled(session, submission, entry)
     }
   }
 
@@ -327,7 +329,6 @@ export class Specification {
   }
 
   private settled(
-    life: Life,
     session: Incarnation,
     submission: Submission,
     { settlement }: typeof Session.Settled.Type
@@ -347,9 +348,8 @@ export class Specification {
       "a session is settled by the job that it waits for"
     )
     if (told === "JobExpired") {
-      const age = this.now + life.wallOffset - submission.acceptedAt
       this.rule(
-        job === undefined || (job.isMissingTold && age > this.retentionMillis),
+        job === undefined || job.isExpiryTold,
         "a job has expired only when the provider does not know it after its retention"
       )
     } else {
@@ -440,6 +440,16 @@ export class Specification {
           !this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)
       )
     }
+  }
+
+  /** A living process is told that there is no such job. */
+  toldMissing(life: Life, job: Job): void {
+    job.isMissingTold = true
+    const since = this.incarnations().flatMap(({ submissions }) =>
+      submissions.filter((submission) => submission.job === job.id).map(({ acceptedAt }) => acceptedAt)
+    )
+    const wall = Math.max(0, this.now + life.wallOffset)
+    if (since.some((acceptedAt) => wall - acceptedAt > this.retentionMillis)) job.isExpiryTold = true
   }
 
   /** A living process is told of a status that nobody knows: whoever waits is told so. */

@@ -164,18 +164,16 @@ export const bounded = <A>(
   duration: Duration.Duration,
   what: string
 ): Effect.Effect<A, ProviderError> =>
-  Effect.timeoutOrElse(exchange, {
-    duration,
-    orElse: () =>
-      Effect.fail(
-        new ProviderError({
-          verdict: {
-            _tag: "Retryable",
-            reason: new Network({ message: `No answer to the ${what} within ${Duration.format(duration)}` })
-          },
-          evidence: "Uncertain"
-        })
-      )
+  Effect.timeoutOrElse(exchange, { duration, orElse: () => Effect.fail(unanswered(duration, what)) })
+
+/** The error of an exchange that was given up. */
+export const unanswered = (duration: Duration.Duration, what: string): ProviderError =>
+  new ProviderError({
+    verdict: {
+      _tag: "Retryable",
+      reason: new Network({ message: `No answer to the ${what} within ${Duration.format(duration)}` })
+    },
+    evidence: "Uncertain"
   })
 
 const expired = (jobId: string, kept: Duration.Duration, { verdict }: ProviderError): Outcome => ({

@@ -22,7 +22,7 @@ import {
   type Version
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
-import { bounded } from "./Polling.ts"
+import { unanswered } from "./Polling.ts"
 
 /** How long a submission may take before its fate counts as unknown, unless the request says otherwise. */
 const defaultSubmitTimeout = Duration.seconds(60)
@@ -97,7 +97,12 @@ export const submitJob = Effect.fnUntraced(function*(
   submission: Submission,
   submit: Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
 ): Effect.fn.Return<JobSubmitted> {
-  const result = yield* Effect.result(bounded(submit, Duration.millis(submission.sent.submitTimeout), "submission"))
+  const timeout = Duration.millis(submission.sent.submitTimeout)
+  const giveUp = Effect.sleep(timeout).pipe(
+    Effect.andThen(arrived),
+    Effect.andThen(Effect.fail(unanswered(timeout, "submission")))
+  )
+  const result = yield* Effect.result(Effect.raceFirst(submit, giveUp))
   if (result._tag === "Failure") return yield* failed(journal, submission, result.failure)
   const { jobId, state: jobState } = result.success
   // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
@@ -155,6 +160,15 @@ export const recordEnd = (
 /** Whether the session waits for another job than this one, or for none. */
 export const isSurplus = (state: SessionState, submissionId: string): boolean =>
   state.settled !== undefined ? state.settled.submissionId !== submissionId : jobsOf(state)[0]?.id !== submissionId
+
+// A process that was stopped for longer than the timeout wakes to its timers first: this lets it read what has arrived.
+const arrived = Effect.repeat(
+  Effect.callback<void>((resume) => {
+    const turn = setImmediate(() => resume(Effect.void))
+    return Effect.sync(() => clearImmediate(turn))
+  }),
+  { times: 20 }
+)
 
 const failed = (journal: SessionJournal, submission: Submission, error: ProviderError): Effect.Effect<Unsubmitted> =>
   error.evidence === "Uncertain"
