@@ -4,8 +4,7 @@
  * **Example** (Twenty thousand histories from a seed)
  *
  * `node scripts/proof/model.ts --runs 20000 --seed 1`; add `--store file` to keep the sessions in files, or `--minutes
- * 30` to go on with new seeds until the time is over, or `--intolerant "adopt without a deadline"` to search for what is
- * else tolerated.
+ * 30` to go on with new seeds until the time is over.
  */
 import "../../test/fixtures/holdfast-source.ts"
 import { parseArgs } from "node:util"
@@ -16,14 +15,12 @@ const { values } = parseArgs({
     seed: { type: "string" },
     path: { type: "string" },
     minutes: { type: "string" },
-    store: { type: "string", default: "memory" },
-    intolerant: { type: "string", multiple: true, default: [] }
+    store: { type: "string", default: "memory" }
   }
 })
 
 // The sources can be found only after the first import has run.
 const { check } = await import("../../test/model/Runs.ts")
-const { deviations } = await import("../../test/model/Specification.ts")
 const { layers } = await import("../../test/model/Stores.ts")
 
 if (values.store !== "memory" && values.store !== "file") throw new RangeError("--store must be memory or file")
@@ -39,7 +36,6 @@ const play = async (seed: number, runs: number): Promise<void> => {
     runs,
     seed,
     path: values.path,
-    tolerated: deviations.filter((deviation) => !values.intolerant.includes(deviation)),
     onRun: () => {
       histories++
       if (histories % 1000 === 0) process.stderr.write(`${histories} histories, ${seconds().toFixed(0)} s\n`)

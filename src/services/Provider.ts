@@ -5,7 +5,9 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { ProviderError, Verdict } from "../errors/ProviderError.ts"
+import type { Usage } from "../errors/Usage.ts"
 import type { Answer } from "./LlmResponse.ts"
 import type { ResponseRequest } from "./ResponseRequest.ts"
 
@@ -51,6 +53,36 @@ export type JobState =
   | { readonly _tag: "Ended"; readonly outcome: Outcome }
   /** A status that the adapter does not know: neither waiting nor success can be assumed. */
   | { readonly _tag: "Unknown"; readonly status: string }
+
+/**
+ * One event of a provider's stream, in the order of the wire.
+ *
+ * **Details**
+ *
+ * `Ended` is the last one, and carries the whole answer. A stream that is over without it was cut. Deltas are pieces of
+ * the answer's `content`; commentary is in none of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamEvent =
+  & (
+    /** The provider has the request; for a background job, `responseId` is its id. */
+    | { readonly _tag: "Started"; readonly responseId: string }
+    | { readonly _tag: "Text"; readonly delta: string }
+    | { readonly _tag: "Reasoning"; readonly delta: string }
+    | { readonly _tag: "Refusal"; readonly delta: string }
+    /** A call that is complete, with its arguments as the model wrote them: JSON, if all is well. */
+    | { readonly _tag: "ToolCall"; readonly id: string; readonly name: string; readonly arguments: string }
+    | { readonly _tag: "Status"; readonly status: string; readonly phase: Pending["phase"] }
+    /** What was used so far. */
+    | { readonly _tag: "Usage"; readonly usage: Usage }
+    | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  )
+  & {
+    /** Where a stream of the same job can go on after this event, if the provider can do that. */
+    readonly cursor?: string | undefined
+  }
 
 /**
  * What a lookup of a lost submission can find.
@@ -108,6 +140,21 @@ export interface JobsApi {
   readonly retrieve: (jobId: string, submissionId?: string | undefined) => Effect.Effect<JobState, ProviderError>
   /** Asks to stop a job. Gives the job's state after it: a completion may have won. `submissionId` as in `retrieve`. */
   readonly cancel: (jobId: string, submissionId?: string | undefined) => Effect.Effect<JobState, ProviderError>
+  /**
+   * Starts a job and watches it. `Started` comes once the provider has accepted it; a failure before it says with its
+   * evidence whether it has, and after it nothing about the job: it goes on.
+   */
+  readonly submitStream?:
+    | ((request: ResponseRequest, options: SubmitOptions) => Stream.Stream<StreamEvent, ProviderError>)
+    | undefined
+  /** Watches a job that `submitStream` started, from its beginning or from after an event. `submissionId` as in `retrieve`. */
+  readonly stream?:
+    | ((
+      jobId: string,
+      after: string | undefined,
+      submissionId?: string | undefined
+    ) => Stream.Stream<StreamEvent, ProviderError>)
+    | undefined
   /** Looks for a submission whose id was lost, among jobs created since `since` (Unix time in milliseconds). */
   readonly find?: ((submissionId: string, since: number) => Effect.Effect<Lookup, ProviderError>) | undefined
   readonly retention: Retention
@@ -127,6 +174,8 @@ export interface JobsApi {
  */
 export interface ResponsesApi {
   readonly create: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
+  /** Makes the call and watches the answer grow. An interruption aborts it. */
+  readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
 }
 
 /**
@@ -137,6 +186,21 @@ export interface ResponsesApi {
  */
 export interface CompletionsApi {
   readonly complete: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
+  /** Makes the call and watches the answer grow. An interruption aborts it. */
+  readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+}
+
+/**
+ * What the retries of all calls to one account may take together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryBudget {
+  /** Takes what a retry costs; `false`, and nothing is taken, when too little is left. */
+  readonly take: (error: ProviderError) => Effect.Effect<boolean>
+  /** Gives back what a success is worth. */
+  readonly giveBack: Effect.Effect<void>
 }
 
 /**
@@ -157,4 +221,6 @@ export interface Provider {
   readonly jobs?: JobsApi | undefined
   readonly responses?: ResponsesApi | undefined
   readonly completions?: CompletionsApi | undefined
+  /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
+  readonly retryBudget?: RetryBudget | undefined
 }

@@ -30,6 +30,12 @@ const Metadata = Schema.Record(
   Schema.makeFilter((metadata) => Object.keys(metadata).length <= 14 ? undefined : "at most 14 pairs")
 )
 
+/** A schema that decodes without services. */
+const OutputSchema = Schema.declare(
+  (u: unknown): u is Schema.Decoder<unknown> => Schema.isSchema(u),
+  { expected: "a Schema" }
+)
+
 const isSchedule = <Input>() =>
   Schema.declare(
     (u: unknown): u is Schedule.Schedule<unknown, Input> => Schedule.isSchedule(u),
@@ -81,6 +87,17 @@ export const ResponseRequest = Schema.Struct({
    * @default true
    */
   store: Schema.optional(Schema.Boolean),
+  /**
+   * What the answer must be: it is asked for as JSON, in the provider's native way where there is one, and decoded into
+   * the answer's `value`. An answer that does not fit is `InvalidOutput`. The schema may need no services.
+   */
+  schema: Schema.optional(OutputSchema),
+  /**
+   * How often an answer that does not fit `schema` is sent back with what is wrong with it; each counts as an attempt.
+   *
+   * @default 0
+   */
+  repair: Schema.optional(Schema.Natural),
   /** Merged into the provider's payload; `model`, `input`, `messages`, `background`, `stream` and `store` are refused. */
   providerOptions: Schema.optional(ProviderOptions),
   /**
@@ -116,6 +133,18 @@ export const ResponseRequest = Schema.Struct({
    * @default "full"
    */
   journal: Schema.optional(Schema.Literals(["full", "ids-only"])),
+  /**
+   * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
+   * longer is only watched anew; another call ends.
+   *
+   * @default 5 minutes and 2 minutes
+   */
+  streamTimeouts: Schema.optional(Schema.Struct({
+    firstEvent: Schema.optional(PositiveDuration),
+    idle: Schema.optional(PositiveDuration)
+  })),
+  /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
+  fallback: Schema.optional(Schema.Array(Schema.NonEmptyString)),
   /** Replaces `RetryPolicy` for this request. */
   retry: Schema.optional(isSchedule<ProviderError>()),
   /** Replaces `PollPolicy` for this request. */

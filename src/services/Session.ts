@@ -243,7 +243,9 @@ export const emptyState: SessionState = { fingerprint: undefined, submissions: [
  *
  * Total: an entry about a submission that is not in the journal is passed
  * over, the first `Prepared` and the first `Settled` win, an `Accepted` counts
- * even when it comes late, and what has ended stays so.
+ * even when it comes late, and what has ended stays so. A second job of one
+ * submission (another one was adopted before the answer came) counts as a
+ * submission of its own, whose id is made of both.
  *
  * @category combinators
  * @since 0.1.0
@@ -288,10 +290,24 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
       )
     case "Accepted": {
       const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
-      if (submission === undefined || submission.accepted !== undefined) return state
+      if (submission === undefined || acceptedAs(state, submission.id, entry.jobId) !== undefined) return state
+      if (submission.accepted === undefined) {
+        return {
+          ...update(state, submission.id, (submission) => ({ ...submission, accepted: entry })),
+          acceptances: state.acceptances.concat(submission.id)
+        }
+      }
+      const id = secondId(submission.id, entry.jobId)
       return {
-        ...update(state, entry.submissionId, (submission) => ({ ...submission, accepted: entry })),
-        acceptances: state.acceptances.concat(entry.submissionId)
+        ...state,
+        submissions: state.submissions.concat({
+          id,
+          sent: submission.sent,
+          renewals: 1,
+          accepted: entry,
+          cancelRequested: false
+        }),
+        acceptances: state.acceptances.concat(id)
       }
     }
     case "CancelRequested":
@@ -307,6 +323,29 @@ const update = (
   ...state,
   submissions: state.submissions.map((submission) => submission.id === id ? change(submission) : submission)
 })
+
+const secondId = (submissionId: string, jobId: string): string => `${submissionId}+${jobId}`
+
+/**
+ * Returns the submission under which a session has the job that answered a
+ * submission; `undefined` when it does not have it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const acceptedAs = (
+  state: SessionState,
+  submissionId: string,
+  jobId: string
+): AcceptedSubmission | undefined => {
+  for (const submission of state.submissions) {
+    const { accepted, id } = submission
+    if (accepted?.jobId === jobId && (id === submissionId || id === secondId(submissionId, jobId))) {
+      return { ...submission, accepted }
+    }
+  }
+  return undefined
+}
 
 /**
  * A submission that the provider accepted.

@@ -161,11 +161,11 @@ export const make = Effect.gen(function*() {
   /** Starts the run of the caller's session, or joins the one that there is. */
   const enter = (call: Call): Effect.Effect<LlmResponse, StrategyError> =>
     Effect.suspend(() => {
-      const { fingerprint, key } = call.spec
+      const { key } = call.spec
       const running = key === undefined ? undefined : runs.get(key)
-      return running === undefined || call.order === undefined
+      return running === undefined
         ? join(call, running, enter(call))
-        : Effect.andThen(checkJoin(running, fingerprint), join(call, running, enter(call)))
+        : Effect.andThen(checkJoin(running, call), join(call, running, enter(call)))
     })
 
   const execute = (order: Order, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
@@ -187,12 +187,27 @@ export const make = Effect.gen(function*() {
     return { spec, order, deadline, startedAt }
   })
 
-  /** A run that has not checked its fingerprint yet, or has none, is checked against the journal. */
-  const checkJoin = Effect.fnUntraced(function*(run: Run, fingerprint: string | undefined) {
-    const { journal, key } = run.spec
-    const known = run.spec.fingerprint ??
-      (yield* Effect.mapError(journal.load, (error) => Journaling.unavailable(error, key))).state.fingerprint
-    if (known !== undefined && known !== fingerprint) return yield* sessionMismatch(key)
+  /**
+   * Whether a caller may join a run is the journal's to tell: a run whose session was removed, or lost to another
+   * request, gives up its key.
+   */
+  const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
+    const { marks, spec } = run
+    const { fingerprint, key } = call.spec
+    const left = callerDeadline(call) - (yield* Deadlines.monotonicMillis)
+    const loaded = yield* Effect.timeoutOption(Effect.result(spec.journal.load), Duration.millis(left))
+    // The deadline has passed: the caller is told so when it joins.
+    if (loaded._tag === "None") return
+    if (loaded.value._tag === "Failure") {
+      const isSame = spec.fingerprint === undefined || fingerprint === undefined || spec.fingerprint === fingerprint
+      return isSame ? undefined : yield* Journaling.unavailable(loaded.value.failure, key)
+    }
+    const { state } = loaded.value.success
+    const isLost = !marks.every((id) => Journaling.hasSubmission(state, id)) ||
+      (spec.fingerprint !== undefined && state.fingerprint !== undefined && state.fingerprint !== spec.fingerprint)
+    if (isLost) forget(run)
+    const owner = state.fingerprint ?? (isLost ? undefined : spec.fingerprint)
+    if (fingerprint !== undefined && owner !== undefined && owner !== fingerprint) return yield* sessionMismatch(key)
   })
 
   const resume = (session: string, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
@@ -248,6 +263,7 @@ class Caller implements Waiter {
   readonly run: Run
   readonly deadline: Duration.Duration
   readonly startedAt: number
+  readonly fingerprint: string | undefined
   readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
   /** What to do instead when the run turns out to need a request. */
   readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
@@ -256,7 +272,7 @@ class Caller implements Waiter {
 
   constructor(
     run: Run,
-    { deadline, startedAt }: Call,
+    { deadline, spec, startedAt }: Call,
     resume: Caller["resume"],
     again: Caller["again"],
     leave: Caller["leave"]
@@ -264,18 +280,21 @@ class Caller implements Waiter {
     this.run = run
     this.deadline = deadline
     this.startedAt = startedAt
+    this.fingerprint = spec.fingerprint
     this.resume = resume
     this.again = again
     this.leave = leave
   }
 
   get deadlineAt(): number {
-    return this.startedAt + Duration.toMillis(this.deadline)
+    return callerDeadline(this)
   }
 
   done(exit: Exit.Exit<RunResult, StrategyError>): void {
-    const { again, run, startedAt } = this
+    const { again, fingerprint, run, startedAt } = this
     this.unregister()
+    // It may have come to wait for another session than the one that was there when this caller joined it.
+    if (again !== undefined && run.owner !== undefined && run.owner !== fingerprint) return this.resume(again)
     const response = Effect.flatMap(exit, (result) => toResponse(run, result, startedAt))
     this.resume(again === undefined ? response : Effect.catchIf(response, isRequestNeeded, () => again))
   }
@@ -292,6 +311,10 @@ class Caller implements Waiter {
     })
   }
 }
+
+/** Monotonic time in milliseconds. */
+const callerDeadline = ({ deadline, startedAt }: Pick<Call, "deadline" | "startedAt">): number =>
+  startedAt + Duration.toMillis(deadline)
 
 const toResponse = (run: Run, result: RunResult, startedAt: number): Effect.Effect<LlmResponse> =>
   Effect.map(Deadlines.monotonicMillis, (now) => {

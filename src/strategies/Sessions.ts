@@ -17,6 +17,7 @@ import { Providers } from "../services/Providers.ts"
 import { StrategyName } from "../services/ResponseRequest.ts"
 import {
   Accepted,
+  apply,
   fold,
   jobsOf,
   openSubmission,
@@ -27,7 +28,10 @@ import {
   type Submission
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
-import { currentMillis, unavailable } from "./internal/Journaling.ts"
+import { cancelSurplus } from "./internal/Cancelling.ts"
+import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
+import { bounded, pollTimeout } from "./internal/Polling.ts"
+import { isSurplus } from "./internal/Submitting.ts"
 
 /**
  * Schema for one submission of a session.
@@ -156,12 +160,15 @@ export const make = Effect.gen(function*() {
     }
     const { jobs } = yield* Effect.mapError(providers.resolve(open.sent.model), providerFailure(session))
     if (jobs === undefined) return yield* invalid(session, `The provider ${open.sent.provider} has no background jobs`)
-    yield* Effect.mapError(jobs.retrieve(jobId, open.id), providerFailure(session, jobId))
-    const at = yield* currentMillis
     yield* Effect.mapError(
-      store.append(session, Accepted.make({ at, submissionId: open.id, jobId }), version),
-      storeFailure(session)
+      bounded(jobs.retrieve(jobId, open.id), pollTimeout, "lookup"),
+      providerFailure(session, jobId)
     )
+    const accepted = Accepted.make({ at: yield* currentMillis, submissionId: open.id, jobId })
+    yield* Effect.mapError(store.append(session, accepted, version), storeFailure(session))
+    if (isSurplus(apply(state, accepted), open.id)) {
+      yield* cancelSurplus(new StoredJournal(store, session), jobs, { ...open, accepted })
+    }
     return yield* inspect(session)
   })
 
@@ -210,12 +217,14 @@ const describe = (
   })
 }
 
-const submissionState = (state: SessionState, { accepted, closed, id }: Submission): SubmissionInfo["state"] => {
-  if (closed?._tag === "Ended") return "ended"
-  if (accepted !== undefined) {
-    const awaited = state.settled?.submissionId ?? jobsOf(state)[0]?.id
-    return awaited === id ? "accepted" : "surplus"
-  }
+const submissionState = (
+  state: SessionState,
+  { accepted, cancelRequested, closed, id }: Submission
+): SubmissionInfo["state"] => {
+  const awaited = state.settled?.submissionId ?? jobsOf(state)[0]?.id
+  // A job that was stopped because the session waited for another one was no end of it.
+  if (closed?._tag === "Ended" && !(cancelRequested && awaited !== undefined)) return "ended"
+  if (accepted !== undefined) return awaited === id ? "accepted" : "surplus"
   if (closed !== undefined) return "refused"
   return state.settled?.submissionId === id ? "accepted" : "open"
 }

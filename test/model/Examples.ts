@@ -28,7 +28,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "keep two processes from sending twice when one is slow between its claim and its request",
-    deviation: "late sender after a lookup",
     setting: { lookup: "truthful" },
     actions: [
       { do: "meet", process: 0, at: "append Submitting", when: "after", effect: 90 },
@@ -38,7 +37,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "end an adopt whose provider does not answer",
-    deviation: "adopt without a deadline",
     actions: [
       { do: "submits", mode: "drop" },
       { do: "execute", process: 0, key: "k0", variant: "A" },
@@ -49,7 +47,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "journal the submission's own job although another one was adopted before the answer",
-    deviation: "adopt of another job before the answer",
     actions: [
       { do: "execute", process: 0, key: "k1", variant: "A" },
       { do: "meet", process: 1, at: "submit", when: "before", effect: 2 },
@@ -60,7 +57,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "give a forgotten key to another request although its old run goes on",
-    deviation: "run that does not own its key",
     actions: [
       { do: "execute", process: 0, key: "k0", variant: "B" },
       { do: "forget", process: 0, key: "k0", force: true },
@@ -70,7 +66,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "do not take a request for another one because a run that lost the key is still slow",
-    deviation: "run that does not own its key",
     actions: [
       { do: "meet", process: 0, at: "append Prepared", when: "before", effect: 90 },
       { do: "execute", process: 0, key: "k0", variant: "A" },
@@ -80,7 +75,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "give no request the answer of another one through a resume that waits",
-    deviation: "resume that is joined before its session is known",
     actions: [
       { do: "jump", process: 0, minutes: 60 },
       { do: "submits", mode: "drop" },
@@ -93,7 +87,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "write an acceptance that two lookups find once",
-    deviation: "lookup that comes late",
     setting: { lookup: "truthful" },
     actions: [
       { do: "submits", mode: "hold" },
@@ -105,7 +98,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "cancel a job that is adopted when the session has another one",
-    deviation: "surplus job that is adopted, or whose sender dies",
     setting: { isBold: true },
     actions: [
       { do: "submits", mode: "lose" },
@@ -116,7 +108,6 @@ export const examples: ReadonlyArray<Example> = [
   },
   {
     title: "cancel a surplus job whose sender died before it could",
-    deviation: "surplus job that is adopted, or whose sender dies",
     setting: { isBold: true },
     actions: [
       { do: "meet", process: 0, at: "append Accepted", when: "before", effect: 90 },

@@ -4,7 +4,7 @@
 import * as fc from "fast-check"
 import { type Action, arbitraryActions, finish, Step } from "./Actions.ts"
 import { lookups } from "./SimulatedProvider.ts"
-import type { Deviation, Specification } from "./Specification.ts"
+import type { Specification } from "./Specification.ts"
 import { type MakeStore, type Setting, World } from "./World.ts"
 
 export interface Options {
@@ -12,7 +12,6 @@ export interface Options {
   readonly seed?: number | undefined
   readonly path?: string | undefined
   readonly isSlow?: boolean | undefined
-  readonly tolerated?: ReadonlyArray<Deviation> | undefined
   readonly makeStore: MakeStore
   readonly onRun?: (() => void) | undefined
 }
@@ -20,8 +19,6 @@ export interface Options {
 /** A history that once broke a rule. */
 export interface Example {
   readonly title: string
-  /** What the engine does not keep yet: the history breaks a rule when this is not tolerated. */
-  readonly deviation?: Deviation | undefined
   readonly setting?: Partial<Setting> | undefined
   readonly actions: ReadonlyArray<Action>
 }
@@ -36,7 +33,7 @@ export const play = async (
   steps: Iterable<History>,
   options: Omit<Options, "runs">
 ): Promise<void> => {
-  const world = new World(setting, options.makeStore, options.tolerated)
+  const world = new World(setting, options.makeStore)
   world.isSlow = options.isSlow ?? false
   await world.open()
   try {

@@ -1,7 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { describe, it } from "@effect/vitest"
 import { examples } from "./Examples.ts"
 import { check, playExample } from "./Runs.ts"
-import { deviations } from "./Specification.ts"
 import { layers } from "./Stores.ts"
 
 // A failure prints the seed, and every step of the shortest history that breaks a rule.
@@ -23,17 +22,7 @@ describe("Sessions", () => {
     600_000
   )
 
-  for (const example of examples.filter(({ deviation }) => deviation === undefined)) {
+  for (const example of examples) {
     it(example.title, () => playExample(example, layers.memory))
-  }
-
-  // When one of these fails, the engine keeps the rule: delete the example's `deviation`, and the deviation itself.
-  for (const example of examples.filter(({ deviation }) => deviation !== undefined)) {
-    it(`do not yet: ${example.title}`, async () => {
-      const tolerated = deviations.filter((each) => each !== example.deviation)
-      const broken = await playExample(example, { ...layers.memory, tolerated }).then(() => "", String)
-
-      assert.include(broken, "Broken: ")
-    })
   }
 })

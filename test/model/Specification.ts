@@ -68,9 +68,12 @@ export interface Incarnation {
   settled: { readonly submission: Submission; readonly outcome: string; readonly isReference: boolean } | undefined
   isCancelWanted: boolean
   isRemoved: boolean
+  removedAtStep: number
   statusAtRemoval: Session.SessionStatus | undefined
   /** Submissions that were sent while another one was in doubt. */
   doubts: number
+  /** The step at which the key was free for it. */
+  readonly beganAtStep: number
   /** The step of the last `Ended`, and who saw it. */
   endedAtStep: number
   endedBy: Life | undefined
@@ -102,21 +105,6 @@ interface Debt {
   readonly isPaid: () => boolean
 }
 
-/**
- * What the engine is known to do against the contract. A history may contain it, so that the others can be found;
- * each has an example that fails once the engine keeps the rule, and then the deviation is to be deleted.
- */
-export const deviations = [
-  "adopt of another job before the answer",
-  "adopt without a deadline",
-  "late sender after a lookup",
-  "lookup that comes late",
-  "resume that is joined before its session is known",
-  "run that does not own its key",
-  "surplus job that is adopted, or whose sender dies"
-] as const
-export type Deviation = typeof deviations[number]
-
 export class Specification {
   readonly violations: Array<string> = []
   readonly jobs = new Map<string, Job>()
@@ -134,16 +122,13 @@ export class Specification {
   readonly owners: ReadonlyMap<string, Variant>
 
   private readonly clock: () => number
-  private readonly tolerated: ReadonlySet<Deviation>
 
   constructor(
     clock: () => number,
     retentionMillis: number,
-    owners: ReadonlyMap<string, Variant>,
-    tolerated: Iterable<Deviation> = deviations
+    owners: ReadonlyMap<string, Variant>
   ) {
     this.clock = clock
-    this.tolerated = new Set(tolerated)
     this.retentionMillis = retentionMillis
     this.owners = owners
   }
@@ -167,8 +152,10 @@ export class Specification {
         settled: undefined,
         isCancelWanted: false,
         isRemoved: false,
+        removedAtStep: 0,
         statusAtRemoval: undefined,
         doubts: 0,
+        beganAtStep: this.past.findLast((session) => session.key === key)?.removedAtStep ?? 0,
         endedAtStep: -1,
         endedBy: undefined
       }
@@ -205,6 +192,8 @@ export class Specification {
     return session.submissions.map((submission) => {
       const state = submission.stage === "accepted"
         ? submission === chosen ? "accepted" : "surplus"
+        : submission.stage === "ended" && submission.isCancelRequested && chosen !== undefined
+        ? "surplus"
         : submission.stage
       return `${submission.id} ${state} ${submission.job ?? ""}${submission.isCancelRequested ? " cancel" : ""}`
     })
@@ -231,7 +220,6 @@ export class Specification {
     if (submission === undefined) return this.rule(false, `${entry._tag} is about a submission of the session`)
     switch (entry._tag) {
       case "NotSubmitted":
-        if (submission.stage === "accepted" && this.tolerates("lookup that comes late")) return
         this.rule(submission.stage === "open", "only an open submission is written off")
         this.rule(
           submission.isRefused || (!submission.isSent && submission.life === life),
@@ -240,24 +228,40 @@ export class Specification {
         submission.stage = "refused"
         return
       case "Accepted": {
-        if (submission.job === entry.jobId && this.tolerates("lookup that comes late")) return
-        this.rule(submission.job === undefined, "a submission is accepted once")
         const job = this.jobs.get(entry.jobId)
+        this.rule(
+          session.submissions.every((other) => other.job !== entry.jobId || other.life !== submission.life),
+          "a job is accepted once"
+        )
         this.rule(
           job?.submissionId === submission.id || this.isAdopting(life, key, entry.jobId),
           "a job id is the submission's own, or was adopted"
         )
-        submission.stage = "accepted"
-        submission.job = entry.jobId
-        submission.acceptedAt = entry.at
-        submission.acceptedBy = life
-        submission.isAdopted = this.isAdopting(life, key, entry.jobId)
-        session.acceptances.push(submission)
+        // Another job was adopted for it first: both are the session's.
+        const isSecond = submission.job !== undefined
+        const accepted = isSecond
+          ? { ...submission, id: `${submission.id}+${entry.jobId}`, isCancelRequested: false }
+          : submission
+        if (isSecond) session.submissions.push(accepted)
+        accepted.stage = "accepted"
+        accepted.job = entry.jobId
+        accepted.acceptedAt = entry.at
+        accepted.acceptedBy = life
+        accepted.isAdopted = this.isAdopting(life, key, entry.jobId)
+        session.acceptances.push(accepted)
         return
       }
       case "Ended": {
         const job = this.jobs.get(submission.job ?? "")
         this.rule(submission.stage === "accepted", "only a job can end")
+        if (isSurplus(session, submission)) {
+          this.rule(
+            submission.isCancelRequested && job?.isCancelTold === true,
+            "a surplus job is ended only when it was cancelled"
+          )
+          submission.stage = "ended"
+          return
+        }
         this.rule(job?.status === "failed" && job.isEndTold, "a job is ended only when it failed and a new one may do")
         submission.stage = "ended"
         session.endedAtStep = this.step
@@ -283,6 +287,7 @@ export class Specification {
     const session = this.incarnation(key)
     session.statusAtRemoval = this.status(key)
     session.isRemoved = true
+    session.removedAtStep = this.step
     this.past.push(session)
     this.current.delete(key)
     for (const call of this.calls) if (!call.isOver && call.key === key) call.owners.add(undefined)
@@ -378,9 +383,7 @@ export class Specification {
     this.rule(!submission.isSent, "a submission is sent once")
     this.rule(submission.life === life, "a submission is sent by who announced it")
     this.rule(session.variant === variant, "what is sent is the session's request")
-    if (submission.stage === "refused" && this.tolerates("late sender after a lookup") && life.disturbedUntil > 0) {
-      session.doubts++
-    } else this.rule(submission.stage !== "refused", "a submission that was written off is not sent any more")
+    this.rule(submission.stage !== "refused", "a submission that was written off is not sent any more")
     submission.isSent = true
     const paid = [...this.jobs.values()].filter((job) => session.submissions.some(({ id }) => id === job.submissionId))
     const ended = session.submissions.filter(({ stage }) => stage === "ended")
@@ -390,8 +393,8 @@ export class Specification {
   /** The sender is told that the provider has the job. */
   toldAccepted(life: Life, job: Job): void {
     this.event(`${name(life)} told accepted ${job.id}`)
-    const { session, submission } = this.find(job.submissionId)
-    this.owe(life, `${job.id} is journaled`, true, () => session.isRemoved || submission.job !== undefined)
+    const { session } = this.find(job.submissionId)
+    this.owe(life, `${job.id} is journaled`, true, () => session.isRemoved || hasAdopted(session, job.id))
   }
 
   /** The sender is told that a submission was refused. */
@@ -427,10 +430,12 @@ export class Specification {
     this.event(`${name(life)} told ${job.id} ${job.status}`)
     job.isEndTold = true
     this.oweReturn(life, job)
-    for (const session of this.current.values()) {
+    for (const session of this.awaiting(job)) {
       const submission = awaited(session)
-      if (submission?.job !== job.id) continue
-      if (!this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)) continue
+      if (
+        submission === undefined ||
+        !this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)
+      ) continue
       this.owe(
         life,
         `the end of ${job.id} is journaled`,
@@ -460,9 +465,11 @@ export class Specification {
 
   /** Those who wait for a job have heard of it. */
   private oweReturn(life: Life, job: Job): void {
-    for (const session of this.current.values()) {
-      if (awaited(session)?.job !== job.id) continue
-      const waiting = this.calls.filter((call) => isWaiting(call) && call.life === life && call.key === session.key)
+    for (const session of this.awaiting(job)) {
+      // Who came before the session was removed and made again may wait for the job that it had then.
+      const waiting = this.calls.filter((call) =>
+        isWaiting(call) && call.life === life && call.key === session.key && call.startedAtStep >= session.beganAtStep
+      )
       this.owe(life, `who waits for ${job.id} is told of it`, false, () => waiting.every(({ isOver }) => isOver))
     }
   }
@@ -515,7 +522,7 @@ export class Specification {
     )
     if (session === undefined) return this.rule(false, "an answer is that of a job of its session")
     this.rule(
-      call.variant === undefined || session.variant === call.variant || this.joinsResume(call),
+      call.variant === undefined || session.variant === call.variant,
       "an answer goes to the request that it belongs to"
     )
     this.rule(answer.attempts <= 5, "a call sends five submissions at most")
@@ -526,7 +533,8 @@ export class Specification {
       )
     } else {
       this.rule(
-        session.isRemoved || call.life.disturbedUntil > 0 || this.now - call.startedAt >= call.deadline,
+        this.incarnations().some((each) => each.isRemoved && (hasAdopted(each, job?.id ?? "") || hasJob(each, job))) ||
+          call.life.disturbedUntil > 0 || this.now - call.startedAt >= call.deadline,
         "an answer is settled, unless there was no time to write it"
       )
     }
@@ -547,8 +555,7 @@ export class Specification {
     const isAllowed = (): boolean => {
       switch (reason) {
         case "SessionMismatch":
-          return (call.kind === "execute" && [...call.owners].some((owner) => owner !== call.variant)) ||
-            this.joinsAnother(call)
+          return call.kind === "execute" && [...call.owners].some((owner) => owner !== call.variant)
         case "SessionNotFound":
         case "RequestNeeded":
           return isWithoutRequest
@@ -599,7 +606,6 @@ export class Specification {
     })
     for (const call of this.calls) {
       if (call.isOver || call.life.isDead || call.life.isStopping) continue
-      if (call.kind === "adopt" && this.tolerates("adopt without a deadline")) continue
       // What `recover` waits for is each session, after it has found them.
       const found = call.kind === "recover" ? 300_000 : 0
       this.rule(
@@ -607,10 +613,6 @@ export class Specification {
         `the ${call.kind} ${call.number} ends by its deadline`
       )
     }
-  }
-
-  tolerates(deviation: Deviation): boolean {
-    return this.tolerated.has(deviation)
   }
 
   rule(isKept: boolean, text: string): void {
@@ -634,19 +636,12 @@ export class Specification {
     throw new Error(`There is no submission ${submissionId}`)
   }
 
-  /** A process has a run of another request: its session was removed, or is not its own yet. */
-  private joinsAnother({ key, life, variant }: Call): boolean {
-    return this.tolerates("run that does not own its key") &&
-      (life.disturbedUntil > 0 || this.past.some((session) => session.key === key && session.variant !== variant)) &&
-      this.calls.some((call) => call.life === life && call.key === key && call.variant !== variant)
-  }
-
-  private joinsResume({ key, life }: Call): boolean {
-    return this.tolerates("resume that is joined before its session is known") &&
-      this.calls.some((call) =>
-        call.life === life && (call.key === key || call.kind === "recover") && call.variant === undefined &&
-        isWaitingKind(call)
-      )
+  /** The session that waits for its own job. An adopted one may be another session's as well. */
+  private awaiting(job: Job): ReadonlyArray<Incarnation> {
+    return [...this.current.values()].filter((session) => {
+      const submission = awaited(session)
+      return submission?.job === job.id && submission.id === job.submissionId
+    })
   }
 
   private isAdopting(life: Life, key: string, jobId: string): boolean {

@@ -15,7 +15,7 @@ import {
 } from "holdfast"
 import * as Fingerprint from "../../src/services/Fingerprint.ts"
 import { type Lookup, retention, SimulatedProvider } from "./SimulatedProvider.ts"
-import { type Call, type Deviation, deviations, type Life, Specification, type Variant } from "./Specification.ts"
+import { type Call, type Life, Specification, type Variant } from "./Specification.ts"
 
 export const keys = ["k0", "k1"] as const
 export const processes = 3
@@ -70,14 +70,14 @@ export class World {
   private operations = 0
   private pending = 0
 
-  constructor(setting: Setting, makeStore: MakeStore, tolerated: ReadonlyArray<Deviation> = deviations) {
+  constructor(setting: Setting, makeStore: MakeStore) {
     this.setting = setting
     this.makeStore = makeStore
     this.interleaving = setting.interleaving
     const owners = keys.flatMap((key) =>
       (["A", "B"] as const).map((variant) => [fingerprintOf(key, variant), variant] as const)
     )
-    this.specification = new Specification(() => this.now(), Duration.toMillis(retention), new Map(owners), tolerated)
+    this.specification = new Specification(() => this.now(), Duration.toMillis(retention), new Map(owners))
     this.provider = new SimulatedProvider(this.specification, setting.lookup)
   }
 

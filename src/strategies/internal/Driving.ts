@@ -20,14 +20,23 @@ import {
   type SessionState,
   type Submission
 } from "../../services/Session.ts"
-import { cancelJob, recordCancel } from "./Cancelling.ts"
+import { cancelJob, cancelSurplus, recordCancel } from "./Cancelling.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
 import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Means, Order, Run, RunResult } from "./Run.ts"
 import { isFinal, jobsFor, settle, settledResult } from "./Settling.ts"
-import { announce, callHeld, type HeldCall, isSurplus, type JobSubmitted, recordEnd, submitJob } from "./Submitting.ts"
+import {
+  announce,
+  callHeld,
+  type HeldCall,
+  isSurplus,
+  type JobSubmitted,
+  recordEnd,
+  submitJob,
+  withdraw
+} from "./Submitting.ts"
 import { awaitOutcome, type Doubts, policyOf, resolve } from "./Uncertainty.ts"
 
 /** What the runs of a process share. */
@@ -57,7 +66,10 @@ const advance = Effect.fnUntraced(function*(
     const loaded = yield* load(run)
     const { state } = loaded
     const { settled } = state
-    if (settled !== undefined) return () => settledResult(run, providers, state, settled)
+    if (settled !== undefined) {
+      yield* cancelOthers(run, shared, state, settled.submissionId)
+      return () => settledResult(run, providers, state, settled)
+    }
     const job = jobsOf(state)[0]
     if (job !== undefined) return () => finishJob(run, shared, job, undefined, state)
     const open = openSubmission(state)
@@ -91,7 +103,7 @@ const advance = Effect.fnUntraced(function*(
         }
         continue
       case "Accepted":
-        if (result.state !== undefined && isSurplus(result.state, submission.id)) continue
+        if (result.state !== undefined && isSurplus(result.state, result.job.id)) continue
         return () => finishJob(run, shared, result.job, result.jobState, result.state ?? announced)
       case "Answered": {
         const { outcome } = result
@@ -112,6 +124,7 @@ const end = (run: Run, submission: Submission, verdict: Verdict): Effect.Effect<
 const load = (run: Run): Effect.Effect<Loaded, StrategyError> =>
   run.spec.journal.load.pipe(
     Effect.mapError((error) => run.unavailable(error)),
+    Effect.tap(({ state }) => Effect.sync(() => run.owner = state.fingerprint)),
     Effect.filterOrFail(
       ({ state }) =>
         run.spec.fingerprint === undefined || state.fingerprint === undefined ||
@@ -150,22 +163,37 @@ const submit = Effect.fnUntraced(function*(
   StrategyError
 > {
   const { fingerprint, journal } = run.spec
+  const { unsent } = shared.doubts
   const claim = Effect.gen(function*() {
     const at = yield* currentMillis
+    const since = yield* monotonicMillis
     const claimed = fingerprint === undefined || state.fingerprint !== undefined
       ? version
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
-    const submission = yield* announce(journal, claimed, request, strategy, means.provider, shared.doubts.unsent)
+    if (run.waiters.size === 0) return undefined
+    const submission = yield* announce(journal, claimed, request, strategy, means.provider, unsent)
+    const left = submission.sent.submitTimeout - ((yield* monotonicMillis) - since)
+    if (left <= 0 || run.waiters.size === 0) {
+      yield* withdraw(
+        journal,
+        submission,
+        unsent,
+        left <= 0
+          ? "The request was not sent, as writing it down took longer than a submission may"
+          : "The request was not sent, as nobody waited for it any more"
+      )
+      return undefined
+    }
     run.mine = run.mine.concat(submission.id)
     run.update({ phase: "submit", status: "submitting", attempts: run.progress.attempts + 1 })
-    return submission
+    return { submission, left: Duration.millis(left) }
   }).pipe(
     Effect.catchTag("VersionConflict", () => Effect.undefined),
     Effect.mapError((error) => run.unavailable(error))
   )
 
   if (means._tag === "Held") {
-    const submission = yield* claim
+    const submission = (yield* claim)?.submission
     if (submission === undefined) return undefined
     run.update({ phase: "running", status: "waiting for the answer" })
     return {
@@ -177,14 +205,16 @@ const submit = Effect.fnUntraced(function*(
   const jobs = means.provider.jobs
   const sending = yield* Effect.uninterruptible(
     Effect.gen(function*() {
-      const submission = yield* claim
-      if (submission === undefined) return undefined
-      const fiber = yield* submitJob(journal, submission, means.submit(submission.id)).pipe(
-        Effect.tap((result) =>
-          jobs !== undefined && result._tag === "Accepted" && isUnwanted(run, result)
-            ? cancelJob(journal, jobs, result.job)
-            : Effect.void
-        ),
+      const claimed = yield* claim
+      if (claimed === undefined) return undefined
+      const { left, submission } = claimed
+      const fiber = yield* submitJob(journal, submission, means.submit(submission.id), left).pipe(
+        Effect.tap((result) => {
+          if (jobs === undefined || result._tag !== "Accepted") return Effect.void
+          const { job, state } = result
+          if (state !== undefined && isSurplus(state, job.id)) return cancelSurplus(journal, jobs, job)
+          return isUnwanted(run, result) ? cancelJob(journal, jobs, job) : Effect.void
+        }),
         shared.detach
       )
       return { submission, fiber }
@@ -195,11 +225,27 @@ const submit = Effect.fnUntraced(function*(
     : { submission: sending.submission, result: yield* Fiber.join(sending.fiber) }
 })
 
-// A job that came late, that nobody waits for any more, or that was to be cancelled before it had an id.
+// A job that nobody waits for any more, or that was to be cancelled before it had an id.
 const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>): boolean =>
   (run.waiters.size === 0 && run.spec.onInterrupt === "cancel") ||
-  (state !== undefined &&
-    (isSurplus(state, job.id) || state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested)))
+  (state !== undefined && state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested))
+
+/** Cancels, aside, the jobs of a session that it does not wait for. */
+const cancelOthers = (
+  run: Run,
+  { detach, providers }: Shared,
+  state: SessionState,
+  awaited: string
+): Effect.Effect<void> => {
+  const { journal } = run.spec
+  const others = jobsOf(state).filter(({ id }) => id !== awaited)
+  return Effect.forEach(others, (job) =>
+    jobsFor(run, providers, job).pipe(
+      Effect.flatMap((jobs) => jobs === undefined ? Effect.void : cancelSurplus(journal, jobs, job)),
+      Effect.ignore({ log: "Warn" }),
+      detach
+    ), { discard: true })
+}
 
 /**
  * Waits for a job and settles the session with its end. Whenever the last caller leaves, the run's policy decides what
@@ -213,6 +259,7 @@ const finishJob = (
   state: SessionState
 ): Effect.Effect<RunResult, StrategyError> => {
   run.order = undefined
+  run.awaited = job.id
   return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(prepareWait(run, shared, job, first, state), (wait) => waitForEnd(wait, restore))
   )
@@ -237,7 +284,7 @@ const prepareWait = Effect.fnUntraced(function*(
   run.update({ phase: "running", status: "waiting for the job", jobId: job.accepted.jobId })
   const jobs = yield* jobsFor(run, shared.providers, job)
   if (jobs === undefined) return yield* noJobs(run, job)
-  for (const surplus of jobsOf(state).slice(1)) yield* shared.detach(cancelJob(journal, jobs, surplus))
+  yield* cancelOthers(run, shared, state, job.id)
   const before = first === undefined && job.cancelRequested ? yield* cancelJob(journal, jobs, job) : first
   return { shared, watch: yield* watchOf(run, jobs, job, before), submissions: state.submissions.length }
 })
@@ -303,7 +350,7 @@ export const cancelSession = Effect.fnUntraced(function*(
     // The end of a surplus job is not the session's.
     yield* index === 0
       ? cancelAndSettle({ run, jobs, job }, { shared, submissions: state.submissions.length })
-      : cancelJob(journal, jobs, job)
+      : cancelSurplus(journal, jobs, job)
   }
 })
 

@@ -81,9 +81,11 @@ export const currentMillis: Effect.Effect<number> = Effect.map(Clock.currentTime
 export const hasSubmission = (state: SessionState, id: string): boolean =>
   state.submissions.some((submission) => submission.id === id)
 
-/** Whether the session has a submission that has not come to nothing. */
+/** Whether the session has a submission whose fate the journal does not tell. */
 export const isOpen = (state: SessionState, id: string): boolean =>
-  state.submissions.some((submission) => submission.id === id && submission.closed === undefined)
+  state.submissions.some(({ accepted, closed, id: each }) =>
+    each === id && closed === undefined && accepted === undefined
+  )
 
 /** How long an entry that must not be lost is tried to be written: 30 seconds. */
 const persistence = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(

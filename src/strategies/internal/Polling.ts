@@ -13,8 +13,8 @@ import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import type { Run } from "./Run.ts"
 
-/** One poll that has not been answered for this long is given up, and sent again. */
-const pollTimeout = Duration.seconds(30)
+/** A question about a job that has not been answered for this long is given up. */
+export const pollTimeout = Duration.seconds(30)
 
 /** A job that the provider does not know is looked for this long, milliseconds. */
 const missingMillis = 60_000

@@ -86,6 +86,10 @@ export class Run {
   private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
   mine: ReadonlyArray<string> = none
+  /** The submission whose job it waits for. */
+  awaited: string | undefined
+  /** Whose request the session belongs to, as it was last read. */
+  owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
@@ -120,6 +124,11 @@ export class Run {
     let last = -Infinity
     for (const waiter of this.waiters) last = Math.max(last, waiter.deadlineAt)
     return last
+  }
+
+  /** The submissions that a session must have to be the one that this run works for. */
+  get marks(): ReadonlyArray<string> {
+    return this.awaited === undefined ? this.mine : this.mine.concat(this.awaited)
   }
 
   /** What a store's failure means to the callers of this run. */

@@ -5,15 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
-import {
-  ContentFiltered,
-  Incomplete,
-  InvalidOutput,
-  JobCancelled,
-  JobExpired,
-  type NonRetryableReason,
-  Refusal
-} from "../../errors/Reason.ts"
+import { JobExpired } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi, Outcome } from "../../services/Provider.ts"
@@ -22,6 +14,7 @@ import { type SessionState, Settled, type Settlement, type Submission } from "..
 import { hasSubmission, record } from "./Journaling.ts"
 import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
+import { withoutText } from "./WithoutText.ts"
 
 /** An outcome that nothing will change: an answer, or a failure that another submission could not cure. */
 export type Final =
@@ -180,25 +173,6 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
       resumed: false,
       settled: true
     })
-  }
-}
-
-/** Takes the model's words out of a reason. */
-const withoutText = (reason: NonRetryableReason): NonRetryableReason => {
-  const { message } = reason
-  switch (reason._tag) {
-    case "Incomplete":
-      return new Incomplete({ ...reason, message, content: "" })
-    case "InvalidOutput":
-      return new InvalidOutput({ ...reason, message, content: "" })
-    case "ContentFiltered":
-      return new ContentFiltered({ ...reason, message, content: undefined })
-    case "JobCancelled":
-      return new JobCancelled({ ...reason, message, content: undefined })
-    case "Refusal":
-      return new Refusal({ ...reason, message: "The model declined to answer", content: undefined })
-    default:
-      return reason
   }
 }
 

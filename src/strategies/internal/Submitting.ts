@@ -12,6 +12,7 @@ import type { JobState, Outcome, Provider } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import {
   Accepted,
+  acceptedAs,
   type AcceptedSubmission,
   Ended,
   jobsOf,
@@ -23,6 +24,7 @@ import {
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
 import { unanswered } from "./Polling.ts"
+import { withoutText } from "./WithoutText.ts"
 
 /** How long a submission may take before its fate counts as unknown, unless the request says otherwise. */
 const defaultSubmitTimeout = Duration.seconds(60)
@@ -79,26 +81,48 @@ export const announce = Effect.fnUntraced(function*(
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),
     ...(provider.project === undefined ? {} : { project: provider.project })
   })
-  yield* Effect.tapErrorTag(
-    journal.append(sent, version),
-    "StoreUnavailable",
-    () => Effect.sync(() => unsent.add(id))
+  const forgo = Effect.sync(() => unsent.add(id))
+  yield* journal.append(sent, version).pipe(
+    Effect.tapErrorTag("StoreUnavailable", () => forgo),
+    Effect.onInterrupt(() => forgo)
   )
   return { id, sent, renewals: 1, cancelRequested: false }
 })
 
 /**
+ * Writes down that an announced submission was not sent after all. When the
+ * store does not take it soon, `unsent` remembers it.
+ */
+export const withdraw = (
+  journal: SessionJournal,
+  { id: submissionId }: Submission,
+  unsent: Set<string>,
+  message: string
+): Effect.Effect<void> =>
+  record(
+    journal,
+    (state, at) =>
+      isOpen(state, submissionId)
+        ? NotSubmitted.make({ at, submissionId, reason: new Network({ message }) })
+        : undefined
+  ).pipe(
+    Effect.timeout("2 seconds"),
+    Effect.catch(() => Effect.sync(() => unsent.add(submissionId)))
+  )
+
+/**
  * Sends a background submission and writes down what became of it. Meant to
  * run in a fiber of its own: once the request is out, nobody's interruption
- * may keep the job's id from the journal.
+ * may keep the job's id from the journal. `left` is what remains of the submission's timeout.
  */
 export const submitJob = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
-  submit: Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
+  submit: Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>,
+  left: Duration.Duration
 ): Effect.fn.Return<JobSubmitted> {
   const timeout = Duration.millis(submission.sent.submitTimeout)
-  const giveUp = Effect.sleep(timeout).pipe(
+  const giveUp = Effect.sleep(left).pipe(
     Effect.andThen(arrived),
     Effect.andThen(Effect.fail(unanswered(timeout, "submission")))
   )
@@ -108,15 +132,17 @@ export const submitJob = Effect.fnUntraced(function*(
   // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
   if (jobId === "" && jobState._tag === "Ended") return { _tag: "Answered", outcome: jobState.outcome }
   const accepted = Accepted.make({ at: yield* currentMillis, submissionId: submission.id, jobId })
-  const job = { ...submission, accepted }
   const recorded = yield* Effect.result(
     record(
       journal,
       (state) =>
-        hasSubmission(state, submission.id) && !state.acceptances.includes(submission.id) ? accepted : undefined
+        hasSubmission(state, submission.id) && acceptedAs(state, submission.id, jobId) === undefined
+          ? accepted
+          : undefined
     )
   )
-  if (recorded._tag === "Success" && hasSubmission(recorded.success, submission.id)) {
+  const job = recorded._tag === "Success" ? acceptedAs(recorded.success, submission.id, jobId) : undefined
+  if (job !== undefined && recorded._tag === "Success") {
     return { _tag: "Accepted", job, jobState, state: recorded.success }
   }
   yield* Effect.logError("The job was accepted, but its id could not be journaled", {
@@ -124,7 +150,7 @@ export const submitJob = Effect.fnUntraced(function*(
     submissionId: submission.id,
     error: recorded._tag === "Failure" ? recorded.failure.message : "The session was removed meanwhile"
   })
-  return { _tag: "Accepted", job, jobState, state: undefined }
+  return { _tag: "Accepted", job: { ...submission, accepted }, jobState, state: undefined }
 })
 
 /**
@@ -149,13 +175,19 @@ export const callHeld = Effect.fnUntraced(function*(
   return yield* failed(journal, submission, result.failure)
 })
 
-/** Writes down that a submission came to nothing that could still be waited for. */
+/** Writes down that a submission came to nothing that could still be waited for; the model's words are left out. */
 export const recordEnd = (
   journal: SessionJournal,
   submissionId: string,
   reason: ProviderError["verdict"]["reason"]
 ): Effect.Effect<SessionState, SessionStoreError> =>
-  record(journal, (state, at) => isOpen(state, submissionId) ? Ended.make({ at, submissionId, reason }) : undefined)
+  record(
+    journal,
+    (state, at) =>
+      state.submissions.some(({ closed, id }) => id === submissionId && closed === undefined)
+        ? Ended.make({ at, submissionId, reason: withoutText(reason) })
+        : undefined
+  )
 
 /** Whether the session waits for another job than this one, or for none. */
 export const isSurplus = (state: SessionState, submissionId: string): boolean =>

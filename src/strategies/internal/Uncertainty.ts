@@ -13,6 +13,7 @@ import { Accepted, type Entry, NotSubmitted, type Submission } from "../../servi
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
+import { bounded, pollTimeout } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 
@@ -98,6 +99,9 @@ export const resolve = Effect.fnUntraced(function*(
     yield* tell(run, submission, (at) => Accepted.make({ at, submissionId: submission.id, jobId }))
     return true
   }
+  // The lookup may have taken long enough for others to find out.
+  const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
+  if (!isOpen(state, submission.id)) return true
   if (policyOf(run, submission.sent.strategy) === "resubmit") return false
   const cause = doubts.lost.get(submission.id)?.verdict.reason
   return yield* new NonRetryable({
@@ -136,7 +140,7 @@ const lookUp = Effect.fnUntraced(function*(
   if (submission.sent.strategy !== "background") return { _tag: "Unknown" }
   const jobs = yield* jobsFor(run, providers, submission)
   if (jobs?.find === undefined) return { _tag: "Unknown" }
-  return yield* jobs.find(submission.id, submission.sent.at).pipe(
+  return yield* bounded(jobs.find(submission.id, submission.sent.at), pollTimeout, "lookup").pipe(
     Effect.catchTag("ProviderError", (error) =>
       Effect.as(
         Effect.logWarning("A lost submission could not be looked up", {
