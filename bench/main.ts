@@ -15,6 +15,8 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 
 const measurements: Readonly<Record<string, () => Promise<ReadonlyArray<Row>>>> = {
   cpu: async () => (await import("./CpuPerCall.ts")).measure(),
+  streams: async () => (await import("./Streams.ts")).measure(),
+  throttled: async () => (await import("./Throttled.ts")).measure(),
   import: async () => (await import("./ImportTime.ts")).measure(),
   jobs: async () => (await import("./WaitingJobs.ts")).measure(),
   append: async () => (await import("./SyncedAppend.ts")).measure(),

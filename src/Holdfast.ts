@@ -8,22 +8,27 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ProviderError } from "./errors/ProviderError.ts"
 import type { StrategyError } from "./errors/StrategyError.ts"
 import { Answer, type LlmResponse } from "./services/LlmResponse.ts"
 import { ModelCatalog } from "./services/ModelCatalog.ts"
 import type { JobsApi, JobState, Outcome } from "./services/Provider.ts"
+import { none, PriceCatalog } from "./services/PriceCatalog.ts"
 import { Providers } from "./services/Providers.ts"
 import type { RequestInput, ResponseRequest, StrategyName } from "./services/ResponseRequest.ts"
 import { layerMemory, SessionStore } from "./services/SessionStore.ts"
 import * as BackgroundJob from "./strategies/BackgroundJob.ts"
+import type { ResponseEvent } from "./services/ResponseEvent.ts"
 import * as Completions from "./strategies/Completions.ts"
+import * as Cost from "./strategies/Cost.ts"
 import * as Recovery from "./strategies/Recovery.ts"
 import type { ResponseStrategy } from "./strategies/ResponseStrategy.ts"
 import { RetryPolicy } from "./strategies/Schedules.ts"
@@ -32,6 +37,17 @@ import * as SessionRuns from "./strategies/SessionRuns.ts"
 import * as Sessions from "./strategies/Sessions.ts"
 import * as StrategySelector from "./strategies/StrategySelector.ts"
 import * as SyncRetry from "./strategies/SyncRetry.ts"
+
+/**
+ * What the answer to a request has beside an `LlmResponse`: with a `schema`, the decoded `value`, which is absent when
+ * the model only called tools.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decoded<Request extends RequestInput> = Request extends { readonly schema: Schema.Decoder<infer Value> }
+  ? { readonly value?: Value }
+  : unknown
 
 /**
  * Options for `resume`.
@@ -60,7 +76,15 @@ export interface ResumeOptions {
  */
 export class Holdfast extends Context.Service<Holdfast, {
   /** Gets the response to a request, by the strategy that it names or that `StrategySelector` chooses. */
-  readonly execute: (request: RequestInput) => Effect.Effect<LlmResponse, StrategyError>
+  readonly execute: <const Request extends RequestInput>(
+    request: Request
+  ) => Effect.Effect<LlmResponse & Decoded<Request>, StrategyError>
+  /**
+   * Gets the response to a request, watched as it grows: the text of all `TextDelta`s is the answer's `content`, and
+   * `Completed` is the last event. A background job's stream is opened again where it was cut, also by a later process
+   * with the same session. Leaving the stream early is leaving the call.
+   */
+  readonly stream: (request: RequestInput) => Stream.Stream<ResponseEvent, StrategyError>
   /**
    * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known,
    * with `SubmissionUncertain` when one may be, and with `SessionNotFound`.
@@ -107,18 +131,28 @@ export const make = Effect.gen(function*() {
     completions: yield* Completions.Completions
   }
 
+  const strategyOf = (request: RequestInput): ResponseStrategy => {
+    const { model, strategy } = request ?? {}
+    const name = strategy ?? (typeof model === "string" ? StrategySelector.selectWith(catalog, model) : "sync")
+    // What is no request is told so by any strategy.
+    return Object.hasOwn(strategies, name) ? strategies[name] : strategies.sync
+  }
+
   return Holdfast.of({
-    execute: (request) =>
-      Effect.suspend(() => {
-        const { model, strategy } = request ?? {}
-        const name = strategy ?? (typeof model === "string" ? StrategySelector.selectWith(catalog, model) : "sync")
-        // What is no request is told so by any strategy.
-        return (Object.hasOwn(strategies, name) ? strategies[name] : strategies.sync).execute(request)
-      }),
+    execute: <const Request extends RequestInput>(request: Request) =>
+      // The strategy adds the value that the type promises.
+      Effect.flatMap(
+        Effect.suspend(() => strategyOf(request).execute(request)),
+        Cost.added
+      ) as Effect.Effect<LlmResponse & Decoded<Request>, StrategyError>,
+    stream: (request) =>
+      Stream.suspend(() => strategyOf(request).stream(request)).pipe(
+        Stream.mapArrayEffect(priced)
+      ),
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
-      ),
+      ).pipe(Effect.flatMap(Cost.added)),
     recover: (options) => Recovery.recover(store, providers, runs, options),
     watch: (session) => SessionProgress.watch(runs, sessions, session),
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
@@ -127,6 +161,19 @@ export const make = Effect.gen(function*() {
     forget: sessions.forget
   })
 })
+
+/** Only the last event has an answer, whose cost is to be told. */
+const priced = (
+  events: Arr.NonEmptyReadonlyArray<ResponseEvent>
+): Effect.Effect<Arr.NonEmptyReadonlyArray<ResponseEvent>> => {
+  const last = Arr.lastNonEmpty(events)
+  return last._tag === "Completed"
+    ? Effect.map(
+      Cost.added(last.response),
+      (response) => Arr.map(events, (event) => event === last ? { ...last, response } : event)
+    )
+    : Effect.succeed(events)
+}
 
 /**
  * Provides `Holdfast` and the three strategies that it stands on.
@@ -149,8 +196,19 @@ export const layer: Layer.Layer<
  * @category combinators
  * @since 0.1.0
  */
-export const execute = (request: RequestInput): Effect.Effect<LlmResponse, StrategyError, Holdfast> =>
+export const execute = <const Request extends RequestInput>(
+  request: Request
+): Effect.Effect<LlmResponse & Decoded<Request>, StrategyError, Holdfast> =>
   Holdfast.use((holdfast) => holdfast.execute(request))
+
+/**
+ * Gets the response to a request, watched as it grows. See the service's `stream`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const stream = (request: RequestInput): Stream.Stream<ResponseEvent, StrategyError, Holdfast> =>
+  Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.stream(request)))
 
 /**
  * Waits for a session's known job, without its request. See the service's `resume`.
@@ -253,11 +311,17 @@ export const layerTest = (script: (request: ResponseRequest) => Scripted): Layer
     Layer.provide([layerMemory, Layer.succeed(Providers, scriptedProviders(script))])
   )
 
-// An error of the script is meant for the program, not for the retry schedule.
-const withoutRetries = (holdfast: Holdfast["Service"]): Holdfast["Service"] => ({
-  ...holdfast,
-  execute: (request) => Effect.provideService(holdfast.execute(request), RetryPolicy, Schedule.recurs(0))
-})
+// An error of the script is meant for the program, not for the retry schedule; what it answers costs nothing.
+const withoutRetries = (holdfast: Holdfast["Service"]): Holdfast["Service"] => {
+  const context = Context.make(RetryPolicy, Schedule.recurs(0)).pipe(Context.add(PriceCatalog, none))
+  return {
+    ...holdfast,
+    execute: (request) => Effect.provideContext(holdfast.execute(request), context),
+    stream: (request) => Stream.provideContext(holdfast.stream(request), context),
+    resume: (session, options) => Effect.provideContext(holdfast.resume(session, options), context),
+    recover: (options) => Stream.provideContext(holdfast.recover(options), context)
+  }
+}
 
 // Reasons that a job ends with, after it was accepted.
 const endsOf: ReadonlySet<string> = new Set([

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Option } from "effect"
+import { DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Cost,
@@ -28,6 +28,20 @@ describe("Cost", () => {
 
     it.effect.each<readonly [title: string, parts: Parts, usd: number]>([
       ["OpenAI's flex", { response: { service_tier: "flex" } }, 0.0675],
+      // Priority: gpt-5 2.5 / 0.25 / 20. 20k * 2.5 + 80k * 0.25 + 10k * 20
+      ["OpenAI's priority", { response: { service_tier: "priority" } }, 0.27],
+      // gpt-5-mini 0.45 / 0.045 / 3.6. 20k * 0.45 + 80k * 0.045 + 10k * 3.6
+      [
+        "the priority of another model",
+        { model: "gpt-5-mini-2025-08-07", response: { service_tier: "priority" } },
+        0.0486
+      ],
+      // o4-mini 2 / 0.5 / 8. 20k * 2 + 80k * 0.5 + 10k * 8
+      [
+        "a priority whose factor is no round number",
+        { model: "o4-mini", response: { service_tier: "priority" } },
+        0.16
+      ],
       ["OpenAI's default tier", { response: { service_tier: "default" } }, 0.135],
       ["a background job of OpenAI, which is no batch", { strategy: "background" }, 0.135],
       // claude-opus-5-5: input 4, cache read 0.2, output 20. 20k * 4 + 80k * 0.2 + 10k * 20
@@ -53,6 +67,16 @@ describe("Cost", () => {
           response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 10_000 } } }
         },
         0.376
+      ],
+      // 4k of them for an hour, by the usage of all turns: 4k * 8 + 6k * 5
+      [
+        "cache writes of several turns",
+        {
+          ...opus,
+          usage: new Usage.Usage({ ...usage(20_000, 80_000, 10_000, 10_000), cacheWrite1hTokens: 4000 }),
+          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 1000, ephemeral_1h_input_tokens: 0 } } }
+        },
+        0.358
       ],
       // and 10k more for 5 minutes at 5
       [
@@ -95,7 +119,17 @@ describe("Cost", () => {
     it.effect.each<readonly [title: string, parts: Parts]>([
       ["an unknown model", { model: "gpt-6.1-sol" }],
       ["an answer without usage", { usage: undefined }],
-      ["OpenAI's priority tier", { response: { service_tier: "priority" } }],
+      ["a long context in OpenAI's priority tier", {
+        usage: usage(128_001, 0, 0, 1),
+        response: { service_tier: "priority" }
+      }],
+      ["OpenAI's priority tier of a model without published rates", {
+        model: "gpt-5-nano",
+        response: { service_tier: "priority" }
+      }],
+      ["turns that were served differently", {
+        usage: new Usage.Usage({ ...usage(20_000, 80_000, 0, 10_000), serviceTier: "mixed" })
+      }],
       ["Anthropic's priority tier", { ...opus, response: { usage: { service_tier: "priority" } } }],
       ["Anthropic's fast mode", { ...opus, response: { usage: { service_tier: "standard", speed: "fast" } } }],
       [
@@ -118,6 +152,46 @@ describe("Cost", () => {
           assert.strictEqual((yield* known(answer({ response }))).usd, 0.135)
         })
     )
+  })
+
+  describe("added", () => {
+    it.effect("adds what the answer has cost, and the price's entry", () =>
+      Effect.gen(function*() {
+        const { cost, ...rest } = yield* Cost.added(answer({}))
+
+        assert.containSubset(cost, {
+          usd: 0.135,
+          matchedModel: "gpt-5",
+          matchedBy: "exact",
+          parts: { input: 25_000_000 }
+        })
+        assert.deepStrictEqual(rest, { ...answer({}) })
+      }))
+
+    it.effect("adds nothing when nobody knows", () =>
+      Effect.gen(function*() {
+        const unknown = answer({ model: "gpt-6.1-sol" })
+
+        assert.strictEqual(yield* Cost.added(unknown), unknown)
+        assert.notProperty(yield* Effect.provide(Cost.added(answer({})), PriceCatalog.layerNone), "cost")
+      }))
+
+    it.effect("keeps an answer whose price cannot be found out", () =>
+      Effect.gen(function*() {
+        const broken: PriceCatalog.PriceCatalog.Service = { price: () => Effect.die("Broken") }
+        const kept = yield* Effect.provideService(Cost.added(answer({})), PriceCatalog.PriceCatalog, broken)
+
+        assert.deepStrictEqual(kept, answer({}))
+      }))
+
+    it.effect("gives an answer that encodes to JSON and back", () =>
+      Effect.gen(function*() {
+        const codec = Schema.toCodecJson(LlmResponse.LlmResponse)
+        const priced = yield* Cost.added(answer({}))
+        const json = JSON.stringify(yield* Schema.encodeEffect(codec)(priced))
+
+        assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(codec)(JSON.parse(json)), priced)
+      }))
   })
 
   describe("ofSession", () => {
@@ -163,6 +237,41 @@ describe("Cost", () => {
 
         assert.deepStrictEqual(summary(yield* Cost.ofSession(told)), [0.135])
         assert.deepStrictEqual(summary(yield* Cost.ofSession(untold)), ["unknown"])
+      }))
+
+    it.effect("prices a call that was cut after it had cost something", () =>
+      Effect.gen(function*() {
+        const reason = new Reason.StreamInterrupted({
+          message: "Cut",
+          content: "Par",
+          usage: usage(10_000, 0, 0, 0)
+        })
+
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(session([{ state: "refused", reason }]))), [0.0125])
+      }))
+
+    it.effect.each<readonly [title: string, tokens: Partial<Usage.Usage>, submission: Submission, usd: number]>([
+      ["flex", { serviceTier: "flex" }, {}, 0.00625],
+      ["priority", { serviceTier: "priority" }, {}, 0.025],
+      ["US-only inference", { inferenceGeo: "us" }, {
+        provider: "anthropic",
+        model: "claude-opus-5-5",
+        strategy: "sync"
+      }, 0.044],
+      ["a batch", { serviceTier: "batch" }, { provider: "anthropic", model: "claude-opus-5-5" }, 0.02],
+      // 10k * 4 + 5k * 8 + 5k * 5
+      [
+        "cache writes",
+        { cacheWriteTokens: 10_000, cacheWrite1hTokens: 5000 },
+        { provider: "anthropic", model: "claude-opus-5-5", strategy: "sync" },
+        0.105
+      ]
+    ])("prices a failure that was served as %s", ([, tokens, submission, usd]) =>
+      Effect.gen(function*() {
+        const used = new Usage.Usage({ ...usage(10_000, 0, 0, 0), ...tokens })
+        const info = session([{ ...submission, state: "ended", reason: jobFailed(used) }])
+
+        assert.deepStrictEqual(summary(yield* Cost.ofSession(info)), [usd])
       }))
 
     it.effect.each<readonly [title: string, submission: Submission, usd: number]>([

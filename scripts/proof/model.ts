@@ -45,6 +45,7 @@ const play = async (seed: number, runs: number): Promise<void> => {
 
 try {
   let seed = values.seed === undefined ? Math.trunc(Math.random() * 2 ** 31) : Number(values.seed)
+  process.stderr.write(`Seed ${seed}\n`)
   do await play(seed++, Number(values.runs))
   while (values.minutes !== undefined && seconds() < Number(values.minutes) * 60)
   process.stdout.write(`No rule was broken by ${histories} histories in ${seconds().toFixed(0)} s\n`)

@@ -6,7 +6,9 @@
 import * as DateTime from "effect/DateTime"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import type { Settlement } from "../services/Session.ts"
+import type { SessionCost, SubmissionCost } from "../strategies/Cost.ts"
 import type { SessionInfo, SubmissionInfo } from "../strategies/Sessions.ts"
+import * as Dollars from "./Dollars.ts"
 import { what } from "./ErrorReport.ts"
 import { oneLine } from "./Printable.ts"
 
@@ -38,11 +40,14 @@ export const table = (sessions: ReadonlyArray<Listed>): string => {
  * @category combinators
  * @since 0.1.0
  */
-export const details = (info: SessionInfo): string =>
+export const details = (info: SessionInfo, cost: SessionCost): string =>
   [
     `Session  ${oneLine(info.session, 200)}`,
     `State    ${info.state}: ${meaning(info)}`,
-    ...info.submissions.flatMap((submission, index) => submissionLines(submission, index + 1)),
+    ...(info.submissions.length === 0 ? [] : [`Cost     ${totalOf(cost)}`]),
+    ...info.submissions.flatMap((submission, index) =>
+      submissionLines(submission, index + 1, cost.submissions[index]?.cost ?? "unknown")
+    ),
     ...(info.settlement === undefined ? [] : ["", ...settlementLines(info.settlement)])
   ].join("\n")
 
@@ -67,6 +72,21 @@ export const meaning = ({ settlement, state }: SessionInfo): string => {
   }
 }
 
+const totalOf = ({ submissions, total: { complete, nanoUsd, unknown } }: SessionCost): string => {
+  if (complete) return Dollars.format(nanoUsd)
+  return submissions.every(({ cost }) => cost === "unknown" || cost === "none")
+    ? "unknown"
+    : `${Dollars.format(nanoUsd)} and what is not known of ${unknown} ${unknown === 1 ? "submission" : "submissions"}`
+}
+
+const costOf = (cost: SubmissionCost["cost"]): string => {
+  if (cost === "none") return "nothing"
+  if (cost === "unknown") return "unknown"
+  // A model newer than the price list may have got its elder's price.
+  const by = cost.matchedBy === "prefix" ? `, by the price of ${oneLine(cost.matchedModel, 100)}` : ""
+  return `${Dollars.format(cost.nanoUsd)}${by}`
+}
+
 const row = (listed: Listed): ReadonlyArray<string> => {
   const session = oneLine(listed.session, 60)
   if ("error" in listed) {
@@ -86,12 +106,16 @@ const row = (listed: Listed): ReadonlyArray<string> => {
 const jobOf = ({ submissions }: SessionInfo): string | undefined =>
   (submissions.find(({ state }) => state === "accepted") ?? submissions.at(-1))?.jobId
 
-const submissionLines = (submission: SubmissionInfo, number: number): ReadonlyArray<string> => {
+const submissionLines = (
+  submission: SubmissionInfo,
+  number: number,
+  cost: SubmissionCost["cost"]
+): ReadonlyArray<string> => {
   const { at, cancelRequested, jobId, keptUntil, model, reason, state, strategy, submissionId } = submission
   return [
     "",
     `Submission ${number}, ${time(at)}: ${state}${cancelRequested ? ", cancel requested" : ""}`,
-    `  ${model}, ${strategy}`,
+    `  ${model}, ${strategy}, cost ${costOf(cost)}`,
     ...(jobId === undefined
       ? []
       : [`  job ${jobId}${keptUntil === undefined ? "" : `, kept until ${time(keptUntil)}`}`]),

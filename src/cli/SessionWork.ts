@@ -14,6 +14,7 @@ import { StrategyError } from "../errors/StrategyError.ts"
 import * as Holdfast from "../Holdfast.ts"
 import type { SessionStatus } from "../services/Session.ts"
 import * as SessionStore from "../services/SessionStore.ts"
+import * as Cost from "../strategies/Cost.ts"
 import { SessionInfo } from "../strategies/Sessions.ts"
 import * as Engine from "./Engine.ts"
 import type { NextCommands } from "./NextCommands.ts"
@@ -66,6 +67,26 @@ export const list = Effect.fnUntraced(function*(directory: string) {
  */
 export const inspect = (directory: string, session: string) =>
   Holdfast.inspect(session).pipe(Engine.withSessions(directory))
+
+/**
+ * Schema for what a session has come to, and what it has cost.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Shown = Schema.Struct({ ...SessionInfo.fields, cost: Cost.SessionCost })
+
+/**
+ * Returns what a session has come to, and what it has cost.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const show = (directory: string, session: string) =>
+  Effect.flatMap(
+    inspect(directory, session),
+    (info) => Effect.map(Cost.ofSession(info), (cost): typeof Shown.Type => ({ ...info, cost }))
+  )
 
 /**
  * Asks for a session's job to be stopped.

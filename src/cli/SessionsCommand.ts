@@ -45,10 +45,10 @@ const show = Command.make(
   (input) =>
     carriedOut(input, (work, { directory, json }) =>
       Effect.flatMap(
-        work.inspect(directory, input.session),
-        (info) => json ? Output.json(work.SessionInfo, info) : Output.answer(work.details(info))
+        work.show(directory, input.session),
+        (shown) => json ? Output.json(work.Shown, shown) : Output.answer(work.details(shown, shown.cost))
       ))
-).pipe(Command.withDescription("Show what a session has come to, and its answer"))
+).pipe(Command.withDescription("Show what a session has come to, what it has cost, and its answer"))
 
 const cancel = Command.make(
   "cancel",

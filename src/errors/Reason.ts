@@ -259,7 +259,14 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
  */
 export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/errors/Reason/InvalidOutput")(
   "InvalidOutput",
-  { ...said, content: Schema.String, usage: Schema.optional(Usage) }
+  {
+    ...said,
+    /** The whole answer. */
+    content: Schema.String,
+    /** What does not fit, one line each with its path, at most 2,000 characters. */
+    issues: Schema.optional(Schema.String),
+    usage: Schema.optional(Usage)
+  }
 ) {}
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Tokens of one answer, in disjoint buckets.
+ * Tokens of one answer, in disjoint buckets, and what their price depends on.
  *
  * @since 0.1.0
  */
@@ -31,5 +31,11 @@ export class Usage extends Schema.Class<Usage>("holdfast/errors/Usage")({
   /** Reasoning ("thinking") tokens, billed as output. */
   reasoningTokens: Schema.Natural,
   /** The sum of the five buckets. */
-  totalTokens: Schema.Natural
+  totalTokens: Schema.Natural,
+  /** How many of `cacheWriteTokens` are kept for an hour instead of five minutes; absent: none, or not known. */
+  cacheWrite1hTokens: Schema.optionalKey(Schema.Natural),
+  /** The service tier or speed that the provider says it has used; absent: its standard one, or not known. */
+  serviceTier: Schema.optionalKey(Schema.String),
+  /** Anthropic's `inference_geo`; absent: anywhere, or not known. */
+  inferenceGeo: Schema.optionalKey(Schema.String)
 }) {}

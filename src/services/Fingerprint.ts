@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { createHash } from "node:crypto"
+import * as Result from "effect/Result"
 import type { ResponseRequest } from "./ResponseRequest.ts"
+import * as StructuredOutput from "./StructuredOutput.ts"
 
 /**
  * Returns the fingerprint of a request under a session key: `v1:` and a
@@ -13,9 +15,10 @@ import type { ResponseRequest } from "./ResponseRequest.ts"
  * **Details**
  *
  * What decides how a call is made (`session`, `strategy`, deadlines, policies,
- * `journal`) makes no difference, nor do defaults and the order of keys. A
- * text prompt equals one text part, a data url equals the same bytes, and a
- * remote url equals only itself.
+ * `journal`, `repair`, `fallback`) makes no difference, nor do defaults and the
+ * order of keys. A text prompt equals one text part, a data url equals the same
+ * bytes, a remote url equals only itself, and a schema equals any other with
+ * the same JSON Schema.
  *
  * @category combinators
  * @since 0.1.0
@@ -33,7 +36,8 @@ export const of = (key: string, request: ResponseRequest): string => {
     stop: typeof request.stop === "string" ? [request.stop] : request.stop,
     metadata: request.metadata ?? {},
     store: request.store ?? true,
-    providerOptions: request.providerOptions ?? {}
+    providerOptions: request.providerOptions ?? {},
+    schema: request.schema === undefined ? undefined : jsonSchemaOf(request.schema)
   }
   return `v1:${sha256(canonical([key, content]))}`
 }
@@ -49,6 +53,10 @@ export const ofSession = (namespace: string, key: string): string => sha256(cano
 
 const partsOf = (content: ResponseRequest["prompt"]) =>
   typeof content === "string" ? [{ type: "text", text: content }] : content
+
+// What is no JSON Schema is refused before it is sent: it only has to be some request of its own.
+const jsonSchemaOf = (schema: NonNullable<ResponseRequest["schema"]>): unknown =>
+  Result.getOrElse(StructuredOutput.jsonSchema(schema, "plain"), () => "none")
 
 const sha256 = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
 

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
 import { Usage } from "../errors/Usage.ts"
+import { Price } from "./PriceCatalog.ts"
 import { StrategyName } from "./ResponseRequest.ts"
 
 /**
@@ -48,6 +50,18 @@ const answered = {
 export class Answer extends Schema.Class<Answer>("holdfast/services/LlmResponse/Answer")(answered) {}
 
 /**
+ * Schema for a model that was asked and could not answer.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PassedOver = Schema.Struct({
+  /** As the request names it. */
+  model: Schema.String,
+  reason: Schema.Union([RetryableReason, NonRetryableReason])
+})
+
+/**
  * Schema for an answer with what it took to get it.
  *
  * @category schemas
@@ -69,6 +83,10 @@ export class LlmResponse extends Schema.Class<LlmResponse>("holdfast/services/Ll
   elapsed: Schema.Duration,
   /** Whether an earlier run's job or answer was used. */
   resumed: Schema.Boolean,
+  /** The models that were asked first and could not answer, in that order; absent when there are none. */
+  passedOver: Schema.optionalKey(Schema.Array(PassedOver)),
   /** Whether the answer is in the journal. */
-  settled: Schema.Boolean
+  settled: Schema.Boolean,
+  /** What this answer has cost, without earlier submissions; absent when the price is not known. Not journaled. */
+  cost: Schema.optionalKey(Price)
 }) {}

@@ -184,11 +184,11 @@ export declare namespace PriceCatalog {
  *
  * The price is the provider's list price of the tokens. There is none for an
  * unknown model or provider, for tokens without a rate, and for a service tier
- * or region whose factor is not published for all models. Known factors:
+ * or region whose factor is not published. Known factors:
  *
  * | provider | factor |
  * | --- | --- |
- * | `openai` | flex and batch 0.5 |
+ * | `openai` | flex and batch 0.5; priority 1.67 to 2.5 by model, to 128,000 input tokens |
  * | `anthropic` | batch 0.5; `inference_geo` of `us` 1.1 |
  * | `gemini` | flex and batch 0.5 |
  * | `groq` | flex 1 |
@@ -202,9 +202,9 @@ export declare namespace PriceCatalog {
  *
  * **Source**
  *
- * OpenAI, "Flex processing" and "Batch API"; Anthropic, "Pricing" (batch
- * processing, data residency); Google, "Gemini API optimization"; Groq, "Flex
- * processing".
+ * OpenAI, "Flex processing", "Batch API" and "Priority processing"; Anthropic,
+ * "Pricing" (batch processing, data residency); Google, "Gemini API
+ * optimization"; Groq, "Flex processing".
  *
  * @category constructors
  * @since 0.1.0
@@ -214,14 +214,15 @@ export const make = (options: Options = {}): PriceCatalog.Service => {
   return {
     price: Effect.fnUntraced(function*(query) {
       const override = overrideOf(query)
-      const factor = factorOf(query, override?.tiers)
+      const { usage } = query
+      const inputTokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+      const factor = factorOf({ ...query, inputTokens }, override?.tiers)
       if (factor === undefined) return Option.none()
       if (override !== undefined) return bill(override, query, factor)
-      const { cacheReadTokens, cacheWriteTokens, inputTokens } = query.usage
       const found = yield* published({
         provider: keyOf(query.provider),
         model: query.model.trim(),
-        inputTokens: inputTokens + cacheReadTokens + cacheWriteTokens,
+        inputTokens,
         at: query.at ?? (yield* Clock.currentTimeMillis)
       })
       return Option.flatMap(
@@ -242,12 +243,20 @@ export const make = (options: Options = {}): PriceCatalog.Service => {
 export const layer = (options?: Options): Layer.Layer<never> => Layer.succeed(PriceCatalog, make(options))
 
 /**
+ * A `PriceCatalog` that knows no price, and loads nothing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const none: PriceCatalog.Service = { price: () => Effect.succeedNone }
+
+/**
  * Provides a `PriceCatalog` that knows no price, and loads nothing.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerNone: Layer.Layer<never> = Layer.succeed(PriceCatalog, { price: () => Effect.succeedNone })
+export const layerNone: Layer.Layer<never> = Layer.succeed(PriceCatalog, none)
 
 interface Entry {
   readonly rates: GenaiPrices.Rates

@@ -157,6 +157,11 @@ export interface JobsApi {
     | undefined
   /** Looks for a submission whose id was lost, among jobs created since `since` (Unix time in milliseconds). */
   readonly find?: ((submissionId: string, since: number) => Effect.Effect<Lookup, ProviderError>) | undefined
+  /**
+   * The submission that a job carries in its metadata; `undefined` when it carries none. Absent where jobs carry nothing
+   * that can be read before they end.
+   */
+  readonly submissionOf?: ((jobId: string) => Effect.Effect<string | undefined, ProviderError>) | undefined
   readonly retention: Retention
   /**
    * Longest time that a call waits for such a job, unless the request says otherwise.
@@ -221,6 +226,11 @@ export interface Provider {
   readonly jobs?: JobsApi | undefined
   readonly responses?: ResponsesApi | undefined
   readonly completions?: CompletionsApi | undefined
+  /**
+   * Waits until a request may be sent, by the limits of its account. Called before the request is announced, with the
+   * value that the port then gets; a port that was not asked so waits by itself.
+   */
+  readonly admit?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
   /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
   readonly retryBudget?: RetryBudget | undefined
 }

@@ -9,16 +9,28 @@
  * })
  * ```
  *
+ * **Example** (Limits for all providers, and others for one)
+ *
+ * ```ts
+ * Providers.layerConfigWith(
+ *   { openai: { limits: { requestsPerMinute: 500, tokensPerMinute: 200_000 } } },
+ *   { limits: { concurrency: 50, circuitBreaker: true } }
+ * )
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import { createHash } from "node:crypto"
 import { ProviderError } from "../errors/ProviderError.ts"
 import { InvalidRequest, ProviderNotConfigured } from "../errors/Reason.ts"
+import * as Limits from "./Limits.ts"
 import * as ModelCatalog from "./ModelCatalog.ts"
 import type { Provider } from "./Provider.ts"
 import * as Anthropic from "./providers/Anthropic.ts"
@@ -45,6 +57,21 @@ export type { ProviderSettings } from "./providers/ProviderSettings.ts"
  */
 export interface Settings {
   readonly [prefix: string]: ProviderSettings | ((model: string) => Provider)
+}
+
+/**
+ * Options for all providers together.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * The limits of each account. What a provider's own `limits` say wins, option by option.
+   *
+   * @default only a retry budget
+   */
+  readonly limits?: Limits.Options | undefined
 }
 
 /**
@@ -105,15 +132,18 @@ export class Providers extends Context.Service<Providers, {
  * **Gotchas**
  *
  * Throws a `RangeError` for a prefix that is empty, has upper-case letters,
- * whitespace or a slash, for a provider of your own without `baseUrl`, and for
- * `headers` that no request can carry.
+ * whitespace or a slash, for a provider of your own without `baseUrl`, for
+ * `headers` that no request can carry, and for limits out of their range.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (settings: Settings): Effect.Effect<Providers["Service"], never, Scope.Scope> => {
-  validate("make", settings)
-  return build(settings, [])
+export const make = (
+  settings: Settings,
+  options: Options = {}
+): Effect.Effect<Providers["Service"], never, Scope.Scope> => {
+  validate("make", settings, options)
+  return build(settings, options, [])
 }
 
 /**
@@ -122,9 +152,9 @@ export const make = (settings: Settings): Effect.Effect<Providers["Service"], ne
  * @category layers
  * @since 0.1.0
  */
-export const layer = (settings: Settings): Layer.Layer<Providers> => {
-  validate("layer", settings)
-  return Layer.effect(Providers, build(settings, []))
+export const layer = (settings: Settings, options: Options = {}): Layer.Layer<Providers> => {
+  validate("layer", settings, options)
+  return Layer.effect(Providers, build(settings, options, []))
 }
 
 /**
@@ -140,9 +170,9 @@ export const layer = (settings: Settings): Layer.Layer<Providers> => {
  * @category layers
  * @since 0.1.0
  */
-export const layerConfigWith = (settings: Settings): Layer.Layer<Providers> => {
-  validate("layerConfigWith", settings)
-  return Layer.effect(Providers, build(settings, providerTable))
+export const layerConfigWith = (settings: Settings, options: Options = {}): Layer.Layer<Providers> => {
+  validate("layerConfigWith", settings, options)
+  return Layer.effect(Providers, build(settings, options, providerTable))
 }
 
 /**
@@ -169,21 +199,25 @@ export const layerConfigWith = (settings: Settings): Layer.Layer<Providers> => {
  */
 export const layerConfig: Layer.Layer<Providers> = Layer.effect(
   Providers,
-  Effect.suspend(() => build({}, providerTable))
+  Effect.suspend(() => build({}, {}, providerTable))
 )
 
 type Entry =
   /** Makes its providers by itself. */
-  | { readonly _tag: "Custom"; readonly make: (model: string) => Provider }
+  | { readonly _tag: "Custom"; readonly make: (model: string) => Provider; readonly limits: LimitsOf }
   | {
     readonly _tag: "Connected"
     readonly row: Row | undefined
     readonly connection: Connection
-    readonly ports: Ports
+    readonly ports: (model: string) => Ports
+    readonly limits: LimitsOf
   }
   | { readonly _tag: "Unusable"; readonly row: Row | undefined; readonly reason: ProviderNotConfigured }
 
 type Ports = Effect.Effect<(model: string) => Pick<Provider, "jobs" | "responses" | "completions">>
+
+/** Made when the account is first used. */
+type LimitsOf = Effect.Effect<Limits.Limits>
 
 interface Found {
   readonly provider: string | undefined
@@ -193,23 +227,47 @@ interface Found {
 
 const rows: ReadonlyMap<string, Row> = new Map(providerTable.map((row) => [row.prefix, row]))
 
-const build = Effect.fnUntraced(function*(settings: Settings, environment: ReadonlyArray<Row>) {
+const build = Effect.fnUntraced(function*(
+  settings: Settings,
+  options: Options,
+  environment: ReadonlyArray<Row>
+) {
   const provided = yield* Effect.serviceOption(Transport.Transport)
   const transport = Option.isSome(provided) ? provided.value : yield* Transport.make()
   const entries = new Map<string, Entry>()
-  const add = (row: Row | undefined, connection: ReturnType<typeof connect>): Entry =>
-    Result.match(connection, {
-      onFailure: (reason): Entry => ({ _tag: "Unusable", row, reason }),
-      onSuccess: (connection): Entry => ({ _tag: "Connected", row, connection, ports: toPorts(connection, transport) })
-    })
+  const scope = yield* Effect.scope
+  const stores = yield* Effect.context()
+  const limitsOf = (account: Limits.AccountName, own: Limits.Options | undefined): Effect.Effect<LimitsOf> =>
+    Limits.make(account, { ...options.limits, ...defined(own) }).pipe(
+      Effect.provideService(Scope.Scope, scope),
+      Effect.provideContext(stores),
+      // Whoever comes first makes it for all, and may leave meanwhile.
+      Effect.uninterruptible,
+      Effect.cached
+    )
+  const add = Effect.fnUntraced(function*(
+    row: Row | undefined,
+    result: ReturnType<typeof connect>,
+    own: ProviderSettings
+  ): Effect.fn.Return<Entry> {
+    if (Result.isFailure(result)) return { _tag: "Unusable", row, reason: result.failure }
+    const connection = result.success
+    const limits = yield* limitsOf({ provider: connection.name, key: accountKey(connection) }, own.limits)
+    return { _tag: "Connected", row, connection, ports: portsOf(connection, transport, limits), limits }
+  })
   for (const row of environment) {
     const own = settings[row.prefix] ?? {}
     if (typeof own === "function") continue
-    entries.set(row.prefix, add(row, connect(row.prefix, row, own, yield* fromEnvironment(row))))
+    const connection = connect(row.prefix, row, own, yield* fromEnvironment(row))
+    entries.set(row.prefix, yield* add(row, connection, own))
   }
   for (const [name, own] of Object.entries(settings)) {
-    if (typeof own === "function") entries.set(name, { _tag: "Custom", make: own })
-    else if (!entries.has(name)) entries.set(name, add(rows.get(name), connect(name, rows.get(name), own)))
+    if (typeof own === "function") {
+      const limits = yield* limitsOf({ provider: name, key: `holdfast/${name}` }, undefined)
+      entries.set(name, { _tag: "Custom", make: own, limits })
+    } else if (!entries.has(name)) {
+      entries.set(name, yield* add(rows.get(name), connect(name, rows.get(name), own), own))
+    }
   }
   return Providers.of({
     resolve: (model) => Effect.suspend(() => resolve(find(model, entries))),
@@ -217,7 +275,8 @@ const build = Effect.fnUntraced(function*(settings: Settings, environment: Reado
   })
 })
 
-const validate = (name: string, settings: Settings): void => {
+const validate = (name: string, settings: Settings, { limits = {} }: Options): void => {
+  Limits.validate(`Providers.${name}: limits`, limits)
   const refuse = (message: string): never => {
     throw new RangeError(`Providers.${name}: ${message}`)
   }
@@ -226,6 +285,7 @@ const validate = (name: string, settings: Settings): void => {
       refuse(`a prefix must be lower case without whitespace and slash, got ${JSON.stringify(prefix)}`)
     }
     if (typeof own === "function") continue
+    Limits.validate(`Providers.${name}: ${prefix}.limits`, own.limits ?? {})
     if (!rows.has(prefix) && (own.baseUrl ?? "").trim() === "") {
       refuse(`${prefix}.baseUrl must be given, as ${prefix} is no known provider`)
     }
@@ -266,10 +326,28 @@ const resolve = ({ entry, model, provider }: Found): Effect.Effect<Provider, Pro
   if (model === "") {
     return refused(new InvalidRequest({ message: "The model's name has only a prefix", param: "model", provider }))
   }
-  if (entry._tag === "Custom") return Effect.sync(() => entry.make(model))
+  if (entry._tag === "Custom") return Effect.map(entry.limits, ({ apply }) => apply(entry.make(model)))
   const { baseUrl, name, organization, project } = entry.connection
-  return Effect.map(entry.ports, (ports) => ({ name, model, baseUrl, organization, project, ...ports(model) }))
+  return Effect.zipWith(
+    entry.limits,
+    entry.ports(model),
+    ({ apply }, ports) => apply({ name, model, baseUrl, organization, project, ...ports(model) })
+  )
 }
+
+// The same in every process with the same key; the hash of a key is none.
+const accountKey = ({ apiKey, baseUrl, name, organization, project }: Connection): string => {
+  const identity = [
+    baseUrl,
+    organization ?? "",
+    project ?? "",
+    Redacted.isRedacted(apiKey) ? Redacted.value(apiKey) : ""
+  ]
+  return `holdfast/${name}/${createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16)}`
+}
+
+const defined = (limits: Limits.Options = {}): Limits.Options =>
+  Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 
 const refused = (reason: InvalidRequest | ProviderNotConfigured): Effect.Effect<never, ProviderError> =>
   Effect.fail(new ProviderError({ verdict: { _tag: "NonRetryable", reason }, evidence: "NotSent" }))
@@ -295,6 +373,32 @@ const describe = ({ entry, model, provider }: Found): Description => {
     }
   }
 }
+
+// What a server says of its limits is said of one model, so each model has a client of its own where somebody listens.
+const portsOf = (
+  connection: Connection,
+  transport: Transport.Transport["Service"],
+  limits: LimitsOf
+): (model: string) => Ports => {
+  const shared = toPorts(connection, transport)
+  const models = new Map<string, Ports>()
+  return (model) =>
+    Effect.flatMap(limits, ({ observe }) => {
+      if (observe === undefined) return shared
+      const known = models.get(model)
+      if (known !== undefined) return known
+      const { fetch, fetchFresh } = transport
+      const ports = toPorts(connection, { fetch: observe(model, fetch), fetchFresh: observe(model, fetchFresh) })
+      for (const oldest of models.keys()) {
+        if (models.size >= maxClients) models.delete(oldest)
+      }
+      models.set(model, ports)
+      return ports
+    })
+}
+
+/** Clients of one provider that are kept; the one that was made first goes first. */
+const maxClients = 100
 
 const toPorts = (connection: Connection, transport: Transport.Transport["Service"]): Ports => {
   let made: Effect.Success<Ports> | undefined

@@ -30,6 +30,30 @@ const Metadata = Schema.Record(
   Schema.makeFilter((metadata) => Object.keys(metadata).length <= 14 ? undefined : "at most 14 pairs")
 )
 
+/** What can make another model the better one to ask. */
+const fallbackReasons = [
+  "RateLimited",
+  "Overloaded",
+  "ServerError",
+  "Network",
+  "InvalidResponse",
+  "CircuitOpen",
+  "QuotaExceeded",
+  "AuthenticationFailed",
+  "PermissionDenied",
+  "NotFound",
+  "ProviderNotConfigured",
+  "ContextLengthExceeded",
+  "ContentFiltered",
+  "EmptyContent",
+  "JobFailed",
+  "Queued",
+  "InvalidRequest",
+  "InvalidOutput",
+  "Refusal",
+  "Incomplete"
+] as const
+
 /** A schema that decodes without services. */
 const OutputSchema = Schema.declare(
   (u: unknown): u is Schema.Decoder<unknown> => Schema.isSchema(u),
@@ -145,6 +169,14 @@ export const ResponseRequest = Schema.Struct({
   })),
   /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
   fallback: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  /**
+   * The reasons for which the next model of `fallback` is asked, after the retries of the one before. `Queued` stands
+   * for a job that waited longer than `queuedDeadline`: it is cancelled first, and the next model is asked once the
+   * provider has said that it is. While a paid job may be running, no other model is asked.
+   *
+   * @default all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal` and `Incomplete`
+   */
+  fallbackOn: Schema.optional(Schema.Array(Schema.Literals(fallbackReasons))),
   /** Replaces `RetryPolicy` for this request. */
   retry: Schema.optional(isSchedule<ProviderError>()),
   /** Replaces `PollPolicy` for this request. */

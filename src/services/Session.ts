@@ -46,7 +46,7 @@ export const Prepared = Schema.TaggedStruct("Prepared", { ...common, fingerprint
 export const Submitting = Schema.TaggedStruct("Submitting", {
   ...common,
   submissionId: Schema.String,
-  /** What the submission is for; `answer` in this release. */
+  /** What the submission is for: `answer`, or `repair` of one that did not fit the schema. */
   purpose: Schema.String,
   provider: Schema.String,
   /** The model as the request names it. */
@@ -56,6 +56,8 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
   submitTimeout: Schema.Natural,
   /** Whether the provider was asked to keep the response. */
   store: Schema.Boolean,
+  /** Whether its job was started with a stream, which can be opened again. */
+  stream: Schema.optionalKey(Schema.Boolean),
   /** What the journal may keep of the answer; absent: all of it. */
   journal: Schema.optionalKey(Schema.Literals(["full", "ids-only"])),
   baseUrl: Schema.optionalKey(Schema.String),
@@ -374,13 +376,21 @@ export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =
   })
 
 /**
+ * Returns the submissions whose fate the journal does not tell, in the order in which they were sent.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const openSubmissions = (state: SessionState): ReadonlyArray<Submission> =>
+  state.submissions.filter((submission) => submission.accepted === undefined && submission.closed === undefined)
+
+/**
  * Returns the last submission whose fate the journal does not tell.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const openSubmission = (state: SessionState): Submission | undefined =>
-  state.submissions.findLast((submission) => submission.accepted === undefined && submission.closed === undefined)
+export const openSubmission = (state: SessionState): Submission | undefined => openSubmissions(state).at(-1)
 
 /**
  * Schema for where a session stands.

@@ -4,16 +4,13 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import { ProviderError } from "../errors/ProviderError.ts"
-import { InvalidRequest } from "../errors/Reason.ts"
-import * as Fingerprint from "../services/Fingerprint.ts"
-import { Providers } from "../services/Providers.ts"
-import type { ResponseRequest } from "../services/ResponseRequest.ts"
-import { SessionStore } from "../services/SessionStore.ts"
-import { decodeRequest, type ResponseStrategy } from "./ResponseStrategy.ts"
+import type { Providers } from "../services/Providers.ts"
+import type { SessionStore } from "../services/SessionStore.ts"
+import { defaultJobDeadline } from "./internal/Preparing.ts"
+import { strategyOf } from "./internal/StrategyOf.ts"
+import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
 /**
@@ -45,7 +42,7 @@ export class BackgroundJob extends Context.Service<BackgroundJob, ResponseStrate
  * @category models
  * @since 0.1.0
  */
-export const defaultDeadline: Duration.Duration = Duration.minutes(60)
+export const defaultDeadline: Duration.Duration = defaultJobDeadline
 
 /**
  * Creates the background strategy.
@@ -53,42 +50,7 @@ export const defaultDeadline: Duration.Duration = Duration.minutes(60)
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
-  const runs = yield* SessionRuns.SessionRuns
-  const providers = yield* Providers
-  const { namespace = "" } = yield* SessionStore
-
-  const prepare = (request: ResponseRequest): SessionRuns.Order["prepare"] =>
-    Effect.flatMap(providers.resolve(request.model), (provider) => {
-      const { jobs } = provider
-      if (jobs === undefined) return Effect.fail(noJobs(provider.name))
-      const { session } = request
-      const sessionHash = session === undefined ? undefined : Fingerprint.ofSession(namespace, session)
-      return Effect.succeed({
-        _tag: "Job",
-        provider,
-        submit: (submissionId) => jobs.submit(request, { submissionId, sessionHash })
-      })
-    })
-
-  // A provider that cannot be resolved is the run's to report, and only if the session needs it.
-  const deadlineOf = ({ deadline, model }: ResponseRequest): Effect.Effect<Duration.Duration> =>
-    deadline !== undefined ? Effect.succeed(deadline) : Effect.match(providers.resolve(model), {
-      onFailure: () => defaultDeadline,
-      onSuccess: ({ jobs }) => jobs?.defaultDeadline ?? defaultDeadline
-    })
-
-  return BackgroundJob.of({
-    name: "background",
-    canResume: true,
-    execute: (input) =>
-      Effect.flatMap(decodeRequest(input), (request) =>
-        Effect.flatMap(
-          deadlineOf(request),
-          (deadline) => runs.execute({ request, strategy: "background", prepare: prepare(request) }, deadline)
-        ))
-  })
-})
+export const make = strategyOf("background", true)
 
 /**
  * Provides `BackgroundJob`.
@@ -100,15 +62,3 @@ export const layer: Layer.Layer<BackgroundJob, never, SessionStore | Providers> 
   .pipe(
     Layer.provide(SessionRuns.layer)
   )
-
-const noJobs = (provider: string): ProviderError =>
-  new ProviderError({
-    verdict: {
-      _tag: "NonRetryable",
-      reason: new InvalidRequest({
-        message: `The provider ${provider} has no background jobs; use the strategy "sync" or "completions"`,
-        provider
-      })
-    },
-    evidence: "NotSent"
-  })

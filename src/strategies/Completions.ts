@@ -5,11 +5,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Providers } from "../services/Providers.ts"
+import type { Providers } from "../services/Providers.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { heldCall } from "./internal/HeldCalls.ts"
+import { strategyOf } from "./internal/StrategyOf.ts"
 import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
@@ -35,21 +34,7 @@ export class Completions extends Context.Service<Completions, ResponseStrategy>(
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
-  const runs = yield* SessionRuns.SessionRuns
-  const providers = yield* Providers
-  return Completions.of({
-    name: "completions",
-    canResume: false,
-    execute: heldCall({
-      runs,
-      providers,
-      strategy: "completions",
-      api: "Chat Completions API",
-      call: ({ completions }, request) => completions?.complete(request)
-    })
-  })
-})
+export const make = strategyOf("completions", false)
 
 /**
  * Provides `Completions`.

@@ -6,11 +6,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
 import type { Usage } from "../errors/Usage.ts"
-import type { LlmResponse } from "../services/LlmResponse.ts"
+import { LlmResponse } from "../services/LlmResponse.ts"
 import * as ModelCatalog from "../services/ModelCatalog.ts"
-import { type Price, PriceCatalog, type Query } from "../services/PriceCatalog.ts"
+import { Price, PriceCatalog, type Query } from "../services/PriceCatalog.ts"
 import type { StrategyName } from "../services/ResponseRequest.ts"
 import type { SessionInfo, SubmissionInfo } from "./Sessions.ts"
 
@@ -30,20 +31,49 @@ export interface Options {
 }
 
 /**
- * What one submission has cost.
+ * Schema for what one submission has cost.
  *
- * @category models
+ * @category schemas
  * @since 0.1.0
  */
-export interface SubmissionCost {
-  readonly submissionId: string
+export const SubmissionCost = Schema.Struct({
+  submissionId: Schema.String,
   /**
    * - a price: the provider told how many tokens it used
    * - `none`: the provider did not take it
    * - `unknown`: it may have cost something; nobody told how much, or there is no price for it
    */
-  readonly cost: Price | "none" | "unknown"
-}
+  cost: Schema.Union([Price, Schema.Literals(["none", "unknown"])])
+})
+
+/**
+ * What one submission has cost.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SubmissionCost = typeof SubmissionCost.Type
+
+/**
+ * Schema for what a session has cost.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SessionCost = Schema.Struct({
+  /** In the order in which they were sent. */
+  submissions: Schema.Array(SubmissionCost),
+  total: Schema.Struct({
+    /** The sum of the known prices in US dollars: `nanoUsd / 1e9`. */
+    usd: Schema.Finite,
+    /** The sum of the known prices in nano-dollars (10⁻⁹ US dollars). */
+    nanoUsd: Schema.Natural,
+    /** How many submissions are not in the sum, because their cost is `unknown`. */
+    unknown: Schema.Natural,
+    /** Whether the sum is all: no cost is `unknown`. */
+    complete: Schema.Boolean
+  })
+})
 
 /**
  * What a session has cost.
@@ -51,20 +81,7 @@ export interface SubmissionCost {
  * @category models
  * @since 0.1.0
  */
-export interface SessionCost {
-  /** In the order in which they were sent. */
-  readonly submissions: ReadonlyArray<SubmissionCost>
-  readonly total: {
-    /** The sum of the known prices in US dollars: `nanoUsd / 1e9`. */
-    readonly usd: number
-    /** The sum of the known prices in nano-dollars (10⁻⁹ US dollars). */
-    readonly nanoUsd: number
-    /** How many submissions are not in the sum, because their cost is `unknown`. */
-    readonly unknown: number
-    /** Whether the sum is all: no cost is `unknown`. */
-    readonly complete: boolean
-  }
-}
+export type SessionCost = typeof SessionCost.Type
 
 /**
  * Returns what an answer has cost by the `PriceCatalog`; `None` when it does
@@ -94,6 +111,27 @@ export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option
   })
 
 /**
+ * Returns the answer with what it has cost, where that is known.
+ *
+ * **Details**
+ *
+ * A `PriceCatalog` that dies is one that does not know: an answer that was paid
+ * for is not lost for its price. Logged at level Debug.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const added = (answer: LlmResponse): Effect.Effect<LlmResponse> =>
+  of(answer).pipe(
+    Effect.catchDefect((defect) => Effect.as(Effect.logDebug("No cost of the answer", defect), Option.none<Price>())),
+    Effect.map(Option.match({
+      onNone: () => answer,
+      // Not by the constructor, which would drop a decoded `value`.
+      onSome: (cost) => Object.assign(Object.create(LlmResponse.prototype), answer, { cost })
+    }))
+  )
+
+/**
  * Returns what the submissions of a session have cost, as far as its journal
  * tells.
  *
@@ -103,15 +141,15 @@ export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option
  *
  * | submission | cost |
  * | --- | --- |
- * | refused | `none` |
  * | settled with an answer | as `of` says |
- * | ended or settled with a reason that has `usage` | the price of those tokens |
+ * | refused, ended or settled with a reason that has `usage` | the price of those tokens |
+ * | refused otherwise | `none` |
  * | open, running, surplus; ended without `usage`; settled with `journal: "ids-only"` | `unknown` |
  *
  * **Gotchas**
  *
- * A reason does not tell the service tier: its tokens count as standard tier,
- * and at the model as it was asked for.
+ * A reason does not tell the model that answered: its tokens count as those of
+ * the model that was asked for.
  *
  * @category combinators
  * @since 0.1.0
@@ -130,7 +168,8 @@ const priceOf = (query: Query): Effect.Effect<Option.Option<Price>> =>
   Effect.flatMap(PriceCatalog, (catalog) => catalog.price(query))
 
 const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<SubmissionCost["cost"]> => {
-  if (submission.state === "refused") return Effect.succeed("none")
+  const isRefused = submission.state === "refused"
+  if (isRefused && Option.isNone(queryOfReason(submission, submission.reason))) return Effect.succeed("none")
   return Effect.map(
     Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: priceOf }),
     Option.getOrElse(() => "unknown" as const)
@@ -139,7 +178,9 @@ const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<Su
 
 const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Query> => {
   const { settlement } = info
-  if (submission.state === "ended") return queryOfReason(submission, submission.reason)
+  if (submission.state === "ended" || submission.state === "refused") {
+    return queryOfReason(submission, submission.reason)
+  }
   // Of a settled session, this is the submission that it was settled with.
   if (submission.state !== "accepted" || settlement === undefined) return Option.none()
   switch (settlement._tag) {
@@ -172,8 +213,8 @@ const queryOf = (answer: LlmResponse, at: number | undefined): Option.Option<Que
     model,
     usage,
     batch: isBatch(provider, strategy),
-    serviceTier: tierOf(body, counted),
-    inferenceGeo: textOf(counted["inference_geo"]),
+    serviceTier: usage.serviceTier ?? tierOf(body, counted),
+    inferenceGeo: usage.inferenceGeo ?? textOf(counted["inference_geo"]),
     cacheWrite1hTokens,
     at
   })
@@ -188,6 +229,9 @@ const queryOfReason = (
     model: bareName(provider, model),
     usage: reason.usage,
     batch: isBatch(provider, strategy),
+    serviceTier: reason.usage.serviceTier,
+    inferenceGeo: reason.usage.inferenceGeo,
+    cacheWrite1hTokens: reason.usage.cacheWrite1hTokens,
     at: at.epochMilliseconds
   })
 
@@ -208,8 +252,10 @@ const tierOf = (body: Fields, counted: Fields): string | undefined => {
     : speed
 }
 
-// The body has the split of its own turn; the usage is that of all turns. If they differ, nobody knows the other split.
+// Answers of older journals have it in the body alone, which has the split of its own turn; the usage is that of all
+// turns. If they differ, nobody knows the other split.
 const keptForAnHour = (counted: Fields, usage: Usage | undefined): number | undefined => {
+  if (usage?.cacheWrite1hTokens !== undefined) return usage.cacheWrite1hTokens
   const written = fieldsOf(counted["cache_creation"])
   const for1h = numberOf(written["ephemeral_1h_input_tokens"]) ?? 0
   const for5m = numberOf(written["ephemeral_5m_input_tokens"]) ?? 0

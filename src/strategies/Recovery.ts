@@ -12,6 +12,7 @@ import type { LlmResponse } from "../services/LlmResponse.ts"
 import type { Providers } from "../services/Providers.ts"
 import { fold, jobsOf, statusOf } from "../services/Session.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
+import * as Cost from "./Cost.ts"
 import { unavailable } from "./internal/Journaling.ts"
 import type { SessionRuns } from "./SessionRuns.ts"
 
@@ -107,7 +108,11 @@ export const recover = (
 
   return Stream.fromIterableEffect(unsettled).pipe(
     Stream.mapEffect(
-      ({ session }) => Effect.map(Effect.result(runs.resume(session, deadline)), (result) => ({ session, result })),
+      ({ session }) =>
+        Effect.map(
+          Effect.result(Effect.flatMap(runs.resume(session, deadline), Cost.added)),
+          (result) => ({ session, result })
+        ),
       { concurrency: options.concurrency ?? 64, unordered: true }
     )
   )

@@ -6,9 +6,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import type * as Stream from "effect/Stream"
 import { InvalidRequest, maxMessageLength } from "../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../errors/StrategyError.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
+import type { ResponseEvent } from "../services/ResponseEvent.ts"
 import { type RequestInput, ResponseRequest, type StrategyName } from "../services/ResponseRequest.ts"
 
 /**
@@ -28,6 +30,14 @@ export interface ResponseStrategy {
    * same answer again, and another request under it is `SessionMismatch`.
    */
   readonly execute: (request: RequestInput) => Effect.Effect<LlmResponse, StrategyError>
+  /**
+   * As `execute`, watched as the answer grows. The text of all `TextDelta`s is the answer's `content`, and `Completed`
+   * is the last event. Leaving the stream early is leaving the call.
+   *
+   * Where nothing more can be told of an answer that was told in part, it fails with `Retryable` and
+   * `StreamInterrupted`.
+   */
+  readonly stream: (request: RequestInput) => Stream.Stream<ResponseEvent, StrategyError>
 }
 
 /**

@@ -161,6 +161,27 @@ export const RetryPolicy: Context.Reference<Schedule.Schedule<unknown, ProviderE
 )
 
 /**
+ * The delays between the polls of a job unless somebody says otherwise: `pollSchedule()`.
+ *
+ * @category schedules
+ * @since 0.1.0
+ */
+export const defaultPollSchedule: Schedule.Schedule<unknown, Pending> = pollSchedule()
+
+/**
+ * The delays between the polls of a job whose end a webhook should tell: 1, 2, 4, 8, then 10 minutes, jittered as
+ * `pollSchedule`. A webhook that is lost costs time, not the answer.
+ *
+ * @category schedules
+ * @since 0.1.0
+ */
+export const webhookPollSchedule: Schedule.Schedule<unknown, Pending> = pollSchedule({
+  initial: "1 minute",
+  factor: 2,
+  max: "10 minutes"
+})
+
+/**
  * The delays between the polls of a job, read when the call starts.
  *
  * **Details**
@@ -173,7 +194,7 @@ export const RetryPolicy: Context.Reference<Schedule.Schedule<unknown, ProviderE
  */
 export const PollPolicy: Context.Reference<Schedule.Schedule<unknown, Pending>> = Context.Reference(
   "holdfast/strategies/Schedules/PollPolicy",
-  { defaultValue: () => pollSchedule() }
+  { defaultValue: () => defaultPollSchedule }
 )
 
 // A hint of zero must not turn a wait into a busy loop.

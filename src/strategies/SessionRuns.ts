@@ -4,29 +4,49 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
-import { type StrategyError, Timeout } from "../errors/StrategyError.ts"
+import type * as Stream from "effect/Stream"
+import { InvalidOutput } from "../errors/Reason.ts"
+import { NonRetryable, type StrategyError } from "../errors/StrategyError.ts"
 import * as Fingerprint from "../services/Fingerprint.ts"
-import { LlmResponse } from "../services/LlmResponse.ts"
+import type { LlmResponse } from "../services/LlmResponse.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
 import { Providers } from "../services/Providers.ts"
+import type { ResponseEvent } from "../services/ResponseEvent.ts"
+import type { ResponseRequest, StrategyName } from "../services/ResponseRequest.ts"
 import { SessionStore } from "../services/SessionStore.ts"
+import * as StructuredOutput from "../services/StructuredOutput.ts"
+import { type Call, Caller, deadlineAt } from "./internal/Caller.ts"
 import * as Deadlines from "./internal/Deadlines.ts"
-import { cancelSession, drive, sessionMismatch, type Shared } from "./internal/Driving.ts"
+import { cancelSession, drive, sessionMismatch } from "./internal/Driving.ts"
+import * as EventStream from "./internal/EventStream.ts"
 import * as Journaling from "./internal/Journaling.ts"
-import { type Order, type Progress, Run, type RunResult, type RunSpec, type Waiter } from "./internal/Run.ts"
+import { deadlineOf } from "./internal/Preparing.ts"
+import * as ProgressStream from "./internal/ProgressStream.ts"
+import {
+  type Candidate,
+  type Order,
+  type Progress,
+  Run,
+  type RunResult,
+  type RunSpec,
+  type Waiter
+} from "./internal/Run.ts"
+import { patienceOf } from "./internal/Sending.ts"
+import type { Shared } from "./internal/Shared.ts"
+import type { Reader } from "./internal/Transcript.ts"
 import type { Doubts } from "./internal/Uncertainty.ts"
-import { PollPolicy, RetryPolicy } from "./Schedules.ts"
+import { defaultPollSchedule, PollPolicy, RetryPolicy, webhookPollSchedule } from "./Schedules.ts"
+import * as StrategySelector from "./StrategySelector.ts"
 
-export type { Means, Order, Progress } from "./internal/Run.ts"
+export type { Progress } from "./internal/Run.ts"
 
 /**
  * Service that runs requests, with or without a session.
@@ -35,8 +55,13 @@ export type { Means, Order, Progress } from "./internal/Run.ts"
  * @since 0.1.0
  */
 export class SessionRuns extends Context.Service<SessionRuns, {
-  /** Runs a request, or joins the run of its session in this process. */
-  readonly execute: (order: Order, deadline: Duration.Duration) => Effect.Effect<LlmResponse, StrategyError>
+  /** Runs a request, or joins the run of its session in this process. With a `schema`, the answer has its `value`. */
+  readonly execute: (request: ResponseRequest, strategy: StrategyName) => Effect.Effect<LlmResponse, StrategyError>
+  /** As `execute`, watched as the answer grows. */
+  readonly stream: (
+    request: ResponseRequest,
+    strategy: StrategyName
+  ) => Stream.Stream<ResponseEvent, StrategyError>
   /** Waits for a session's known job, or joins its run in this process. */
   readonly resume: (session: string, deadline: Duration.Duration) => Effect.Effect<LlmResponse, StrategyError>
   /**
@@ -44,17 +69,16 @@ export class SessionRuns extends Context.Service<SessionRuns, {
    * has ended by then settles the session; one whose cancel did not get through is cancelled by the next run.
    */
   readonly cancel: (session: string) => Effect.Effect<void, StrategyError>
+  /** Polls a job at once if a run of this process waits for it; tells whether one does. */
+  readonly wake: (jobId: string) => Effect.Effect<boolean>
+  /**
+   * From now on, jobs are expected to be told of by `wake` or by the journal: runs that begin then and have no poll
+   * policy of their own poll by `webhookPollSchedule`.
+   */
+  readonly expectWakes: Effect.Effect<void>
   /** The progress of a session's run in this process, now and at each change; `undefined` when there is none. */
   readonly progress: (session: string) => Stream.Stream<Progress> | undefined
 }>()("holdfast/strategies/SessionRuns") {}
-
-/** What a caller wants: for how long it waits, and since when (monotonic time in milliseconds). */
-interface Call {
-  readonly spec: RunSpec
-  readonly order: Order | undefined
-  readonly deadline: Duration.Duration
-  readonly startedAt: number
-}
 
 /** How long the layer's end waits for submissions and cancels on their way. */
 const grace = Duration.seconds(10)
@@ -73,6 +97,9 @@ const grace = Duration.seconds(10)
 export const make = Effect.gen(function*() {
   const store = yield* SessionStore
   const providers = yield* Providers
+  const catalog = yield* ModelCatalog
+  const { namespace = "" } = store
+  let areWakesExpected = false
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
   const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
@@ -89,7 +116,7 @@ export const make = Effect.gen(function*() {
       return fiber
     })
 
-  const shared: Shared = { providers, doubts, detach }
+  const shared: Shared = { providers, namespace, doubts, detach }
 
   const start = (run: Run, context: Context.Context<never>): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
@@ -98,6 +125,7 @@ export const make = Effect.gen(function*() {
     background.add(fiber)
     fiber.addObserver((exit) => {
       complete(run, exit)
+      if (run.stream !== undefined) Effect.runForkWith(context)(detach(run.stream.close))
       background.delete(fiber)
     })
     // The deadlines of all callers may have passed while it was forked.
@@ -140,17 +168,23 @@ export const make = Effect.gen(function*() {
     Effect.contextWith((context: Context.Context<never>) =>
       Effect.callback((resume) => {
         const { key } = call.spec
-        if (key !== undefined && runs.get(key) !== running) return resume(again)
-        const run = running ?? new Run(call.spec, call.order)
-        // A run without a request cannot submit; this caller can.
+        // A run that came to its end while this caller was looking at the journal tells it too.
+        const ended = running?.hasLostKey === false ? running.exit : undefined
+        const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
+        if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
+        const run = running ?? newRun(call)
+        // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
+        // looks again.
         const waiter = new Caller(
           run,
           call,
           resume,
-          call.order === undefined || run.canSubmit ? undefined : again,
+          (call.order === undefined) === run.canSubmit ? again : undefined,
           leave
         )
-        run.waiters.add(waiter)
+        if (ended !== undefined && isTold) return waiter.done(ended)
+        run.isHinted = areWakesExpected
+        run.admit(waiter)
         const interrupted = waiter.register(deadlines)
         // A deadline that has passed already is told so at once.
         if (running === undefined && run.waiters.has(waiter)) start(run, context)
@@ -168,12 +202,24 @@ export const make = Effect.gen(function*() {
         : Effect.andThen(checkJoin(running, call), join(call, running, enter(call)))
     })
 
-  const execute = (order: Order, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
-    Effect.flatMap(prepare(order, deadline), enter)
+  const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.flatMap(Effect.flatMap(prepare(request, strategy), enter), (response) => withValue(request, response))
 
-  const prepare = Effect.fnUntraced(function*(order: Order, deadline: Duration.Duration) {
+  const stream = (request: ResponseRequest, strategy: StrategyName): Stream.Stream<ResponseEvent, StrategyError> =>
+    EventStream.make((reader) =>
+      Effect.map(
+        prepare(request, strategy, reader),
+        (call) => Effect.flatMap(enter(call), (response) => withValue(request, response))
+      )
+    )
+
+  const prepare = Effect.fnUntraced(function*(
+    request: ResponseRequest,
+    strategy: StrategyName,
+    reader?: Reader
+  ): Effect.fn.Return<Call> {
     const startedAt = yield* Deadlines.monotonicMillis
-    const { request } = order
+    const order = orderOf(request, strategy)
     const key = request.session
     const spec: RunSpec = {
       key,
@@ -181,10 +227,26 @@ export const make = Effect.gen(function*() {
       journal: key === undefined ? new Journaling.EphemeralJournal() : new Journaling.StoredJournal(store, key),
       onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
       retry: request.retry ?? (yield* RetryPolicy),
-      poll: request.poll ?? (yield* PollPolicy),
+      poll: request.poll ?? (yield* usualPolls),
       queuedDeadline: request.queuedDeadline
     }
-    return { spec, order, deadline, startedAt }
+    return { spec, order, deadline: yield* deadlineOf(providers, order.candidates[0]), startedAt, reader }
+  })
+
+  const usualPolls = Effect.map(
+    PollPolicy,
+    (policy) => areWakesExpected && policy === defaultPollSchedule ? webhookPollSchedule : policy
+  )
+
+  const orderOf = (request: ResponseRequest, strategy: StrategyName): Order => ({
+    request,
+    candidates: [
+      { request, strategy },
+      ...(request.fallback ?? []).map((model): Candidate => ({
+        request: { ...request, model },
+        strategy: request.strategy ?? StrategySelector.selectWith(catalog, model)
+      }))
+    ]
   })
 
   /**
@@ -194,7 +256,7 @@ export const make = Effect.gen(function*() {
   const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
     const { marks, spec } = run
     const { fingerprint, key } = call.spec
-    const left = callerDeadline(call) - (yield* Deadlines.monotonicMillis)
+    const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
     const loaded = yield* Effect.timeoutOption(Effect.result(spec.journal.load), Duration.millis(left))
     // The deadline has passed: the caller is told so when it joins.
     if (loaded._tag === "None") return
@@ -205,7 +267,10 @@ export const make = Effect.gen(function*() {
     const { state } = loaded.value.success
     const isLost = !marks.every((id) => Journaling.hasSubmission(state, id)) ||
       (spec.fingerprint !== undefined && state.fingerprint !== undefined && state.fingerprint !== spec.fingerprint)
-    if (isLost) forget(run)
+    if (isLost) {
+      run.hasLostKey = true
+      forget(run)
+    }
     const owner = state.fingerprint ?? (isLost ? undefined : spec.fingerprint)
     if (fingerprint !== undefined && owner !== undefined && owner !== fingerprint) return yield* sessionMismatch(key)
   })
@@ -221,7 +286,7 @@ export const make = Effect.gen(function*() {
       journal: new Journaling.StoredJournal(store, session),
       onInterrupt: "detach",
       retry: yield* RetryPolicy,
-      poll: yield* PollPolicy,
+      poll: yield* usualPolls,
       queuedDeadline: undefined
     }
     return { spec, order: undefined, deadline, startedAt }
@@ -243,10 +308,25 @@ export const make = Effect.gen(function*() {
 
   const progress = (session: string): Stream.Stream<Progress> | undefined => {
     const run = runs.get(session)
-    return run === undefined ? undefined : watch(run)
+    return run === undefined ? undefined : ProgressStream.watch(run)
   }
 
-  return SessionRuns.of({ execute, resume, cancel, progress })
+  const wake = (jobId: string): Effect.Effect<boolean> =>
+    Effect.sync(() => {
+      let isAwaited = false
+      for (const run of active) {
+        if (run.progress.jobId !== jobId) continue
+        isAwaited = true
+        run.wake?.()
+      }
+      return isAwaited
+    })
+
+  const expectWakes = Effect.sync(() => {
+    areWakesExpected = true
+  })
+
+  return SessionRuns.of({ execute, stream, resume, cancel, wake, expectWakes, progress })
 })
 
 /**
@@ -258,110 +338,31 @@ export const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<SessionRuns, never, SessionStore | Providers> = Layer.effect(SessionRuns, make)
 
-/** A caller that waits for a run. A class, as twenty thousand of them may wait: closures would take more memory. */
-class Caller implements Waiter {
-  readonly run: Run
-  readonly deadline: Duration.Duration
-  readonly startedAt: number
-  readonly fingerprint: string | undefined
-  readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
-  /** What to do instead when the run turns out to need a request. */
-  readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
-  readonly leave: (run: Run, waiter: Waiter) => void
-  private unregister: () => void = constVoid
-
-  constructor(
-    run: Run,
-    { deadline, spec, startedAt }: Call,
-    resume: Caller["resume"],
-    again: Caller["again"],
-    leave: Caller["leave"]
-  ) {
-    this.run = run
-    this.deadline = deadline
-    this.startedAt = startedAt
-    this.fingerprint = spec.fingerprint
-    this.resume = resume
-    this.again = again
-    this.leave = leave
-  }
-
-  get deadlineAt(): number {
-    return callerDeadline(this)
-  }
-
-  done(exit: Exit.Exit<RunResult, StrategyError>): void {
-    const { again, fingerprint, run, startedAt } = this
-    this.unregister()
-    // It may have come to wait for another session than the one that was there when this caller joined it.
-    if (again !== undefined && run.owner !== undefined && run.owner !== fingerprint) return this.resume(again)
-    const response = Effect.flatMap(exit, (result) => toResponse(run, result, startedAt))
-    this.resume(again === undefined ? response : Effect.catchIf(response, isRequestNeeded, () => again))
-  }
-
-  /** Starts the deadline; returns what is to be done when the caller is interrupted. */
-  register(deadlines: Deadlines.Deadlines): Effect.Effect<void> {
-    this.unregister = deadlines.register(this.deadlineAt, () => {
-      this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
-      this.leave(this.run, this)
-    })
-    return Effect.sync(() => {
-      this.unregister()
-      this.leave(this.run, this)
-    })
-  }
+const newRun = ({ order, spec }: Call): Run => {
+  const run = new Run(spec, order)
+  if (order?.request.streamTimeouts !== undefined) run.patience = patienceOf(order.request, "job")
+  return run
 }
 
-/** Monotonic time in milliseconds. */
-const callerDeadline = ({ deadline, startedAt }: Pick<Call, "deadline" | "startedAt">): number =>
-  startedAt + Duration.toMillis(deadline)
-
-const toResponse = (run: Run, result: RunResult, startedAt: number): Effect.Effect<LlmResponse> =>
-  Effect.map(Deadlines.monotonicMillis, (now) => {
-    const { key } = run.spec
-    return new LlmResponse({
-      ...result.answer,
-      provider: result.provider,
-      strategy: result.strategy,
-      ...(key === undefined ? {} : { session: key }),
-      submissions: result.submissions,
-      attempts: run.progress.attempts,
-      polls: run.progress.polls,
-      elapsed: Duration.millis(Math.round(now - startedAt)),
-      resumed: result.resumed,
-      settled: result.settled
-    })
-  })
-
-const isRequestNeeded = (error: StrategyError): boolean =>
-  error._tag === "NonRetryable" &&
-  (error.reason._tag === "RequestNeeded" || error.reason._tag === "SessionNotFound" ||
-    error.reason._tag === "SubmissionUncertain")
-
-const watch = (run: Run): Stream.Stream<Progress> =>
-  Stream.callback<Progress>((queue) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const watcher = (progress: Progress | undefined): void => {
-          if (progress === undefined) Queue.endUnsafe(queue)
-          else Queue.offerUnsafe(queue, progress)
-        }
-        watcher(run.progress)
-        if (run.exit !== undefined) watcher(undefined)
-        return run.watch(watcher)
-      }),
-      (stop) => Effect.sync(stop)
+/** Adds the decoded answer. One that was settled under another schema, or without, may not fit. */
+const withValue = (request: ResponseRequest, response: LlmResponse): Effect.Effect<LlmResponse, NonRetryable> => {
+  if (request.schema === undefined || response.finishReason !== "stop") return Effect.succeed(response)
+  const decoded = StructuredOutput.valueOf(request, response.content)
+  return decoded._tag === "Success"
+    ? Effect.succeed(Object.assign(response, { value: decoded.success }))
+    : Effect.fail(
+      new NonRetryable({
+        reason: new InvalidOutput({
+          message: "The answer does not fit the schema",
+          content: response.content,
+          issues: decoded.failure,
+          usage: response.usage
+        }),
+        session: response.session,
+        jobId: response.responseId
+      })
     )
-  )
-
-const timeout = (run: Run, deadline: Duration.Duration): Timeout =>
-  new Timeout({
-    deadline,
-    elapsed: deadline,
-    phase: run.progress.phase,
-    session: run.spec.key,
-    jobId: run.progress.jobId
-  })
+}
 
 const finish = (
   active: ReadonlySet<Run>,

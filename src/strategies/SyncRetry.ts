@@ -4,11 +4,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Providers } from "../services/Providers.ts"
+import type { Providers } from "../services/Providers.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { heldCall } from "./internal/HeldCalls.ts"
+import { strategyOf } from "./internal/StrategyOf.ts"
 import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
@@ -33,21 +32,7 @@ export class SyncRetry extends Context.Service<SyncRetry, ResponseStrategy>()("h
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
-  const runs = yield* SessionRuns.SessionRuns
-  const providers = yield* Providers
-  return SyncRetry.of({
-    name: "sync",
-    canResume: false,
-    execute: heldCall({
-      runs,
-      providers,
-      strategy: "sync",
-      api: "Responses API",
-      call: ({ responses }, request) => responses?.create(request)
-    })
-  })
-})
+export const make = strategyOf("sync", false)
 
 /**
  * Provides `SyncRetry`.

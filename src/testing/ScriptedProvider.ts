@@ -12,10 +12,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { type Evidence, ProviderError, type Verdict } from "../errors/ProviderError.ts"
 import { Network } from "../errors/Reason.ts"
 import { Answer } from "../services/LlmResponse.ts"
-import type { JobState, Lookup, Outcome, Pending, Provider } from "../services/Provider.ts"
+import type { JobState, Lookup, Outcome, Pending, Provider, StreamEvent } from "../services/Provider.ts"
 import * as Providers from "../services/Providers.ts"
 import type { ResponseRequest } from "../services/ResponseRequest.ts"
 
@@ -26,7 +27,17 @@ import type { ResponseRequest } from "../services/ResponseRequest.ts"
  * @since 0.1.0
  */
 export interface Call {
-  readonly operation: "submit" | "retrieve" | "cancel" | "find" | "create" | "complete"
+  readonly operation:
+    | "submit"
+    | "retrieve"
+    | "cancel"
+    | "find"
+    | "create"
+    | "complete"
+    | "submitStream"
+    | "stream"
+    | "createStream"
+    | "completeStream"
   /** Which call of this operation it is, from 1. */
   readonly number: number
   /** When it came, Unix time in milliseconds by the `Clock` of the caller. */
@@ -37,8 +48,10 @@ export interface Call {
   readonly submissionId?: string | undefined
   /** The hash of the session key that `submit` sends. */
   readonly sessionHash?: string | undefined
-  /** The job of `retrieve` and `cancel`. */
+  /** The job of `retrieve`, `cancel` and `stream`. */
   readonly jobId?: string | undefined
+  /** The cursor after which `stream` goes on. */
+  readonly after?: string | undefined
 }
 
 /**
@@ -52,6 +65,16 @@ export interface Call {
  * @since 0.1.0
  */
 export type Step<A> = Effect.Effect<A, ProviderError> | ((call: Call) => Effect.Effect<A, ProviderError>)
+
+/**
+ * The answer to one call that is watched: a stream, or a function of the call that makes one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamStep =
+  | Stream.Stream<StreamEvent, ProviderError>
+  | ((call: Call) => Stream.Stream<StreamEvent, ProviderError>)
 
 /**
  * What `submit` succeeds with.
@@ -70,7 +93,8 @@ export interface Submitted {
  * **Details**
  *
  * A port is offered when it has steps: jobs by `submit`, `retrieve` or `cancel`, a lookup by `find`, the Responses API
- * by `create`, Chat Completions by `complete`. A job that `retrieve` or `cancel` say nothing of is running for ever.
+ * by `create`, Chat Completions by `complete`, and what can be watched by `submitStream`, `stream` (both beside a port
+ * for jobs), `createStream` and `completeStream`. A job that `retrieve` or `cancel` say nothing of is running for ever.
  *
  * @category options
  * @since 0.1.0
@@ -82,6 +106,10 @@ export interface Script {
   readonly find?: ReadonlyArray<Step<Lookup>> | undefined
   readonly create?: ReadonlyArray<Step<Outcome>> | undefined
   readonly complete?: ReadonlyArray<Step<Outcome>> | undefined
+  readonly submitStream?: ReadonlyArray<StreamStep> | undefined
+  readonly stream?: ReadonlyArray<StreamStep> | undefined
+  readonly createStream?: ReadonlyArray<StreamStep> | undefined
+  readonly completeStream?: ReadonlyArray<StreamStep> | undefined
   /**
    * How long the provider keeps a job, with `store: true`; a tenth of it with `store: false`.
    *
@@ -136,8 +164,23 @@ export const make = (script: Script): Effect.Effect<ScriptedProvider> =>
         )
       })
 
+    const watch = (
+      steps: ReadonlyArray<StreamStep>,
+      asked: Omit<Call, "at" | "number">
+    ): Stream.Stream<StreamEvent, ProviderError> =>
+      Stream.unwrap(Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          const number = calledFor(asked.operation).length + 1
+          const call: Call = { ...asked, number, at: clock.currentTimeMillisUnsafe() }
+          calls.push(call)
+          const step = steps[number - 1] ?? steps.at(-1) ?? Stream.empty
+          return typeof step === "function" ? step(call) : step
+        })
+      ))
+
     const retention = Duration.fromInputUnsafe(script.retention ?? "30 days")
-    const { cancel, complete, create, find, retrieve, submit } = script
+    const { cancel, complete, completeStream, create, createStream, find, retrieve, stream, submit, submitStream } =
+      script
     const provider = (model: string): Provider => ({
       name: "test",
       model,
@@ -150,14 +193,31 @@ export const make = (script: Script): Effect.Effect<ScriptedProvider> =>
         find: find === undefined
           ? undefined
           : (submissionId) => answer(find, Effect.succeed({ _tag: "Unknown" }), { operation: "find", submissionId }),
+        submitStream: submitStream === undefined
+          ? undefined
+          : (request, { sessionHash, submissionId }) =>
+            watch(submitStream, { operation: "submitStream", request, submissionId, sessionHash }),
+        stream: stream === undefined
+          ? undefined
+          : (jobId, after) => watch(stream, { operation: "stream", jobId, after }),
         retention: { stored: retention, unstored: Duration.times(retention, 0.1) }
       },
-      responses: create === undefined
+      responses: create === undefined && createStream === undefined
         ? undefined
-        : { create: (request) => answer(create, Effect.never, { operation: "create", request }) },
-      completions: complete === undefined
+        : {
+          create: (request) => answer(create, Effect.never, { operation: "create", request }),
+          stream: createStream === undefined
+            ? undefined
+            : (request) => watch(createStream, { operation: "createStream", request })
+        },
+      completions: complete === undefined && completeStream === undefined
         ? undefined
-        : { complete: (request) => answer(complete, Effect.never, { operation: "complete", request }) }
+        : {
+          complete: (request) => answer(complete, Effect.never, { operation: "complete", request }),
+          stream: completeStream === undefined
+            ? undefined
+            : (request) => watch(completeStream, { operation: "completeStream", request })
+        }
     })
 
     return {

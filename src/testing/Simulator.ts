@@ -106,7 +106,7 @@ export const layerRemote = (url: string): Layer.Layer<Simulator> =>
 
 export { SimulatorError } from "./simulator/HttpServer.ts"
 
-export { Call, Ended, Job, Ledger, Submission } from "./simulator/Ledger.ts"
+export { Call, Delivery, Ended, Job, Ledger, Submission } from "./simulator/Ledger.ts"
 
 export {
   Action,
@@ -116,7 +116,8 @@ export {
   Outcome,
   Rule,
   Rules,
-  UsageOverride
+  UsageOverride,
+  type WebhookAction
 } from "./simulator/Script.ts"
 
 const addresses = (origin: string) => {

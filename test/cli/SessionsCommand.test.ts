@@ -37,17 +37,23 @@ describe("holdfast sessions", () => {
         ])
       })))
 
-  it.live("shows a session and its answer", () =>
+  it.live("shows a session, what it has cost, and its answer", () =>
     inFolder({}, ({ run }) =>
       Effect.gen(function*() {
         yield* run(["run", "-s", "s", "Hello"])
         const text = yield* run(["sessions", "show", "s"])
-        const info = yield* decodeInfo((yield* run(["sessions", "show", "s", "--json"])).stdout)
+        const json = yield* run(["sessions", "show", "s", "--json"])
+        const info = yield* decodeInfo(json.stdout)
 
         assert.match(text.stdout, /^State +settled: answered$/m)
         assert.match(text.stdout, /^ +job resp_\w+, kept until /m)
         assert.include(text.stdout, "You asked: Hello")
         assert.strictEqual(info.settlement?._tag, "Answered")
+        assert.match(text.stdout, /^Cost +\$\d+\.\d+$/m)
+        assert.match(text.stdout, /^ +openai\/gpt-5\.5-pro, background, cost \$\d+\.\d+$/m)
+        assert.containSubset(JSON.parse(json.stdout), {
+          cost: { total: { complete: true }, submissions: [{ cost: { matchedModel: "gpt-5.5-pro" } }] }
+        })
       })))
 
   it.live("removes the sessions that are old enough", () =>

@@ -256,7 +256,7 @@ export class Specification {
         this.rule(submission.stage === "accepted", "only a job can end")
         if (isSurplus(session, submission)) {
           this.rule(
-            submission.isCancelRequested && job?.isCancelTold === true,
+            submission.isCancelRequested && (job?.isCancelTold === true || job?.isGone === true),
             "a surplus job is ended only when it was cancelled"
           )
           submission.stage = "ended"
@@ -517,9 +517,11 @@ export class Specification {
     const what = `answer ${answer.content}`
     this.event(`${name(call.life)} ${call.key} returns ${what}`)
     const job = [...this.jobs.values()].find(({ content }) => content === answer.content)
-    const session = this.incarnations().findLast((session) =>
+    const sessions = this.incarnations().filter((session) =>
       session.key === call.key && job !== undefined && (hasAdopted(session, job.id) || hasJob(session, job))
     )
+    // A job that was adopted by a later session of the key is that of both.
+    const session = sessions.findLast(({ variant }) => variant === call.variant) ?? sessions.at(-1)
     if (session === undefined) return this.rule(false, "an answer is that of a job of its session")
     this.rule(
       call.variant === undefined || session.variant === call.variant,
@@ -551,6 +553,9 @@ export class Specification {
     const sessions = this.incarnations().filter(({ key }) => key === call.key)
     // A run goes on with the job of a session that was removed.
     const isForgotten = sessions.some(({ isRemoved }) => isRemoved)
+    // At the deadline, an end that is not written down yet is told all the same.
+    const isLate = this.now - call.startedAt >= call.deadline &&
+      sessions.some((session) => session.acceptances.some(({ job }) => outcomeOf(this.jobs.get(job ?? "")) === reason))
     const isWithoutRequest = call.kind === "resume" || call.kind === "recover"
     const isAllowed = (): boolean => {
       switch (reason) {
@@ -564,10 +569,11 @@ export class Specification {
         case "JobFailed":
           return error._tag === "Retryable"
             ? isForgotten || sessions.some(({ submissions }) => submissions.some(({ stage }) => stage === "ended"))
-            : isForgotten || sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
+            : isForgotten || isLate ||
+              sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
         case "JobCancelled":
         case "Incomplete":
-          return isForgotten ||
+          return isForgotten || isLate ||
             sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
         case "JobExpired":
           return sessions.some(({ settled }) =>

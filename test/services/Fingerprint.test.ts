@@ -5,6 +5,8 @@ import * as Fingerprint from "../../src/services/Fingerprint.ts"
 
 const bytes = new Uint8Array([137, 80, 78, 71, 255, 0])
 
+const City = Schema.Struct({ name: Schema.String, people: Schema.Int })
+
 const base64 = Buffer.from(bytes).toString("base64")
 
 describe("Fingerprint", () => {
@@ -22,6 +24,12 @@ describe("Fingerprint", () => {
     ["deadlines", { deadline: "1 second", queuedDeadline: "1 second", submitTimeout: "1 second" }, {}],
     ["the policies", { onInterrupt: "cancel", onUncertainSubmit: "resubmit" }, {}],
     ["what the journal keeps", { journal: "ids-only" }, { journal: "full" }],
+    ["repairs, fallbacks and the timeouts of streams", {
+      repair: 2,
+      fallback: ["n"],
+      streamTimeouts: { idle: "1 second" }
+    }, {}],
+    ["the class of a schema", { schema: City }, { schema: Schema.Struct(City.fields) }],
     ["the schedules", { retry: Schedule.recurs(1), poll: Schedule.recurs(1) }, {}],
     ["a default", { store: true, metadata: {}, messages: [], providerOptions: {} }, {}],
     ["an undefined field", { instructions: undefined, temperature: undefined }, {}],
@@ -67,7 +75,10 @@ describe("Fingerprint", () => {
     ["stop", { stop: "END" }],
     ["metadata", { metadata: { a: "1" } }],
     ["store", { store: false }],
-    ["providerOptions", { providerOptions: { user: "u" } }]
+    ["providerOptions", { providerOptions: { user: "u" } }],
+    ["a schema", { schema: City }],
+    ["a schema of anything", { schema: Schema.Unknown }],
+    ["a schema that is no JSON Schema", { schema: Schema.Struct({ [Symbol.for("a")]: Schema.String }) }]
   ])("changes with %s", (_, change) => {
     assert.notStrictEqual(of({ model: "m", prompt: "p", ...change }), of({ model: "m", prompt: "p" }))
   })
@@ -101,6 +112,10 @@ describe("Fingerprint", () => {
       { prompt: [{ type: "image", url: "https://a.test/x.png", detail: "low" }] },
       { prompt: [{ type: "image", url: "https://a.test/x.png", detail: "high" }] }
     ],
+    ["schemas", { schema: City }, { schema: Schema.Array(City) }],
+    ["optional keys", { schema: City }, {
+      schema: Schema.Struct({ ...City.fields, people: Schema.optionalKey(Schema.Int) })
+    }],
     ["lone surrogates", { prompt: "\ud800" }, { prompt: "\ud801" }]
   ])("tells apart %s", (_, a, b) => {
     assert.notStrictEqual(of({ model: "m", prompt: "p", ...a }), of({ model: "m", prompt: "p", ...b }))

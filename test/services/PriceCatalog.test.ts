@@ -71,6 +71,28 @@ describe("PriceCatalog", () => {
         assert.strictEqual(price.nanoUsd, Math.round(usd * 1e9))
       }))
 
+    // OpenAI, "Priority processing", 2026-11: 20k of input, 80k of cached input and 10k of output.
+    it.effect.each<readonly [model: string, rates: string, usd: number]>([
+      ["gpt-5.5", "12.50 / 1.25 / 75", 1.1],
+      ["gpt-5.4", "5 / 0.50 / 30", 0.44],
+      ["gpt-5.4-mini-2026-03-17", "1.50 / 0.15 / 9", 0.132],
+      ["gpt-5.2-2025-12-11", "3.50 / 0.35 / 28", 0.378],
+      ["gpt-5.1", "2.50 / 0.25 / 20", 0.27],
+      ["gpt-5-2025-08-07", "2.50 / 0.25 / 20", 0.27],
+      ["gpt-5-codex", "2.50 / 0.25 / 20", 0.27],
+      ["gpt-5-mini", "0.45 / 0.045 / 3.60", 0.0486],
+      ["gpt-4.1", "3.50 / 0.875 / 14", 0.28],
+      ["gpt-4.1-mini", "0.70 / 0.175 / 2.80", 0.056],
+      ["gpt-4.1-nano", "0.20 / 0.05 / 0.80", 0.016],
+      ["gpt-4o-2024-08-06", "4.25 / 2.125 / 17", 0.425],
+      ["gpt-4o-mini", "0.25 / 0.125 / 1", 0.025],
+      ["o3", "3.50 / 0.875 / 14", 0.28],
+      ["o4-mini", "2 / 0.50 / 8", 0.16]
+    ])("bills %s in the priority tier at %s", ([model, , usd]) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* known({ model, usage: cached, serviceTier: "priority" })).usd, usd)
+      }))
+
     it.effect("says what each part costs, in nano-dollars", () =>
       Effect.gen(function*() {
         const price = yield* known({ provider: "anthropic", model: "claude-opus-5-5", usage: written, batch: true })
@@ -149,7 +171,12 @@ describe("PriceCatalog", () => {
       ["a provider without prices", { provider: "ollama", model: "gpt-oss-120b", usage: cached }],
       ["a provider whose name contains another's", { provider: "my-openai", model: "gpt-5", usage: cached }],
       ["an empty name", { model: "", usage: cached }],
-      ["the priority tier", { model: "gpt-5", usage: cached, serviceTier: "priority" }],
+      ["the priority tier of an unlisted model", { model: "gpt-5-nano", usage: cached, serviceTier: "priority" }],
+      ["the priority tier at Azure", { provider: "azure", model: "gpt-5", usage: cached, serviceTier: "priority" }],
+      [
+        "the priority tier with a long context",
+        { model: "gpt-4.1", usage: usage({ inputTokens: 128_001 }), serviceTier: "priority" }
+      ],
       ["Anthropic's priority tier", { provider: "anthropic", model: "claude-opus-5-5", serviceTier: "priority" }],
       ["a tier that was only asked for", { model: "gpt-5", usage: cached, serviceTier: "auto" }],
       ["flex where its factor is not known", { provider: "azure", model: "gpt-5", serviceTier: "flex" }],

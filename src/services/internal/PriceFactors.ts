@@ -13,6 +13,9 @@
 export interface Serving {
   /** Our prefix of the provider. */
   readonly provider: string
+  readonly model: string
+  /** All input tokens, cached ones included. */
+  readonly inputTokens: number
   readonly serviceTier?: string | undefined
   readonly batch?: boolean | undefined
   readonly inferenceGeo?: string | undefined
@@ -20,23 +23,22 @@ export interface Serving {
 
 /**
  * Returns what the list price is multiplied with; `undefined` when that is not
- * published, or differs by model. `own` wins, by lower-case names of tiers.
+ * published. `own` wins, by lower-case names of tiers.
  *
  * **Source**
  *
- * OpenAI, "Flex processing" and "Batch API"; Anthropic, "Pricing" (batch
- * processing, data residency); Google, "Gemini API optimization"; Groq, "Flex
- * processing".
+ * OpenAI, "Flex processing", "Batch API" and "Priority processing"; Anthropic,
+ * "Pricing" (batch processing, data residency); Google, "Gemini API
+ * optimization"; Groq, "Flex processing".
  *
  * @category combinators
  * @since 0.1.0
  */
-export const factorOf = (
-  { batch = false, inferenceGeo, provider, serviceTier }: Serving,
-  own: ReadonlyMap<string, number> = new Map()
-): number | undefined => {
+export const factorOf = (serving: Serving, own: ReadonlyMap<string, number> = new Map()): number | undefined => {
+  const { batch = false, inferenceGeo, provider, serviceTier } = serving
   const tier = batch ? "batch" : serviceTier === undefined ? "standard" : serviceTier.trim().toLowerCase()
-  const ofTier = own.get(tier) ?? (standardTiers.has(tier) ? 1 : tierFactors.get(provider)?.get(tier))
+  const ofTier = own.get(tier) ??
+    (standardTiers.has(tier) ? 1 : tierFactors.get(provider)?.get(tier) ?? priorityFactor(tier, serving))
   const ofGeo = inferenceGeo === undefined ? 1 : geoFactors.get(inferenceGeo)
   return ofTier === undefined || ofGeo === undefined ? undefined : ofTier * ofGeo
 }
@@ -53,3 +55,24 @@ const tierFactors: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map([
 
 // Anthropic's. A model that cannot be asked for by region answers with `not_available`.
 const geoFactors: ReadonlyMap<string, number> = new Map([["global", 1], ["not_available", 1], ["us", 1.1]])
+
+// OpenAI's published priority rates, by the published standard ones. Input, cached input and output have one factor.
+const priorityFactors: ReadonlyArray<readonly [model: RegExp, factor: number]> = [
+  [/^gpt-5\.5(?:-20|$)/, 2.5],
+  [/^gpt-5\.4(?:-mini)?(?:-20|$)/, 2],
+  [/^gpt-5(?:\.[12])?(?:-20|$)/, 2],
+  [/^gpt-5(?:\.1)?-codex$/, 2],
+  [/^gpt-5-mini(?:-20|$)/, 1.8],
+  [/^gpt-4\.1(?:-mini)?(?:-20|$)/, 1.75],
+  [/^gpt-4\.1-nano(?:-20|$)/, 2],
+  [/^gpt-4o(?:-2024-08-06|-2024-11-20|$)/, 1.7],
+  [/^gpt-4o-mini(?:-20|$)/, 5 / 3],
+  [/^o3(?:-20|$)/, 1.75],
+  [/^o4-mini(?:-20|$)/, 20 / 11]
+]
+
+// Their rates are those without long contexts, above 128k tokens.
+const priorityFactor = (tier: string, { inputTokens, model, provider }: Serving): number | undefined =>
+  tier === "priority" && provider === "openai" && inputTokens <= 128_000
+    ? priorityFactors.find(([pattern]) => pattern.test(model.trim().toLowerCase()))?.[1]
+    : undefined

@@ -6,15 +6,17 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidResponse } from "../../errors/Reason.ts"
-import type { CompletionsApi, JobsApi, Outcome } from "../Provider.ts"
+import type { CompletionsApi, JobsApi, Outcome, StreamEvent } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as Answers from "./AnthropicAnswer.ts"
 import * as Batches from "./AnthropicBatches.ts"
 import * as Messages from "./AnthropicMessages.ts"
-import * as ErrorClassifier from "./ErrorClassifier.ts"
+import * as MessagesStream from "./AnthropicMessagesStream.ts"
 import * as AnthropicClient from "./internal/AnthropicClient.ts"
+import * as EventStream from "./internal/EventStream.ts"
 import { parse } from "./internal/OpenAiBody.ts"
 import type { Fetch } from "./Transport.ts"
 
@@ -87,6 +89,9 @@ export const maxContinuations = 5
  * `Incomplete`. Usage is the sum. A continuation that fails is `Uncertain`,
  * as the turns before it were taken and billed.
  *
+ * A call whose `max_tokens` allows for more than ten minutes is streamed inside,
+ * so that no connection is silent for so long; the SDK refuses to hold it.
+ *
  * Jobs are message batches; see `AnthropicBatches.make`.
  *
  * **Errors**
@@ -105,14 +110,23 @@ export const maxContinuations = 5
  */
 export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
-    const send = AnthropicClient.make(options)
+    const client = AnthropicClient.make(options)
     return (model) => {
       const context: Messages.Context = { provider: options.name, model }
       return {
         ...(options.background === true
-          ? { jobs: Batches.make({ ...context, baseUrl: options.baseUrl ?? "https://api.anthropic.com", send }) }
+          ? {
+            jobs: Batches.make({
+              ...context,
+              baseUrl: options.baseUrl ?? "https://api.anthropic.com",
+              send: client.send
+            })
+          }
           : undefined),
-        completions: { complete: (request) => complete(send, context, request) }
+        completions: {
+          complete: (request) => complete(client, context, request),
+          stream: (request) => stream(client, context, request)
+        }
       }
     }
   })
@@ -121,43 +135,93 @@ const notSent = (reason: Extract<ProviderError["verdict"], { _tag: "NonRetryable
   new ProviderError({ verdict: { _tag: "NonRetryable", reason }, evidence: "NotSent" })
 
 const complete = Effect.fnUntraced(function*(
-  send: AnthropicClient.Send,
+  client: AnthropicClient.Client,
   context: Messages.Context,
   request: ResponseRequest
 ): Effect.fn.Return<Outcome, ProviderError> {
-  const body = yield* Effect.mapError(Effect.fromResult(Messages.toBody(request, context)), notSent)
-  let reading = yield* call(send, body, Answers.noProgress, context)
+  const body = yield* bodyOf(request, context)
+  if (isLong(body)) return yield* lastOf(turns(client, context, body, Answers.noProgress, 0), context)
+  let reading = yield* call(client.send, body, Answers.noProgress, context)
   for (let continuations = 0; reading._tag === "Paused"; continuations++) {
     const { progress } = reading
     if (continuations === maxContinuations) return Answers.stillPaused(progress, context)
     reading = yield* Effect.mapError(
-      call(send, Messages.toContinuation(body, progress.blocks), progress, context),
-      ({ verdict }) => new ProviderError({ verdict, evidence: "Uncertain" })
+      call(client.send, Messages.toContinuation(body, progress.blocks), progress, context),
+      uncertain
     )
   }
   return reading.outcome
 })
 
+const stream = (
+  client: AnthropicClient.Client,
+  context: Messages.Context,
+  request: ResponseRequest
+): Stream.Stream<StreamEvent, ProviderError> =>
+  Stream.unwrap(Effect.map(bodyOf(request, context), (body) => turns(client, context, body, Answers.noProgress, 0)))
+
+const bodyOf = (request: ResponseRequest, context: Messages.Context): Effect.Effect<Messages.Body, ProviderError> =>
+  Effect.mapError(Effect.fromResult(Messages.toBody(request, context)), notSent)
+
+// The rule by which the SDK refuses calls that may be held open for more than ten minutes.
+const isLong = ({ max_tokens }: Messages.Body): boolean =>
+  typeof max_tokens === "number" && 3600 * max_tokens / 128_000 > 600
+
 const call = Effect.fnUntraced(function*(
   send: AnthropicClient.Send,
   body: Messages.Body,
   before: Answers.Progress,
-  about: Messages.Context
-): Effect.fn.Return<Exclude<Answers.Reading, { readonly _tag: "Unreadable" }>, ProviderError> {
+  asked: Messages.Context
+) {
   const { context, reply } = yield* send({ operation: "call", method: "post", path: "/v1/messages", body })
-  const { headers, status } = reply
-  const answer = parse(reply.text)
-  const requestId = headers.get("request-id") ?? undefined
-  const reading = Answers.read(answer, before, { ...about, requestId })
-  if (reading._tag !== "Unreadable") return reading
-  if (!Predicate.isObject(answer) || answer["type"] === "error") {
-    return yield* ErrorClassifier.fromBody({ status, headers, body: answer }, context)
-  }
-  return yield* new ProviderError({
-    verdict: {
-      _tag: "Retryable",
-      reason: new InvalidResponse({ message: reading.message, provider: about.provider, requestId, status })
-    },
-    evidence: "Uncertain"
-  })
+  const whole = { status: reply.status, headers: reply.headers, body: parse(reply.text) }
+  return yield* Effect.fromResult(MessagesStream.readWhole(whole, before, asked, context))
 })
+
+const turns = (
+  client: AnthropicClient.Client,
+  asked: Messages.Context,
+  body: Messages.Body,
+  before: Answers.Progress,
+  continuations: number
+): Stream.Stream<StreamEvent, ProviderError> =>
+  Stream.suspend(() => {
+    const turn: MessagesStream.Turn = { asked, before, paused: undefined }
+    const sent = { ...(continuations === 0 ? body : Messages.toContinuation(body, before.blocks)), stream: true }
+    const events = EventStream.make(
+      client.sendStream({ operation: "call", method: "post", path: "/v1/messages", body: sent }),
+      MessagesStream.makeReader(turn)
+    )
+    return Stream.concat(
+      continuations === 0 ? events : Stream.mapError(events, uncertain),
+      Stream.suspend(() => {
+        const { paused } = turn
+        if (paused === undefined) return Stream.empty
+        return continuations === maxContinuations
+          ? Stream.succeed<StreamEvent>({ _tag: "Ended", outcome: Answers.stillPaused(paused, asked) })
+          : turns(client, asked, body, paused, continuations + 1)
+      })
+    )
+  })
+
+// The turns before were taken and billed.
+const uncertain = ({ verdict }: ProviderError): ProviderError => new ProviderError({ verdict, evidence: "Uncertain" })
+
+const lastOf = (
+  events: Stream.Stream<StreamEvent, ProviderError>,
+  { provider }: Messages.Context
+): Effect.Effect<Outcome, ProviderError> =>
+  Stream.runFold(
+    events,
+    (): Outcome | undefined => undefined,
+    (found, event) => event._tag === "Ended" ? event.outcome : found
+  ).pipe(
+    Effect.filterOrFail(Predicate.isNotUndefined, () =>
+      new ProviderError({
+        verdict: {
+          _tag: "Retryable",
+          reason: new InvalidResponse({ provider, message: "The answer has no end: it was cut" })
+        },
+        evidence: "Uncertain"
+      }))
+  )

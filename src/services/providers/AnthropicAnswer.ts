@@ -5,11 +5,14 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
+import type * as Redacted from "effect/Redacted"
 import type { Verdict } from "../../errors/ProviderError.ts"
 import { EmptyContent, Incomplete, InvalidResponse, maxMessageLength, Refusal } from "../../errors/Reason.ts"
 import { Usage } from "../../errors/Usage.ts"
 import { Answer, type FinishReason } from "../LlmResponse.ts"
 import type { Outcome } from "../Provider.ts"
+import * as Scrub from "./internal/Scrub.ts"
+import * as ServedAs from "./internal/ServedAs.ts"
 
 /**
  * What the turns of one answer add up to: the API may pause a long turn and
@@ -31,7 +34,12 @@ export interface Progress {
  * @since 0.1.0
  */
 export type Reading =
-  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | {
+    readonly _tag: "Ended"
+    readonly outcome: Outcome
+    /** The `stop_reason`, where this version does not know it. */
+    readonly unknownStop?: string | undefined
+  }
   | { readonly _tag: "Paused"; readonly progress: Progress }
   /** It is no message of this API. */
   | { readonly _tag: "Unreadable"; readonly message: string }
@@ -47,6 +55,8 @@ export interface Context {
   /** The model as it was asked for. */
   readonly model: string
   readonly requestId?: string | undefined
+  /** Keys that no text of a failure may contain. */
+  readonly keys?: ReadonlyArray<Redacted.Redacted<string>> | undefined
 }
 
 /**
@@ -64,7 +74,7 @@ export interface Context {
  * | `tool_use` | an answer with the finish reason `tool-calls` |
  * | `max_tokens`, `model_context_window_exceeded` | `Incomplete` |
  * | `refusal` | `Refusal`, with the API's explanation and its category as `code` |
- * | any other | `InvalidResponse`: an unknown end is no success |
+ * | any other | `Incomplete`, or `InvalidResponse` without text and tool calls: an unknown end is no success |
  *
  * @category constructors
  * @since 0.1.0
@@ -72,16 +82,20 @@ export interface Context {
 export const read = (body: unknown, before: Progress, context: Context): Reading => {
   if (!Predicate.isObject(body) || !Array.isArray(body["content"])) return unreadable("The answer is no message")
   const stopReason = body["stop_reason"]
-  if (typeof stopReason !== "string") return unreadable("The message has no stop_reason")
+  if (typeof stopReason !== "string" || stopReason === "") return unreadable("The message has no stop_reason")
   const progress: Progress = {
     blocks: [...before.blocks, ...body["content"]],
-    usage: sum(before.usage, toUsage(body["usage"]))
+    usage: usageOf(body["usage"], before)
   }
   if (stopReason === "pause_turn") return { _tag: "Paused", progress }
   const finishReason = finishReasons.get(stopReason)
   const content = textOf(progress.blocks)
-  if (finishReason === undefined) return ended(failure(stopReason, body["stop_details"], content, progress, context))
-  if (content.trim() === "" && !progress.blocks.some((block) => isBlock(block, "tool_use"))) {
+  const isEmpty = content.trim() === "" && !progress.blocks.some((block) => isBlock(block, "tool_use"))
+  if (finishReason === undefined) {
+    const verdict = failure(stopReason, body["stop_details"], content, progress, context)
+    return verdict === undefined ? unknownEnd(stopReason, content, isEmpty, progress, context) : ended(verdict)
+  }
+  if (isEmpty) {
     const message = "The answer holds neither text nor a tool call"
     return ended(nonRetryable(new EmptyContent({ ...said(context), message, usage: progress.usage })))
   }
@@ -91,7 +105,7 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
       _tag: "Succeeded",
       answer: new Answer({
         content,
-        finishReason,
+        finishReason: content.trim() === "" ? "tool-calls" : finishReason,
         response: before.blocks.length === 0 ? body : { ...body, content: progress.blocks },
         model: typeof body["model"] === "string" ? body["model"] : context.model,
         ...(progress.usage === undefined ? undefined : { usage: progress.usage }),
@@ -113,6 +127,23 @@ export const stillPaused = (progress: Progress, context: Context): Outcome => ({
 })
 
 /**
+ * Returns what may be kept of a word of the provider's: capped at 200 characters, without keys.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const wordOf = (text: string, { keys = [] }: { readonly keys?: Context["keys"] }): string =>
+  Scrub.make(keys)(text, 200)
+
+/**
+ * Returns the tokens that a `usage` counts, with those of the turns before it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const usageOf = (usage: unknown, before: Progress): Usage | undefined => sum(before.usage, toUsage(usage))
+
+/**
  * No turn yet.
  *
  * @category models
@@ -120,7 +151,10 @@ export const stillPaused = (progress: Progress, context: Context): Outcome => ({
  */
 export const noProgress: Progress = { blocks: [], usage: undefined }
 
-const said = ({ provider, requestId }: Context) => ({ provider, requestId })
+const said = (context: Context) => ({
+  provider: context.provider,
+  requestId: context.requestId === undefined ? undefined : wordOf(context.requestId, context)
+})
 
 const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
   ["end_turn", "stop"],
@@ -154,7 +188,7 @@ const failure = (
   content: string,
   progress: Progress,
   context: Context
-): Verdict => {
+): Verdict | undefined => {
   switch (stopReason) {
     case "max_tokens":
     case "model_context_window_exceeded":
@@ -165,19 +199,32 @@ const failure = (
         new Refusal({
           ...said(context),
           message: typeof explanation === "string" && explanation !== ""
-            ? explanation.slice(0, maxMessageLength)
+            ? Scrub.make(context.keys ?? [])(explanation, maxMessageLength)
             : "The model declined to answer",
-          code: typeof category === "string" ? category : undefined,
+          code: typeof category === "string" ? wordOf(category, context) : undefined,
           content,
           usage: progress.usage
         })
       )
     }
-    default: {
-      const message = `The message has an unknown stop_reason, ${JSON.stringify(stopReason.slice(0, 100))}`
-      return { _tag: "Retryable", reason: new InvalidResponse({ ...said(context), message }) }
-    }
   }
+  return undefined
+}
+
+// What was written is paid for: a retry would only pay for it again.
+const unknownEnd = (
+  stopReason: string,
+  content: string,
+  isEmpty: boolean,
+  progress: Progress,
+  context: Context
+): Reading => {
+  const unknownStop = wordOf(stopReason, context)
+  const message = `The message has an unknown stop_reason, ${JSON.stringify(unknownStop)}`
+  const verdict: Verdict = isEmpty
+    ? { _tag: "Retryable", reason: new InvalidResponse({ ...said(context), message }) }
+    : incomplete(unknownStop, content, progress, context)
+  return { _tag: "Ended", outcome: { _tag: "Failed", verdict }, unknownStop }
 }
 
 const isBlock = (block: unknown, type: string): block is Readonly<Record<string, unknown>> =>
@@ -191,12 +238,20 @@ const toUsage = (usage: unknown): Usage | undefined => {
   const details = usage["output_tokens_details"]
   const output = count(usage["output_tokens"])
   const thinking = Math.min(Predicate.isObject(details) ? count(details["thinking_tokens"]) : 0, output)
+  const written = usage["cache_creation"]
+  const cacheWriteTokens = count(usage["cache_creation_input_tokens"])
+  const for1h = Math.min(
+    Predicate.isObject(written) ? count(written["ephemeral_1h_input_tokens"]) : 0,
+    cacheWriteTokens
+  )
   return makeUsage({
     inputTokens: count(usage["input_tokens"]),
     cacheReadTokens: count(usage["cache_read_input_tokens"]),
-    cacheWriteTokens: count(usage["cache_creation_input_tokens"]),
+    cacheWriteTokens,
     outputTokens: output - thinking,
-    reasoningTokens: thinking
+    reasoningTokens: thinking,
+    ...(for1h === 0 ? undefined : { cacheWrite1hTokens: for1h }),
+    ...ServedAs.ofAnthropic(usage)
   })
 }
 
@@ -210,13 +265,14 @@ const sum = (first: Usage | undefined, second: Usage | undefined): Usage | undef
     cacheReadTokens: first.cacheReadTokens + second.cacheReadTokens,
     cacheWriteTokens: first.cacheWriteTokens + second.cacheWriteTokens,
     outputTokens: first.outputTokens + second.outputTokens,
-    reasoningTokens: first.reasoningTokens + second.reasoningTokens
+    reasoningTokens: first.reasoningTokens + second.reasoningTokens,
+    ...ServedAs.summed(first, second)
   })
 }
 
-const makeUsage = (buckets: Omit<Usage, "totalTokens">): Usage =>
-  new Usage({
-    ...buckets,
-    totalTokens: buckets.inputTokens + buckets.cacheReadTokens + buckets.cacheWriteTokens + buckets.outputTokens +
-      buckets.reasoningTokens
-  })
+// Counts whose sum no number can hold are none.
+const makeUsage = (buckets: Omit<Usage, "totalTokens">): Usage | undefined => {
+  const totalTokens = buckets.inputTokens + buckets.cacheReadTokens + buckets.cacheWriteTokens +
+    buckets.outputTokens + buckets.reasoningTokens
+  return Number.isSafeInteger(totalTokens) ? new Usage({ ...buckets, totalTokens }) : undefined
+}

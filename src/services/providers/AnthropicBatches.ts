@@ -98,7 +98,7 @@ export const make = (options: Options): JobsApi => {
     submissionId: string | undefined
   ): Effect.fn.Return<JobState, ProviderError> {
     const batch = yield* batchOf(reply, context)
-    if (batch.status !== "ended") return runningState(batch, reply, context.now)
+    if (batch.status !== "ended") return runningState(batch, reply, context)
     if (batch.isArchived) return ended(expired(options, "The results of the batch are deleted"))
     const results = yield* resultsOf(batch, options)
     return results === undefined
@@ -118,7 +118,7 @@ export const make = (options: Options): JobsApi => {
       const path = "/v1/messages/batches"
       const { context, reply } = yield* send({ operation: "submit", method: "post", path, body })
       const batch = yield* batchOf(reply, context)
-      return { jobId: batch.id, state: runningState(batch, reply, context.now) }
+      return { jobId: batch.id, state: runningState(batch, reply, context) }
     }),
     retrieve,
     cancel: Effect.fnUntraced(
@@ -199,7 +199,7 @@ export const endOf = (
   const [line] = own
   if (line !== undefined && own.length === 1) {
     const requestId = reply.headers.get("request-id") ?? undefined
-    return Result.succeed(stateOfResult(line.result, { ...about, requestId }, context))
+    return Result.succeed(stateOfResult(line.result, { ...about, requestId, keys: context.keys }, context))
   }
   return hasOthers || lines.length === 0
     ? Result.fail(unreadable(reply, context))
@@ -217,9 +217,9 @@ const unreadable = ({ headers, status, text }: Reply, context: ErrorClassifier.C
   ErrorClassifier.fromBody({ status, headers, body: parse(text) }, context)
 
 // Also of a batch that has ended when it is accepted: the poll that follows reads its results.
-const runningState = (batch: Batch.Batch, { headers }: Reply, now: number): JobState => {
-  if (!knownStatuses.has(batch.status)) return { _tag: "Unknown", status: batch.status.slice(0, 200) }
-  const wait = RetryAfter.fromHeaders((name) => headers.get(name) ?? undefined, now)
+const runningState = (batch: Batch.Batch, { headers }: Reply, context: ErrorClassifier.Context): JobState => {
+  if (!knownStatuses.has(batch.status)) return { _tag: "Unknown", status: Answers.wordOf(batch.status, context) }
+  const wait = RetryAfter.fromHeaders((name) => headers.get(name) ?? undefined, context.now)
   return {
     _tag: "Pending",
     status: batch.status,
@@ -262,7 +262,10 @@ const stateOfResult = (
     case "expired":
       return ended(expired(about, "The batch expired before the request was run"))
   }
-  return { _tag: "Unknown", status: `ended with the result ${JSON.stringify(textOf(result.type).slice(0, 100))}` }
+  return {
+    _tag: "Unknown",
+    status: `ended with the result ${JSON.stringify(Answers.wordOf(textOf(result.type), about))}`
+  }
 }
 
 // What cannot be read is no end: another version may read it while the results are kept, and nothing is paid again.
@@ -273,19 +276,20 @@ const stateOfMessage = (message: unknown, about: Answers.Context): JobState => {
       return { _tag: "Unknown", status: `succeeded: ${reading.message}` }
     case "Paused":
       return { _tag: "Ended", outcome: Answers.stillPaused(reading.progress, about) }
-    case "Ended": {
-      const { outcome } = reading
-      return outcome._tag === "Failed" && outcome.verdict._tag === "Retryable"
-        ? { _tag: "Unknown", status: `succeeded: ${outcome.verdict.reason.message}` }
-        : { _tag: "Ended", outcome }
-    }
+    case "Ended":
+      return reading.unknownStop === undefined
+        ? { _tag: "Ended", outcome: reading.outcome }
+        : { _tag: "Unknown", status: `succeeded with the stop_reason ${JSON.stringify(reading.unknownStop)}` }
   }
 }
 
 const expired = (about: Answers.Context, message: string): Verdict =>
   nonRetryable(new JobExpired({ ...saidOf(about), message }))
 
-const saidOf = ({ provider, requestId }: Answers.Context) => ({ provider, requestId })
+const saidOf = (about: Answers.Context) => ({
+  provider: about.provider,
+  requestId: about.requestId === undefined ? undefined : Answers.wordOf(about.requestId, about)
+})
 
 const ended = (verdict: Verdict): JobState => ({ _tag: "Ended", outcome: { _tag: "Failed", verdict } })
 

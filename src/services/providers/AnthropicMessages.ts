@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { ContentPart, Source } from "../Content.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
+import * as OutputFormat from "./internal/OutputFormat.ts"
 
 /**
  * A turn of the conversation, as the API takes it.
@@ -83,6 +84,8 @@ export const maxOutputTokens: ReadonlyArray<readonly [model: RegExp, limit: numb
  * - `instructions` is `system`, `stop` is `stop_sequences`.
  * - `reasoningEffort` is `output_config.effort`; `"minimal"` becomes `"low"`, the
  *   least there is, and `"none"` becomes `thinking: { type: "disabled" }`.
+ * - A schema is `output_config.format`; models before Claude 4.5, recursive
+ *   schemas and models of others get it in `system`, in words.
  * - Files are documents: PDF, plain text, a url or an uploaded file's id. Text
  *   of any `text/…` type is sent as plain text.
  * - Left out, as dropping them changes no answer: `store` (nothing is stored),
@@ -93,8 +96,8 @@ export const maxOutputTokens: ReadonlyArray<readonly [model: RegExp, limit: numb
  * **Errors**
  *
  * `InvalidRequest` for `temperature` and `topP`, which this API version
- * refuses, for media types that it does not take, and for images or files in
- * an assistant's turn.
+ * refuses, for media types that it does not take, for images or files in an
+ * assistant's turn, and for a schema that is no JSON Schema.
  *
  * **Source**
  *
@@ -117,14 +120,21 @@ export const toBody = (request: ResponseRequest, context: Context): Result.Resul
       messages.push({ role, content: yield* toContent(content, role, "messages", context) })
     }
     messages.push({ role: "user", content: yield* toContent(request.prompt, "user", "prompt", context) })
-    const { instructions, metadata, reasoningEffort, stop } = request
+    const asked = yield* Result.mapError(
+      OutputFormat.forMessages(request, context),
+      (message) => new InvalidRequest({ provider: context.provider, param: "schema", message })
+    )
+    const { instructions } = asked.request
+    const { metadata, reasoningEffort, stop } = request
+    const outputConfig = { ...effortOf(reasoningEffort), ...asked.fields }
     return merge({
       model: context.model,
       max_tokens: request.maxOutputTokens ?? limitOf(context.model),
       messages,
       ...(instructions === undefined || instructions === "" ? undefined : { system: instructions }),
       ...(stop === undefined ? undefined : { stop_sequences: typeof stop === "string" ? [stop] : stop }),
-      ...(reasoningEffort === undefined ? undefined : toEffort(reasoningEffort)),
+      ...(reasoningEffort === "none" ? { thinking: { type: "disabled" } } : undefined),
+      ...(Object.keys(outputConfig).length === 0 ? undefined : { output_config: outputConfig }),
       ...(metadata?.["user_id"] === undefined ? undefined : { metadata: { user_id: metadata["user_id"] } })
     }, request.providerOptions ?? {})
   })
@@ -151,10 +161,8 @@ const invalid = ({ provider }: Context, param: string, message: string): Result.
 
 const limitOf = (model: string): number => maxOutputTokens.find(([pattern]) => pattern.test(model))?.[1] ?? 8192
 
-const toEffort = (effort: NonNullable<ResponseRequest["reasoningEffort"]>) =>
-  effort === "none"
-    ? { thinking: { type: "disabled" } }
-    : { output_config: { effort: effort === "minimal" ? "low" : effort } }
+const effortOf = (effort: ResponseRequest["reasoningEffort"]) =>
+  effort === undefined || effort === "none" ? undefined : { effort: effort === "minimal" ? "low" : effort }
 
 const merge = (body: Body, options: Readonly<Record<string, unknown>>): Body => ({
   ...body,

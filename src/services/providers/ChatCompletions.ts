@@ -12,6 +12,7 @@ import type { ResponseRequest } from "../ResponseRequest.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/OpenAiBody.ts"
 import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
+import * as OutputFormat from "./internal/OutputFormat.ts"
 
 /**
  * Options for `toPayload`.
@@ -36,12 +37,16 @@ export interface PayloadOptions {
  * - `store` is sent to `openai` and `azure` only, when the request names it,
  *   and `metadata` only beside `store: true`, without which OpenAI refuses
  *   them. Leaving them out changes no answer.
- * - `providerOptions` are merged last, objects one level deep.
+ * - A schema is `response_format`, or part of the instructions where the host
+ *   or the model has no such format; beside a JSON mode it is both.
+ * - `providerOptions` are merged last, objects one level deep; a
+ *   `response_format` replaces that of the schema.
  *
  * **Errors**
  *
  * `InvalidRequest`, not sent, for what has no form here: a file by url, an
- * image by file id, an image or a file in an assistant turn.
+ * image by file id, an image or a file in an assistant turn, a schema that is
+ * no JSON Schema.
  *
  * **Source**
  *
@@ -56,7 +61,9 @@ export const toPayload = (
 ): Result.Result<Payload, ProviderError> => {
   const { model, provider } = options
   const isOpenAi = provider === "openai" || provider === "azure"
-  return Result.map(messagesOf(request, provider), (messages) =>
+  const asked = OutputFormat.forChat(request, options)
+  if (Result.isFailure(asked)) return refuse(provider, "schema", asked.failure)
+  return Result.map(messagesOf(asked.success.request, provider), (messages) =>
     withOptions({
       model,
       messages,
@@ -66,7 +73,8 @@ export const toPayload = (
       reasoning_effort: request.reasoningEffort,
       stop: request.stop,
       store: isOpenAi ? request.store : undefined,
-      metadata: isOpenAi && request.store === true ? request.metadata : undefined
+      metadata: isOpenAi && request.store === true ? request.metadata : undefined,
+      ...asked.success.fields
     }, request.providerOptions))
 }
 
@@ -77,14 +85,15 @@ export const toPayload = (
  *
  * The first choice counts. Text is `message.content`, a text or parts;
  * reasoning is left out. A host that never sends `finish_reason` is believed
- * when there is text or a tool call.
+ * when there is text or a tool call. An answer with a `finish_reason` that is
+ * not known is `Incomplete`, with that word as limit.
  *
  * **Errors**
  *
  * - What the body's error says, also of the choice, under status 200 too.
  * - `Overloaded` for DeepSeek's `insufficient_system_resource`.
  * - `InvalidResponse` for no choice, a `finish_reason` of `null` (the answer
- *   was cut), or one that is not known.
+ *   was cut), or one that is not known without any text or tool call.
  *
  * @category constructors
  * @since 0.1.0
@@ -145,8 +154,10 @@ const stoppedBy = (
       return OpenAiOutcome.invalid("The answer has no finish reason: it was cut", reply, context)
   }
   // Gemini's endpoint writes `content_filter: SAFETY`.
-  return finish.startsWith("content_filter")
-    ? Result.succeed({ _tag: "Filtered" })
+  if (finish.startsWith("content_filter")) return Result.succeed({ _tag: "Filtered" })
+  // What was written is paid for: a retry would only pay for it again.
+  return content.text.trim() !== "" || content.hasToolCalls
+    ? Result.succeed({ _tag: "Limited", limit: finish })
     : OpenAiOutcome.invalid(`The finish reason ${OpenAiOutcome.wordOf(finish, context)} is not known`, reply, context)
 }
 

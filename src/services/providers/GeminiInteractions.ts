@@ -56,7 +56,7 @@ export const retention: Duration.Duration = Duration.days(1)
  *
  * A job is an interaction with `background: true`. There is no lookup of a lost
  * submission: the API has no list. A cancel that is refused because the
- * interaction is over looks it up again.
+ * interaction is over looks it up again. There are no streams: a job is polled.
  *
  * Three requests of JSON over `fetch` need no SDK: Google's own retries
  * submissions four times by itself and drops the headers of an error, so that

@@ -6,13 +6,19 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { NotFound } from "../../errors/Reason.ts"
-import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention } from "../Provider.ts"
+import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention, SubmitOptions } from "../Provider.ts"
+import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
+import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
+import * as EventStream from "./internal/EventStream.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
+import type { Payload } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
+import * as OpenAiResponsesStream from "./OpenAiResponsesStream.ts"
 import type { Fetch } from "./Transport.ts"
 
 /**
@@ -80,6 +86,9 @@ export interface Ports {
  * reads no environment variable and logs nothing. Interrupting a call aborts
  * its request. There is no timeout of its own.
  *
+ * Streams: see `OpenAiResponsesStream.makeReader` and
+ * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
+ *
  * A job's `cancel` that the server refuses because the job is over, or answers
  * with something else than a response, looks the job up again.
  *
@@ -102,22 +111,24 @@ export interface Ports {
  */
 export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
-    const send = OpenAiClient.make(options)
+    const client = OpenAiClient.make(options)
     // Most programs ask one model again and again; twenty thousand jobs then wait with the same ports.
     let last: { readonly model: string; readonly ports: Ports } | undefined
     return (model) => {
-      if (last?.model !== model) last = { model, ports: makePorts(options, model, send) }
+      if (last?.model !== model) last = { model, ports: makePorts(options, model, client) }
       return last.ports
     }
   })
 
-const makePorts = (options: Options, model: string, send: OpenAiClient.Send): Ports => ({
-  ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, send) } : undefined),
-  ...(options.responsesApi ? { responses: makeResponses(options, model, send) } : undefined),
-  completions: makeCompletions(options, model, send)
+const makePorts = (options: Options, model: string, client: OpenAiClient.Client): Ports => ({
+  ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, client) } : undefined),
+  ...(options.responsesApi ? { responses: makeResponses(options, model, client) } : undefined),
+  completions: makeCompletions(options, model, client)
 })
 
-const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): JobsApi => {
+const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiClient.Client): JobsApi => {
+  const payloadOf = (request: ResponseRequest, job: SubmitOptions) =>
+    Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
     const { context, reply } = yield* send({ operation: "retrieve", method: "get", path, model })
@@ -125,9 +136,7 @@ const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): Job
   })
   return {
     submit: Effect.fnUntraced(function*(request, job) {
-      const body = yield* Effect.fromResult(
-        OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job })
-      )
+      const body = yield* payloadOf(request, job)
       const { context, reply } = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
       const state = yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
       const jobId = OpenAiResponses.idOf(reply.body)
@@ -136,7 +145,34 @@ const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): Job
         ? yield* Effect.fromResult(OpenAiOutcome.invalid("The job was accepted without an id", reply, context))
         : { jobId, state }
     }),
+    submitStream: (request, job) =>
+      EventStream.make(
+        Effect.flatMap(payloadOf(request, job), (payload) =>
+          sendStream({
+            operation: "submit",
+            method: "post",
+            path: "/responses",
+            body: { ...payload, stream: true },
+            model
+          })),
+        OpenAiResponsesStream.makeReader({ isJob: true })
+      ),
+    stream: (jobId, after) => {
+      const tail = after === undefined ? "" : `&starting_after=${segmentOf(OpenAiResponsesStream.sequenceOf(after))}`
+      return EventStream.make(
+        Effect.flatMap(
+          pathOf(jobId, options.name),
+          (path) => sendStream({ operation: "retrieve", method: "get", path: `${path}?stream=true${tail}`, model })
+        ),
+        OpenAiResponsesStream.makeReader({ isJob: true, after })
+      )
+    },
     retrieve,
+    submissionOf: Effect.fnUntraced(function*(jobId) {
+      const path = yield* pathOf(jobId, options.name)
+      const { reply } = yield* send({ operation: "retrieve", method: "get", path, model })
+      return OpenAiResponses.submissionOf(reply.body)
+    }),
     cancel: Effect.fnUntraced(
       function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
         const path = `${yield* pathOf(jobId, options.name)}/cancel`
@@ -149,26 +185,58 @@ const makeJobs = (options: Options, model: string, send: OpenAiClient.Send): Job
   }
 }
 
-const makeResponses = (options: Options, model: string, send: OpenAiClient.Send): ResponsesApi => ({
-  create: Effect.fnUntraced(function*(request) {
+const makeResponses = (
+  options: Options,
+  model: string,
+  { send, sendStream }: OpenAiClient.Client
+): ResponsesApi => {
+  const callOf = (
+    request: ResponseRequest
+  ): Effect.Effect<OpenAiClient.Call & { readonly body: Payload }, ProviderError> => {
     const { background, name } = options
     const alwaysStore = background || name === "openai" || name === "azure"
-    const body = yield* Effect.fromResult(
-      OpenAiResponses.toPayload(request, { provider: name, model, alwaysStore })
+    return Effect.fromResult(
+      Result.map(
+        OpenAiResponses.toPayload(request, { provider: name, model, alwaysStore }),
+        (body) => ({ operation: "call", method: "post", path: "/responses", body, model })
+      )
     )
-    const { context, reply } = yield* send({ operation: "call", method: "post", path: "/responses", body, model })
-    return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
-  })
-})
+  }
+  return {
+    create: Effect.fnUntraced(function*(request) {
+      const { context, reply } = yield* send(yield* callOf(request))
+      return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
+    }),
+    stream: (request) =>
+      EventStream.make(
+        Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
+        OpenAiResponsesStream.makeReader({ isJob: false })
+      )
+  }
+}
 
-const makeCompletions = (options: Options, model: string, send: OpenAiClient.Send): CompletionsApi => {
+const makeCompletions = (
+  options: Options,
+  model: string,
+  { send, sendStream }: OpenAiClient.Client
+): CompletionsApi => {
   const path = chatPath(options, model)
+  const payloadOf = (request: ResponseRequest) =>
+    Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
   return {
     complete: Effect.fnUntraced(function*(request) {
-      const body = yield* Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
+      const body = yield* payloadOf(request)
       const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })
       return yield* Effect.fromResult(ChatCompletions.outcomeOf(reply, context))
-    })
+    }),
+    stream: (request) =>
+      EventStream.make(
+        Effect.flatMap(payloadOf(request), (payload) => {
+          const body = ChatCompletionsStream.toStreamed(payload, options.name)
+          return sendStream({ operation: "call", method: "post", path, body, model })
+        }),
+        ChatCompletionsStream.makeReader
+      )
   }
 }
 

@@ -14,6 +14,7 @@ import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textO
 import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
+import * as OutputFormat from "./internal/OutputFormat.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**
@@ -40,12 +41,13 @@ export interface PayloadOptions {
  *
  * `providerOptions` are merged last, objects one level deep. A job's metadata
  * get `holdfast_submission` and `holdfast_session`, which win. Earlier
- * assistant turns are sent as one text each.
+ * assistant turns are sent as one text each. A schema is `text.format`, or part
+ * of the instructions where the host or the model has no such format.
  *
  * **Errors**
  *
- * `InvalidRequest`, not sent: `stop`, for which this API has no parameter, or
- * an image or a file in an assistant turn.
+ * `InvalidRequest`, not sent: `stop`, for which this API has no parameter, an
+ * image or a file in an assistant turn, or a schema that is no JSON Schema.
  *
  * **Source**
  *
@@ -62,18 +64,23 @@ export const toPayload = (
   if (request.stop !== undefined && request.stop.length > 0) {
     return refuse(provider, "stop", "The Responses API has no stop sequences")
   }
-  return Result.map(inputOf(request, provider), (input) => {
+  return Result.gen(function*() {
+    const input = yield* inputOf(request, provider)
+    const asked = OutputFormat.forResponses(request, options)
+    if (Result.isFailure(asked)) return yield* refuse(provider, "schema", asked.failure)
+    const { fields, request: { instructions } } = asked.success
     const payload = withOptions({
       model,
       input,
-      instructions: request.instructions,
+      instructions,
       max_output_tokens: request.maxOutputTokens,
       temperature: request.temperature,
       top_p: request.topP,
       reasoning: request.reasoningEffort === undefined ? undefined : { effort: request.reasoningEffort },
       metadata: request.metadata,
       store: request.store ?? (options.alwaysStore ? true : undefined),
-      background: job === undefined ? undefined : true
+      background: job === undefined ? undefined : true,
+      ...fields
     }, request.providerOptions)
     return job === undefined
       ? payload
@@ -102,7 +109,9 @@ export const toPayload = (
 export const stateOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Result<JobState, ProviderError> => {
   const { body } = reply
   if (!isFields(body)) return OpenAiOutcome.unreadable(reply, context)
-  const status = textOf(body.status ?? "")
+  const status = body.status ?? ""
+  // Only a server that sends no status at all is believed without one.
+  if (typeof status !== "string") return OpenAiOutcome.unreadable(reply, context)
   switch (status) {
     case "queued":
     case "in_progress": {
@@ -152,13 +161,22 @@ export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.
  */
 export const idOf = (body: unknown): string => textOf(fieldsOf(body).id)
 
+/**
+ * Returns the submission that a response carries in its metadata; `undefined` when it carries none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const submissionOf = (body: unknown): string | undefined =>
+  textOf(fieldsOf(fieldsOf(body).metadata).holdfast_submission) || undefined
+
 const ended = (outcome: Outcome): JobState => ({ _tag: "Ended", outcome })
 
 const isResponse = (body: Fields): boolean => body.object === "response" || textOf(body.id) !== ""
 
 const jobFailure = (body: Fields, context: OpenAiOutcome.Context): Outcome => ({
   _tag: "Failed",
-  verdict: ErrorClassifier.jobFailure(body.error, usageOf(body.usage), context)
+  verdict: ErrorClassifier.jobFailure(body.error, usageOf(body.usage, body.service_tier), context)
 })
 
 const endOf = (

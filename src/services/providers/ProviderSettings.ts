@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../errors/Reason.ts"
+import type * as Limits from "../Limits.ts"
 import type { Row } from "./ProviderTable.ts"
 
 /**
@@ -82,6 +83,8 @@ export interface ProviderSettings {
    * @default true
    */
   readonly completions?: boolean | undefined
+  /** The limits of this account; what it does not say is as for all providers. */
+  readonly limits?: Limits.Options | undefined
 }
 
 /**

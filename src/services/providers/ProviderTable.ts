@@ -39,6 +39,10 @@ export interface Row {
   readonly responses: boolean
   /** Whether a background job there is documented to go on without a connection. */
   readonly background: boolean
+  /** How Chat Completions there takes a JSON Schema for the answer, as documented for all of its current models. */
+  readonly structuredOutput: "json_schema" | "json_object" | "none"
+  /** The same of Responses; `response_format`: in the field of Chat Completions. */
+  readonly responsesStructuredOutput: "json_schema" | "response_format" | "none"
   /** Where background jobs are, if they are interactions of Gemini's own API. */
   readonly interactionsBaseUrl?: string | undefined
   /** What to do when it cannot be used from the environment alone. */
@@ -61,6 +65,8 @@ const row = (
   apiVersionVariables: [],
   responses: false,
   background: false,
+  structuredOutput: "none",
+  responsesStructuredOutput: "none",
   ...rest,
   baseUrlVariables: [
     ...(baseUrl === undefined ? ["API_BASE", "BASE_URL"] : ["BASE_URL", "API_BASE"]).map((name) =>
@@ -74,6 +80,12 @@ const awsRegion = ["AWS_REGION", "AWS_REGION_NAME", "AWS_DEFAULT_REGION"]
 
 const bearerOnly = "only bearer tokens are supported here, no AWS access keys"
 
+const native = { structuredOutput: "json_schema" } as const
+
+const nativeInBoth = { ...native, responsesStructuredOutput: "json_schema" } as const
+
+const jsonMode = { structuredOutput: "json_object" } as const
+
 const local = { key: "optional", path: "/v1" } as const
 
 /**
@@ -84,14 +96,16 @@ const local = { key: "optional", path: "/v1" } as const
  * Every row has `<PREFIX>_BASE_URL` and `<PREFIX>_API_BASE` as base URL
  * variables. Servers that accept `background` and ignore it, or keep jobs in
  * memory only, have `background: false`. Background jobs are Responses, or else
- * message batches (`anthropic`) and interactions (`gemini`).
+ * message batches (`anthropic`) and interactions (`gemini`). Structured output
+ * that a host has for some of its models only counts as none, or as its JSON
+ * mode: without it a schema is asked for in words, which every model takes.
  *
  * **Source**
  *
  * LiteLLM, "Providers" (prefixes, base URLs, key variables):
  * https://docs.litellm.ai/docs/providers. The providers' own pages on their
- * OpenAI-compatible and Responses endpoints. `openai` 7.57.0, `bedrock.ts`,
- * for the address of `bedrock_mantle`.
+ * OpenAI-compatible and Responses endpoints and on structured output.
+ * `openai` 7.57.0, `bedrock.ts`, for the address of `bedrock_mantle`.
  *
  * @category models
  * @since 0.1.0
@@ -101,7 +115,8 @@ export const providerTable: ReadonlyArray<Row> = [
     organizationVariable: "OPENAI_ORG_ID",
     projectVariable: "OPENAI_PROJECT_ID",
     responses: true,
-    background: true
+    background: true,
+    ...nativeInBoth
   }),
   row("azure", undefined, ["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"], {
     baseUrlVariables: ["AZURE_OPENAI_ENDPOINT"],
@@ -109,25 +124,29 @@ export const providerTable: ReadonlyArray<Row> = [
     authHeader: "api-key",
     apiVersionVariables: ["AZURE_API_VERSION", "OPENAI_API_VERSION"],
     responses: true,
-    background: true
+    background: true,
+    ...nativeInBoth
   }),
   row("azure_ai", undefined, ["AZURE_AI_API_KEY"], { path: "/openai/v1", authHeader: "api-key", responses: true }),
   row("anthropic", "https://api.anthropic.com", ["ANTHROPIC_API_KEY"], { protocol: "anthropic", background: true }),
   row("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", ["GEMINI_API_KEY", "GOOGLE_API_KEY"], {
     interactionsBaseUrl: "https://generativelanguage.googleapis.com/v1beta",
-    background: true
+    background: true,
+    ...native
   }),
   row("vertex_ai", undefined, [], {
     key: "token",
     responses: true,
     hint:
       "Vertex AI takes access tokens, which expire: use Providers.layer({ vertex_ai: { baseUrl, apiKey } }) with an " +
-      "effect that makes one"
+      "effect that makes one",
+    ...native
   }),
   row("bedrock", "https://bedrock-runtime.{region}.amazonaws.com/openai/v1", ["AWS_BEARER_TOKEN_BEDROCK"], {
     regionVariables: awsRegion,
     responses: true,
-    hint: bearerOnly
+    hint: bearerOnly,
+    ...nativeInBoth
   }),
   row(
     "bedrock_mantle",
@@ -137,38 +156,43 @@ export const providerTable: ReadonlyArray<Row> = [
       regionVariables: ["BEDROCK_MANTLE_REGION", ...awsRegion],
       responses: true,
       background: true,
-      hint: bearerOnly
+      hint: bearerOnly,
+      ...nativeInBoth
     }
   ),
-  row("mistral", "https://api.mistral.ai/v1", ["MISTRAL_API_KEY"]),
-  row("groq", "https://api.groq.com/openai/v1", ["GROQ_API_KEY"], { responses: true }),
-  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"]),
-  row("xai", "https://api.x.ai/v1", ["XAI_API_KEY"], { responses: true }),
+  row("mistral", "https://api.mistral.ai/v1", ["MISTRAL_API_KEY"], native),
+  row("groq", "https://api.groq.com/openai/v1", ["GROQ_API_KEY"], { responses: true, ...jsonMode }),
+  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], jsonMode),
+  row("xai", "https://api.x.ai/v1", ["XAI_API_KEY"], { responses: true, ...nativeInBoth }),
   row("openrouter", "https://openrouter.ai/api/v1", ["OPENROUTER_API_KEY"], { responses: true }),
-  row("together_ai", "https://api.together.xyz/v1", ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"]),
+  row("together_ai", "https://api.together.xyz/v1", ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"], jsonMode),
   row(
     "fireworks_ai",
     "https://api.fireworks.ai/inference/v1",
     ["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"],
-    { responses: true }
+    { responses: true, ...native }
   ),
   row("perplexity", "https://api.perplexity.ai", ["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"], {
     responsesBaseUrl: "https://api.perplexity.ai/v1",
     responses: true,
-    background: true
+    background: true,
+    ...native,
+    responsesStructuredOutput: "response_format"
   }),
-  row("cohere", "https://api.cohere.ai/compatibility/v1", ["COHERE_API_KEY"]),
+  row("cohere", "https://api.cohere.ai/compatibility/v1", ["COHERE_API_KEY"], native),
   row("cohere_chat", "https://api.cohere.ai/compatibility/v1", ["COHERE_API_KEY"], {
-    baseUrlVariables: ["COHERE_BASE_URL", "COHERE_API_BASE"]
+    baseUrlVariables: ["COHERE_BASE_URL", "COHERE_API_BASE"],
+    ...native
   }),
-  row("cerebras", "https://api.cerebras.ai/v1", ["CEREBRAS_API_KEY"]),
+  row("cerebras", "https://api.cerebras.ai/v1", ["CEREBRAS_API_KEY"], native),
   row("nvidia_nim", "https://integrate.api.nvidia.com/v1", ["NVIDIA_NIM_API_KEY"], { responses: true }),
   row("sambanova", "https://api.sambanova.ai/v1", ["SAMBANOVA_API_KEY"]),
-  row("deepinfra", "https://api.deepinfra.com/v1/openai", ["DEEPINFRA_API_KEY"]),
-  row("moonshot", "https://api.moonshot.ai/v1", ["MOONSHOT_API_KEY"], { responses: true }),
-  row("zai", "https://api.z.ai/api/paas/v4", ["ZAI_API_KEY"]),
+  row("deepinfra", "https://api.deepinfra.com/v1/openai", ["DEEPINFRA_API_KEY"], jsonMode),
+  row("moonshot", "https://api.moonshot.ai/v1", ["MOONSHOT_API_KEY"], { responses: true, ...jsonMode }),
+  row("zai", "https://api.z.ai/api/paas/v4", ["ZAI_API_KEY"], jsonMode),
   row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ["DASHSCOPE_API_KEY"], {
-    responses: true
+    responses: true,
+    ...jsonMode
   }),
   row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", ["VOLCENGINE_API_KEY", "ARK_API_KEY"], {
     responses: true
@@ -176,16 +200,16 @@ export const providerTable: ReadonlyArray<Row> = [
   row("minimax", "https://api.minimax.io/v1", ["MINIMAX_API_KEY"], { responses: true }),
   row("github", "https://models.github.ai/inference", ["GITHUB_API_KEY"]),
   row("huggingface", "https://router.huggingface.co/v1", ["HF_TOKEN", "HUGGINGFACE_API_KEY"], { responses: true }),
-  row("databricks", undefined, ["DATABRICKS_API_KEY"], { path: "/serving-endpoints", responses: true }),
-  row("meta_llama", "https://api.llama.com/compat/v1", ["LLAMA_API_KEY"]),
+  row("databricks", undefined, ["DATABRICKS_API_KEY"], { path: "/serving-endpoints", responses: true, ...native }),
+  row("meta_llama", "https://api.llama.com/compat/v1", ["LLAMA_API_KEY"], native),
   row("novita", "https://api.novita.ai/v3/openai", ["NOVITA_API_KEY"]),
   row("nebius", "https://api.studio.nebius.ai/v1", ["NEBIUS_API_KEY"]),
   row("hyperbolic", "https://api.hyperbolic.xyz/v1", ["HYPERBOLIC_API_KEY"]),
   row("lambda_ai", "https://api.lambda.ai/v1", ["LAMBDA_API_KEY"]),
-  row("friendliai", "https://api.friendli.ai/serverless/v1", ["FRIENDLI_TOKEN"]),
-  row("hosted_vllm", undefined, ["HOSTED_VLLM_API_KEY"], { ...local, responses: true }),
-  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true }),
-  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], { ...local, responses: true }),
+  row("friendliai", "https://api.friendli.ai/serverless/v1", ["FRIENDLI_TOKEN"], native),
+  row("hosted_vllm", undefined, ["HOSTED_VLLM_API_KEY"], { ...local, responses: true, ...nativeInBoth }),
+  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true, ...native }),
+  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], { ...local, responses: true, ...native }),
   row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], local),
-  row("litellm_proxy", undefined, ["LITELLM_PROXY_API_KEY"], { path: "/v1", responses: true })
+  row("litellm_proxy", undefined, ["LITELLM_PROXY_API_KEY"], { path: "/v1", responses: true, ...nativeInBoth })
 ]

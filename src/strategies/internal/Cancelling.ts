@@ -3,7 +3,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Verdict } from "../../errors/ProviderError.ts"
+import type * as Result from "effect/Result"
+import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
 import { JobCancelled } from "../../errors/Reason.ts"
 import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import { type AcceptedSubmission, CancelRequested } from "../../services/Session.ts"
@@ -23,18 +24,7 @@ export const cancelJob = (
   jobs: JobsApi,
   job: AcceptedSubmission
 ): Effect.Effect<JobState | undefined> =>
-  Effect.gen(function*() {
-    yield* Effect.ignore(recordCancel(journal, job.id), { log: "Warn" })
-    return yield* bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel").pipe(
-      Effect.catchTag("ProviderError", (error) =>
-        Effect.as(
-          Effect.logWarning("The job could not be cancelled", { jobId: job.accepted.jobId, error: error.message }),
-          undefined
-        ))
-    )
-  }).pipe(
-    Effect.timeoutOrElse({ duration: cancelTimeout, orElse: () => Effect.undefined })
-  )
+  Effect.map(requestCancel(journal, jobs, job), (result) => result._tag === "Success" ? result.success : undefined)
 
 /**
  * Cancels a job that the session does not wait for. Once it is over, that is written down as the submission's end, so
@@ -45,10 +35,32 @@ export const cancelSurplus = (
   jobs: JobsApi,
   job: AcceptedSubmission
 ): Effect.Effect<void> =>
-  Effect.flatMap(cancelJob(journal, jobs, job), (after) =>
-    after?._tag === "Ended"
-      ? Effect.ignore(recordEnd(journal, job.id, endOf(after.outcome)), { log: "Warn" })
-      : Effect.void)
+  Effect.flatMap(requestCancel(journal, jobs, job), (result) => {
+    const reason = result._tag === "Success"
+      ? result.success._tag === "Ended" ? endOf(result.success.outcome) : undefined
+      : result.failure?.verdict.reason._tag === "NotFound"
+      ? result.failure.verdict.reason
+      : undefined
+    return reason === undefined
+      ? Effect.void
+      : Effect.ignore(recordEnd(journal, job.id, reason), { log: "Warn" })
+  })
+
+/** Fails with `undefined` when there was no time. */
+const requestCancel = (
+  journal: SessionJournal,
+  jobs: JobsApi,
+  job: AcceptedSubmission
+): Effect.Effect<Result.Result<JobState, ProviderError | undefined>> =>
+  recordCancel(journal, job.id).pipe(
+    Effect.ignore({ log: "Warn" }),
+    Effect.andThen(bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel")),
+    Effect.tapError((error) =>
+      Effect.logWarning("The job could not be cancelled", { jobId: job.accepted.jobId, error: error.message })
+    ),
+    Effect.timeoutOrElse({ duration: cancelTimeout, orElse: () => Effect.fail(undefined) }),
+    Effect.result
+  )
 
 const endOf = (outcome: Outcome): Verdict["reason"] =>
   outcome._tag === "Failed" ? outcome.verdict.reason : new JobCancelled({

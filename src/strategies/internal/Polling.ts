@@ -11,6 +11,7 @@ import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provide
 import type { AcceptedSubmission } from "../../services/Session.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
+import { follow } from "./Following.ts"
 import type { Run } from "./Run.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
@@ -37,6 +38,9 @@ export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =
     return first === undefined ? poll(watch) : heed(watch, first)
   })
 
+/** In a process that learns of ends by webhooks, the journal is read this often: another one may have settled it. */
+const journalPause = Duration.seconds(2)
+
 /**
  * A job that is polled, and what the polls have found so far. Nothing else of a job is kept from one poll to the
  * next: a generator would be kept with all that it ever held.
@@ -50,6 +54,10 @@ export interface Watch {
   readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
   readonly startedAt: number
   pending: Pending
+  /** The stream that the job was started with has been read. */
+  isStreamTaken: boolean
+  /** The provider does not open the job's stream any more. */
+  isStreamRefused: boolean
   missingSince: number | undefined
   deniedSince: number | undefined
   queuedSince: number | undefined
@@ -70,6 +78,8 @@ export const watchOf = (
     nextDelay,
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
+    isStreamTaken: false,
+    isStreamRefused: false,
     missingSince: undefined,
     deniedSince: undefined,
     queuedSince: undefined
@@ -130,10 +140,40 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
       watch.pending = state
       run.update({ phase: state.phase, status: state.status, jobId })
   }
-  return Effect.flatMap(delayOf(watch), (delay) =>
-    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
-    Clock.clockWith((clock) => Effect.flatMap(clock.sleep(delay), () => poll(watch))))
+  // A poll that failed says nothing of the stream.
+  const following = state === undefined ? undefined : follow(watch)
+  if (following === undefined) return waitAndPoll(watch)
+  return Effect.flatMap(following, ({ hasProgress, outcome }) => {
+    if (outcome !== undefined) return Effect.succeed(outcome)
+    return hasProgress ? poll(watch) : waitAndPoll(watch)
+  })
 }
+
+const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
+  Effect.flatMap(delayOf(watch), (delay) =>
+    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
+    Clock.clockWith((clock) => {
+      const sleep = clock.sleep(delay)
+      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, hint(watch)) : sleep, () => poll(watch))
+    }))
+
+/** Comes when somebody says that the job may have ended, here or by settling the session. */
+const hint = ({ run }: Watch): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.callback<void>((resume) => {
+      run.wake = () => resume(Effect.void)
+      return Effect.sync(() => {
+        run.wake = undefined
+      })
+    }),
+    run.spec.journal.load.pipe(
+      Effect.delay(journalPause),
+      Effect.repeat({ until: ({ state }) => state.settled !== undefined }),
+      // The journal's failure is noted when the end is written.
+      Effect.catch(() => Effect.never),
+      Effect.asVoid
+    )
+  )
 
 /** How long to wait before the next poll. Fails when the wait has come to its end. */
 const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {

@@ -7,31 +7,51 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Schedule from "effect/Schedule"
+import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
+import type { InvalidOutput } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Answer } from "../../services/LlmResponse.ts"
-import type { JobState, Outcome, Pending, Provider } from "../../services/Provider.ts"
+import type { PassedOver } from "../../services/LlmResponse.ts"
+import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
+import type { OpenStream } from "./Opening.ts"
+import type { Patience } from "./Reading.ts"
+import { type Reader, Transcript } from "./Transcript.ts"
 
 /** The means to send one request: as a job, or as a call that is held open until its answer. */
 export type Means =
   | {
     readonly _tag: "Job"
     readonly provider: Provider
+    readonly jobs: JobsApi
     readonly submit: (
       submissionId: string
     ) => Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>
+    /** Submits, and watches the job from its beginning. */
+    readonly open: ((submissionId: string) => Stream.Stream<StreamEvent, ProviderError>) | undefined
   }
-  | { readonly _tag: "Held"; readonly provider: Provider; readonly call: Effect.Effect<Outcome, ProviderError> }
+  | {
+    readonly _tag: "Held"
+    readonly provider: Provider
+    readonly call: Effect.Effect<Outcome, ProviderError>
+    readonly stream: Stream.Stream<StreamEvent, ProviderError> | undefined
+  }
 
-/** What a run is to send, and how. */
-export interface Order {
+/** One model that may answer, and how it is asked. */
+export interface Candidate {
   readonly request: ResponseRequest
   readonly strategy: StrategyName
-  /** Finds the provider and the means to send to it; fails before anything is sent. */
-  readonly prepare: Effect.Effect<Means, ProviderError>
+}
+
+/** What a run is to send. */
+export interface Order {
+  /** As the caller made it. */
+  readonly request: ResponseRequest
+  /** The models to ask, in turn; at least one. */
+  readonly candidates: readonly [Candidate, ...ReadonlyArray<Candidate>]
 }
 
 /** What a run works with. */
@@ -52,6 +72,7 @@ export interface RunResult {
   readonly strategy: StrategyName
   readonly submissions: number
   readonly resumed: boolean
+  readonly passedOver: ReadonlyArray<typeof PassedOver.Type>
   readonly settled: boolean
 }
 
@@ -71,6 +92,8 @@ export interface Progress {
 export interface Waiter {
   /** Monotonic time in milliseconds. */
   readonly deadlineAt: number
+  /** Present when it watches the answer grow. */
+  readonly reader: Reader | undefined
   readonly done: (exit: Exit.Exit<RunResult, StrategyError>) => void
 }
 
@@ -82,7 +105,24 @@ export class Run {
   readonly canSubmit: boolean
   /** What it is to send; dropped when there is a job to wait for, as the prompt may be big. */
   order: Order | undefined
+  /** Which of the order's models is asked. */
+  candidate = 0
+  /** The models that could not answer, and why. */
+  passedOver: ReadonlyArray<typeof PassedOver.Type> = []
+  /** An answer that did not fit the request's schema, which is to be sent back. */
+  fault: InvalidOutput | undefined
+  /** How many answers of the session did not fit. */
+  faults = 0
   readonly waiters = new Set<Waiter>()
+  /** What its stream has told; there is none as long as nobody watches. */
+  transcript: Transcript | undefined
+  /** How long a stream of its jobs may be silent, if the request says so. */
+  patience: Patience | undefined
+  /** Whether somebody may say that its job has ended; `wake` then polls at once. */
+  isHinted = false
+  wake: (() => void) | undefined
+  /** The stream that the job was started with, as long as it is open. */
+  stream: OpenStream | undefined
   private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
   mine: ReadonlyArray<string> = none
@@ -93,6 +133,8 @@ export class Run {
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
+  /** Whether its session was removed, or belongs to another request by now. */
+  hasLostKey = false
   /** The end that is being settled, as it is without the journal: for callers whose deadline passes meanwhile. */
   unsettled: Exit.Exit<RunResult, StrategyError> | undefined
 
@@ -124,6 +166,23 @@ export class Run {
     let last = -Infinity
     for (const waiter of this.waiters) last = Math.max(last, waiter.deadlineAt)
     return last
+  }
+
+  /** Adds a caller, and shows it what the run tells. */
+  admit(waiter: Waiter): void {
+    this.waiters.add(waiter)
+    if (waiter.reader !== undefined) waiter.reader.attach(this.transcript ??= new Transcript())
+  }
+
+  /** Whether nobody waits but those who watch: then the provider need not be faster than they are. */
+  get isPaced(): boolean {
+    for (const { reader } of this.waiters) if (reader === undefined) return false
+    return this.waiters.size > 0
+  }
+
+  /** The model that is asked, and how. */
+  get asked(): Candidate | undefined {
+    return this.order?.candidates[this.candidate]
   }
 
   /** The submissions that a session must have to be the one that this run works for. */

@@ -14,6 +14,7 @@ import { type SessionState, Settled, type Settlement, type Submission } from "..
 import { hasSubmission, record } from "./Journaling.ts"
 import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
+import type { Shared } from "./Shared.ts"
 import { withoutText } from "./WithoutText.ts"
 
 /** An outcome that nothing will change: an answer, or a failure that another submission could not cure. */
@@ -34,7 +35,7 @@ export const isFinal = (outcome: Outcome): outcome is Final =>
  */
 export const settle = Effect.fnUntraced(function*(
   run: Run,
-  providers: Providers["Service"],
+  shared: Shared,
   submission: Submission,
   end: Final,
   knownSubmissions: number
@@ -65,13 +66,13 @@ export const settle = Effect.fnUntraced(function*(
   const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
   return settled === mine || isReference
     ? yield* conclude(run, submission, end, recorded.success.submissions.length, run.spec.journal.durable)
-    : yield* settledResult(run, providers, recorded.success, settled)
+    : yield* settledResult(run, shared, recorded.success, settled)
 })
 
 /** Returns what a session was settled with, as the result of a run. */
 export const settledResult = Effect.fnUntraced(function*(
   run: Run,
-  providers: Providers["Service"],
+  shared: Shared,
   state: SessionState,
   settled: typeof Settled.Type
 ): Effect.fn.Return<RunResult, StrategyError> {
@@ -85,6 +86,7 @@ export const settledResult = Effect.fnUntraced(function*(
         strategy: answer.strategy,
         submissions: state.submissions.length,
         resumed: !run.mine.includes(submissionId),
+        passedOver: answer.passedOver ?? [],
         settled: true
       }
     }
@@ -96,7 +98,7 @@ export const settledResult = Effect.fnUntraced(function*(
         return yield* unreachable(run, settlement.jobId)
       }
       run.update({ jobId: settlement.jobId })
-      const jobs = yield* jobsFor(run, providers, submission)
+      const jobs = yield* jobsFor(run, shared.providers, submission)
       if (jobs === undefined) return yield* unreachable(run, settlement.jobId)
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
       const outcome = yield* pollToEnd(yield* watchOf(run, jobs, { ...submission, accepted }, undefined))
@@ -140,6 +142,7 @@ const conclude = (
     strategy: submission.sent.strategy,
     submissions,
     resumed: !run.mine.includes(submission.id),
+    passedOver: run.passedOver,
     settled
   })
 
@@ -171,6 +174,7 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
       polls: run.progress.polls,
       elapsed: Duration.zero,
       resumed: false,
+      ...(run.passedOver.length === 0 ? {} : { passedOver: run.passedOver }),
       settled: true
     })
   }

@@ -23,6 +23,7 @@ import {
   type Version
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
+import type { Opened, OpenStream } from "./Opening.ts"
 import { unanswered } from "./Polling.ts"
 import { withoutText } from "./WithoutText.ts"
 
@@ -46,10 +47,22 @@ export type JobSubmitted =
     readonly jobState: JobState
     /** The session's state; absent when the journal could not be written, or was removed. */
     readonly state: SessionState | undefined
+    /** The stream that goes on telling of it. */
+    readonly stream: OpenStream | undefined
   }
 
 /** What became of a held call. */
 export type HeldCall = Unsubmitted | { readonly _tag: "Answered"; readonly outcome: Outcome }
+
+/** What is about to be sent. */
+export interface Announcement {
+  readonly request: ResponseRequest
+  readonly strategy: StrategyName
+  readonly provider: Provider
+  readonly purpose: "answer" | "repair"
+  /** Whether it asks for a job whose stream can be opened again. */
+  readonly isStreamed: boolean
+}
 
 /**
  * Writes down that a request is about to be sent. Whoever appends it at the version that was read may send. When the
@@ -58,16 +71,14 @@ export type HeldCall = Unsubmitted | { readonly _tag: "Answered"; readonly outco
 export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
-  request: ResponseRequest,
-  strategy: StrategyName,
-  provider: Provider,
+  { isStreamed, provider, purpose, request, strategy }: Announcement,
   unsent: Set<string>
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
   const sent = Submitting.make({
     at: yield* currentMillis,
     submissionId: id,
-    purpose: "answer",
+    purpose,
     provider: provider.name,
     model: request.model,
     strategy,
@@ -76,6 +87,7 @@ export const announce = Effect.fnUntraced(function*(
       Number.MAX_SAFE_INTEGER
     ),
     store: request.store ?? true,
+    ...(isStreamed ? { stream: true } : {}),
     ...(request.journal === undefined ? {} : { journal: request.journal }),
     ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),
@@ -118,7 +130,7 @@ export const withdraw = (
 export const submitJob = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
-  submit: Effect.Effect<{ readonly jobId: string; readonly state: JobState }, ProviderError>,
+  submit: Effect.Effect<Opened, ProviderError>,
   left: Duration.Duration
 ): Effect.fn.Return<JobSubmitted> {
   const timeout = Duration.millis(submission.sent.submitTimeout)
@@ -128,7 +140,7 @@ export const submitJob = Effect.fnUntraced(function*(
   )
   const result = yield* Effect.result(Effect.raceFirst(submit, giveUp))
   if (result._tag === "Failure") return yield* failed(journal, submission, result.failure)
-  const { jobId, state: jobState } = result.success
+  const { jobId, state: jobState, stream } = result.success
   // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
   if (jobId === "" && jobState._tag === "Ended") return { _tag: "Answered", outcome: jobState.outcome }
   const accepted = Accepted.make({ at: yield* currentMillis, submissionId: submission.id, jobId })
@@ -143,14 +155,14 @@ export const submitJob = Effect.fnUntraced(function*(
   )
   const job = recorded._tag === "Success" ? acceptedAs(recorded.success, submission.id, jobId) : undefined
   if (job !== undefined && recorded._tag === "Success") {
-    return { _tag: "Accepted", job, jobState, state: recorded.success }
+    return { _tag: "Accepted", job, jobState, state: recorded.success, stream }
   }
   yield* Effect.logError("The job was accepted, but its id could not be journaled", {
     jobId,
     submissionId: submission.id,
     error: recorded._tag === "Failure" ? recorded.failure.message : "The session was removed meanwhile"
   })
-  return { _tag: "Accepted", job: { ...submission, accepted }, jobState, state: undefined }
+  return { _tag: "Accepted", job: { ...submission, accepted }, jobState, state: undefined, stream }
 })
 
 /**

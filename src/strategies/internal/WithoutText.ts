@@ -20,7 +20,12 @@ export function withoutText(reason: NonRetryableReason | RetryableReason): NonRe
     case "Incomplete":
       return new Incomplete({ ...reason, message, content: "" })
     case "InvalidOutput":
-      return new InvalidOutput({ ...reason, message, content: "" })
+      return new InvalidOutput({
+        ...reason,
+        message: "The answer does not fit the schema",
+        content: "",
+        issues: undefined
+      })
     case "StreamInterrupted":
       return new StreamInterrupted({ ...reason, message, content: "" })
     case "ContentFiltered":

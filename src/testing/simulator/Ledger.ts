@@ -126,6 +126,34 @@ export const Job = Schema.Struct({
 export type Job = typeof Job.Type
 
 /**
+ * Schema for one delivery of a webhook.
+ *
+ * **Details**
+ *
+ * `id` is the `webhook-id`, the same for each `attempt` (from 1). `at` is in milliseconds since the epoch. `status` is
+ * missing until the delivery is answered, and when it could not be.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Delivery = Schema.Struct({
+  id: Schema.String,
+  jobId: Schema.String,
+  type: Schema.String,
+  attempt: Schema.Int,
+  at: Schema.Finite,
+  status: Schema.optional(Schema.Int)
+})
+
+/**
+ * One delivery of a webhook.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Delivery = typeof Delivery.Type
+
+/**
  * Schema for everything that was seen since the start or the last reset.
  *
  * **Details**
@@ -140,7 +168,8 @@ export const Ledger = Schema.Struct({
   submissions: Schema.Array(Submission),
   jobs: Schema.Array(Job),
   calls: Schema.Array(Call),
-  requests: Schema.Record(Schema.String, Schema.Int)
+  requests: Schema.Record(Schema.String, Schema.Int),
+  webhooks: Schema.Array(Delivery)
 })
 
 /**

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Call, Ledger, Submission } from "./Ledger.ts"
+import type { Call, Delivery, Ledger, Submission } from "./Ledger.ts"
 import type { Endpoint } from "./Script.ts"
 
 /**
@@ -28,6 +28,8 @@ export interface Recorder {
     call: Open<Call>,
     facts: Pick<Submission, "model" | "background" | "stream" | "metadata" | "idempotencyKey" | "body">
   ) => Open<Submission>
+  /** Opens the record of one delivery of a webhook. */
+  readonly delivery: (facts: Delivery) => Open<Delivery>
   /** Returns all that was seen, without the jobs. */
   readonly read: () => Omit<Ledger, "jobs">
   /** Forgets all; numbers start again at 1. */
@@ -44,6 +46,7 @@ export const make = (options: { readonly keepCalls: number; readonly keepBodies:
   const requests = new Map<string, number>()
   let submissions: Array<{ readonly call: Open<Call>; readonly record: Open<Submission> }> = []
   let calls: Array<Open<Call>> = []
+  let deliveries: Array<Open<Delivery>> = []
   let callCount = 0
   return {
     call: (endpoint, method, path, at) => {
@@ -70,6 +73,11 @@ export const make = (options: { readonly keepCalls: number; readonly keepBodies:
       submissions.push({ call, record })
       return record
     },
+    delivery: (facts) => {
+      const record = { ...facts }
+      deliveries.push(record)
+      return record
+    },
     read: () => ({
       submissions: submissions.map(({ call, record }) => ({
         ...record,
@@ -78,12 +86,14 @@ export const make = (options: { readonly keepCalls: number; readonly keepBodies:
         ended: call.ended
       })),
       calls: calls.slice(Math.max(0, calls.length - options.keepCalls)).map((call) => ({ ...call })),
-      requests: Object.fromEntries(requests)
+      requests: Object.fromEntries(requests),
+      webhooks: deliveries.map((delivery) => ({ ...delivery }))
     }),
     clear: () => {
       requests.clear()
       submissions = []
       calls = []
+      deliveries = []
       callCount = 0
     }
   }

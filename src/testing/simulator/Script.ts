@@ -166,6 +166,9 @@ export const UsageOverride = Schema.Struct({
  * - `StreamError`: an error event in the stream after `after` events, then the end of it.
  * - `Job`: how the job or the call ends.
  * - `IgnoreBackground`: answers a background request at once, without `background: true`; its id is not found later.
+ * - `Webhook`: how the webhook of the background job goes wrong: `late` by `millis` (default 1000), `twice` with the
+ *   same id, `early`, before the job has ended, `forged` with another secret, `stale`, signed ten minutes ago, or
+ *   `never` sent. Webhooks out of order are `late` ones.
  *
  * @category schemas
  * @since 0.1.0
@@ -213,7 +216,11 @@ export const Action = Schema.Union([
     reason: Schema.optional(Schema.String),
     status: Schema.optional(Schema.String)
   }),
-  Schema.TaggedStruct("IgnoreBackground", {})
+  Schema.TaggedStruct("IgnoreBackground", {}),
+  Schema.TaggedStruct("Webhook", {
+    how: Schema.Literals(["late", "twice", "early", "forged", "stale", "never"]),
+    millis: Schema.optional(Millis)
+  })
 ])
 
 /**
@@ -231,6 +238,14 @@ export type Action = typeof Action.Type
  * @since 0.1.0
  */
 export type JobAction = Extract<Action, { readonly _tag: "Job" }>
+
+/**
+ * What goes wrong with a webhook: the `Webhook` action.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type WebhookAction = Extract<Action, { readonly _tag: "Webhook" }>
 
 /**
  * Schema for one rule of a script.

@@ -17,6 +17,7 @@ import * as Reply from "./Reply.ts"
 import * as Responses from "./Responses.ts"
 import * as Routes from "./Routes.ts"
 import type { Action } from "./Script.ts"
+import * as Webhooks from "./Webhooks.ts"
 import * as Wire from "./Wire.ts"
 import type { Exchange, World } from "./World.ts"
 
@@ -107,7 +108,10 @@ const act = (world: World, response: ServerResponse, exchange: Exchange, route: 
     const action = actions[index]
     if (action === undefined) {
       if (reply !== undefined) return Wire.send(world, response, exchange, reply)
-      return step(0, dispatch(world, exchange, route))
+      const accepted = dispatch(world, exchange, route)
+      const job = exchange.submission?.accepted === true ? world.jobs.get(exchange.call.jobId ?? "") : undefined
+      if (job !== undefined) Webhooks.follow(world, job, actions)
+      return step(0, accepted)
     }
     const applies = "accepted" in action ? (action.accepted ?? false) === isAccepted : !isAccepted
     if (!applies) return step(index + 1, reply)

@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Answer from "./Answer.ts"
 import { portable, Rule } from "./Script.ts"
@@ -84,6 +85,13 @@ export interface Options {
    */
   readonly batchPollHint?: Duration.Input | undefined
   /**
+   * Where webhooks are sent when background responses and interactions end, and what they are signed with: `whsec_` and
+   * base64, or any text. What is not answered with 2xx is sent up to five times.
+   *
+   * @default undefined (none are sent)
+   */
+  readonly webhooks?: { readonly url: string; readonly secret: Redacted.Redacted<string> } | undefined
+  /**
    * How many requests the ledger lists, the newest; at least 0. Counts and submissions are always complete.
    *
    * @default 10000
@@ -138,7 +146,8 @@ export const check = (options: Options): Checked => ({
     apiKeys: options.apiKeys === undefined ? undefined : new Set(options.apiKeys),
     answer: options.answer ?? Answer.echo,
     pollHintMillis: options.pollHint === undefined ? undefined : millis("pollHint", options.pollHint),
-    batchPollHintSeconds: Math.ceil(millis("batchPollHint", options.batchPollHint ?? "10 seconds") / 1000)
+    batchPollHintSeconds: Math.ceil(millis("batchPollHint", options.batchPollHint ?? "10 seconds") / 1000),
+    webhooks: options.webhooks === undefined ? undefined : checkWebhooks(options.webhooks)
   }
 })
 
@@ -157,6 +166,11 @@ export const checkRules = (field: string, rules: ReadonlyArray<Rule>): ReadonlyA
   const wrong = checked.findIndex((rule) => !isRule(rule))
   if (wrong === -1) return checked
   throw new RangeError(`${field} must hold rules, got another value at ${wrong}`)
+}
+
+const checkWebhooks = (webhooks: NonNullable<Options["webhooks"]>): NonNullable<Options["webhooks"]> => {
+  if (URL.canParse(webhooks.url) && Redacted.value(webhooks.secret) !== "") return webhooks
+  throw new RangeError("Simulator.layer: webhooks must have a url and a secret")
 }
 
 const decodeRule = Schema.decodeUnknownOption(Rule, { onExcessProperty: "error" })

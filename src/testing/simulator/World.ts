@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Redacted from "effect/Redacted"
 import type { Answer } from "./Answer.ts"
 import type { Call, Job as JobRecord, Submission } from "./Ledger.ts"
 import type { JsonObject } from "./Json.ts"
@@ -28,6 +29,7 @@ export interface Settings {
   readonly answer: (prompt: string) => string
   readonly pollHintMillis: number | undefined
   readonly batchPollHintSeconds: number
+  readonly webhooks: { readonly url: string; readonly secret: Redacted.Redacted<string> } | undefined
 }
 
 /**

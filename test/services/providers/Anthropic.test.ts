@@ -14,7 +14,7 @@ describe("Anthropic", () => {
       const server = yield* serve([{ body: message("end_turn") }])
       const complete = yield* adapter(server, { headers: { "anthropic-beta": "b-2026-01-01" } })
 
-      const outcome = yield* complete({ maxOutputTokens: 100_000 })
+      const outcome = yield* complete({ maxOutputTokens: 1000 })
 
       assert.strictEqual(outcome._tag, "Succeeded")
       assert.lengthOf(server.requests, 1)
@@ -25,7 +25,7 @@ describe("Anthropic", () => {
       assert.strictEqual(request?.headers["anthropic-beta"], "b-2026-01-01")
       assert.deepStrictEqual(request?.body, {
         model: "claude-opus-5-5",
-        max_tokens: 100_000,
+        max_tokens: 1000,
         messages: [{ role: "user", content: "Hi" }]
       })
     }).pipe(provided))

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Redacted } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { Verdict } from "../../../src/errors/ProviderError.ts"
@@ -123,8 +124,53 @@ describe("AnthropicAnswer.read", () => {
     assert.deepInclude(verdict.reason, { usage: usage({ inputTokens: 10, outputTokens: 20 }) })
   })
 
-  it("takes an unknown stop_reason for no success", () => {
-    const verdict = verdictOf(message("daydream"))
+  it.each<[string, string, unknown]>([
+    ["a text", "Hi", [{ type: "text", text: "Hi" }]],
+    ["a tool call", "", [{ type: "tool_use", id: "toolu_1", name: "f", input: {} }]]
+  ])("keeps %s with an unknown stop_reason as Incomplete: a retry would be paid again", (_, content, blocks) => {
+    const reading = read(message("daydream", blocks))
+
+    assert.deepNestedInclude(reading, {
+      "_tag": "Ended",
+      "unknownStop": "daydream",
+      "outcome.verdict._tag": "NonRetryable",
+      "outcome.verdict.reason._tag": "Incomplete",
+      "outcome.verdict.reason.content": content,
+      "outcome.verdict.reason.limit": "daydream",
+      "outcome.verdict.reason.usage.totalTokens": 30
+    })
+  })
+
+  it("keeps keys out of what the API says of a failure", () => {
+    const keys = [Redacted.make("a-key-without-a-shape")]
+    const details = { category: "a-key-without-a-shape", explanation: "Not with a-key-without-a-shape" }
+    for (const body of [{ ...message("refusal"), stop_details: details }, message("a-key-without-a-shape")]) {
+      const reading = AnthropicAnswer.read(body, AnthropicAnswer.noProgress, {
+        ...context,
+        requestId: "a-key-without-a-shape",
+        keys
+      })
+
+      assert.strictEqual(reading._tag, "Ended")
+      assert.notInclude(JSON.stringify(reading), "a-key-without-a-shape")
+      assert.include(JSON.stringify(reading), "[redacted]")
+    }
+  })
+
+  it("takes tokens whose sum no number can hold for no usage", () => {
+    const usage = { input_tokens: Number.MAX_SAFE_INTEGER, output_tokens: 1 }
+
+    assert.isUndefined(answerOf({ ...message("end_turn"), usage }).usage)
+  })
+
+  it("takes an answer of tool calls alone for tool-calls, whatever its stop_reason", () => {
+    const blocks = [{ type: "tool_use", id: "toolu_1", name: "f", input: {} }]
+
+    assert.strictEqual(answerOf(message("end_turn", blocks)).finishReason, "tool-calls")
+  })
+
+  it("takes an unknown stop_reason without text and tool calls for InvalidResponse", () => {
+    const verdict = verdictOf(message("daydream", [{ type: "thinking", thinking: "Hm" }]))
 
     assert.strictEqual(verdict._tag, "Retryable")
     assert.strictEqual(verdict.reason._tag, "InvalidResponse")
@@ -222,7 +268,7 @@ function message(stopReason: string | null, content: unknown = [{ type: "text", 
   }
 }
 
-const usage = (buckets: Partial<Usage>): Usage => {
+const usage = (buckets: Partial<Omit<Usage, "serviceTier" | "inferenceGeo">>): Usage => {
   const all = {
     inputTokens: 0,
     cacheReadTokens: 0,

@@ -243,7 +243,7 @@ describe("ChatCompletions.outcomeOf", () => {
     ["choices that are none", { choices: "x" }],
     ["a choice without message", { choices: [{ text: "4", finish_reason: "stop" }] }],
     ["a finish reason of null", completion({ content: "The answ" }, {}, { finish_reason: null })],
-    ["a finish reason that is not known", completion({ content: "4" }, {}, { finish_reason: "tired" })],
+    ["a finish reason that is not known, and no text", completion({ content: " " }, {}, { finish_reason: "tired" })],
     ["no finish reason and no text", { choices: [{ message: { content: "" } }] }]
   ])("takes %s under status 200 for InvalidResponse", (_title, body) => {
     const error = errorOf(body)
@@ -252,6 +252,25 @@ describe("ChatCompletions.outcomeOf", () => {
     assert.strictEqual(error.verdict._tag, "Retryable")
     assert.strictEqual(error.evidence, "Uncertain")
   })
+
+  it.each<[string, string, object]>([
+    ["a text", "4", { content: "4" }],
+    ["a tool call", "", { content: null, tool_calls: [{ id: "call_1", function: { name: "f", arguments: "{}" } }] }]
+  ])(
+    "keeps %s with a finish reason that is not known as Incomplete: a retry would be paid again",
+    (_title, content, message) => {
+      const usage = { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 }
+      const outcome = outcomeOf(completion(message, { usage }, { finish_reason: "tired" }))
+
+      assert.deepNestedInclude(outcome, {
+        "verdict._tag": "NonRetryable",
+        "verdict.reason._tag": "Incomplete",
+        "verdict.reason.content": content,
+        "verdict.reason.limit": "tired",
+        "verdict.reason.usage.totalTokens": 12
+      })
+    }
+  )
 
   it("believes a host that never sends a finish reason", () => {
     assert.strictEqual(answerOf({ choices: [{ message: { content: "4" } }] }).content, "4")

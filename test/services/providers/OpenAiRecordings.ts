@@ -31,3 +31,29 @@ interface Exchange {
   readonly request: { readonly method?: string; readonly url?: string } | null
   readonly response: { readonly status: number; readonly headers?: Record<string, string>; readonly body: unknown }
 }
+
+export interface RecordedStream {
+  readonly file: string
+  readonly index: number
+  readonly url: string
+  readonly body: string
+}
+
+/**
+ * The recorded event streams that answered requests whose url matches, or that
+ * came without a request; none without `HOLDFAST_RECORDINGS`.
+ */
+export const recordedStreams = (url: RegExp | undefined): ReadonlyArray<RecordedStream> => {
+  const folder = process.env.HOLDFAST_RECORDINGS
+  if (folder === undefined) return []
+  return Fs.readdirSync(folder).filter((name) => name.endsWith(".json")).flatMap((file) => {
+    const { exchanges } = JSON.parse(Fs.readFileSync(Path.join(folder, file), "utf8")) as { exchanges: Array<Exchange> }
+    return exchanges.flatMap(({ request, response: { body } }, index) => {
+      const asked = request?.url ?? undefined
+      const isMatch = url === undefined ? asked === undefined : asked !== undefined && url.test(asked)
+      return isMatch && typeof body === "string" && /^data:/m.test(body)
+        ? [{ file, index, url: asked ?? "", body }]
+        : []
+    })
+  })
+}

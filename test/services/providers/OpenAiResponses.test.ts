@@ -321,6 +321,7 @@ describe("OpenAiResponses.stateOf", () => {
     ["an empty object", {}],
     ["another service's status", { status: "ok" }],
     ["a status that is no text", { id: "resp_1", status: 200 }],
+    ["a status that is no text beside an answer", response({ status: true })],
     ["a completed response without output", { id: "resp_1", status: "completed" }]
   ])("takes %s under status 200 for InvalidResponse", (_title, body) => {
     const error = errorOf(body)

@@ -7,11 +7,13 @@ import type { Anthropic } from "@anthropic-ai/sdk/client"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { ProviderError } from "../../../errors/ProviderError.ts"
 import { ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type { Options } from "../Anthropic.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
+import * as EventStream from "./EventStream.ts"
 
 /**
  * One request.
@@ -52,6 +54,18 @@ export type Send = (
 ) => Effect.Effect<{ readonly reply: Reply; readonly context: ErrorClassifier.Context }, ProviderError>
 
 /**
+ * Sends requests to one server.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface Client {
+  readonly send: Send
+  /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
+  readonly sendStream: (call: Call) => Effect.Effect<EventStream.Opened, ProviderError, Scope.Scope>
+}
+
+/**
  * Creates the client of a server. The SDK is loaded by the first request.
  *
  * **Details**
@@ -68,9 +82,9 @@ export type Send = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Send => {
+export const make = (options: Options): Client => {
   const load = makeLoad(options)
-  return Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
+  const prepare = Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
     const clients = yield* load
     const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
     const clock = yield* Clock.Clock
@@ -81,23 +95,38 @@ export const make = (options: Options): Send => {
       keys: key === undefined ? [] : [key]
     })
     const client = operation === "submit" ? clients.fresh : clients.shared
-    const reply = yield* Effect.tryPromise({
-      try: async (signal): Promise<Reply> => {
-        const response = await client[method](path, {
-          signal,
-          ...(body === undefined ? undefined : { body }),
-          headers: {
-            authorization: key === undefined ? null : `Bearer ${Redacted.value(key)}`,
-            ...(accept === undefined ? undefined : { accept }),
-            ...options.headers
-          }
-        }).asResponse()
-        return { status: response.status, headers: response.headers, text: await response.text() }
-      },
-      catch: (error) => ErrorClassifier.classify(error, contextNow())
-    })
-    return { reply, context: contextNow() }
+    const request = (signal: AbortSignal): Promise<Response> =>
+      client[method](path, {
+        signal,
+        ...(body === undefined ? undefined : { body }),
+        headers: {
+          authorization: key === undefined ? null : `Bearer ${Redacted.value(key)}`,
+          ...(accept === undefined ? undefined : { accept }),
+          ...options.headers
+        }
+      }).asResponse()
+    return { contextNow, request }
   })
+  return {
+    send: Effect.fnUntraced(function*(call) {
+      const { contextNow, request } = yield* prepare(call)
+      const reply = yield* Effect.tryPromise({
+        try: async (signal): Promise<Reply> => {
+          const response = await request(signal)
+          return { status: response.status, headers: response.headers, text: await response.text() }
+        },
+        catch: (error) => ErrorClassifier.classify(error, contextNow())
+      })
+      return { reply, context: contextNow() }
+    }),
+    sendStream: Effect.fnUntraced(function*(call) {
+      const { contextNow, request } = yield* prepare(call)
+      const response = yield* EventStream.acquire(
+        Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
+      )
+      return { response, contextNow }
+    })
+  }
 }
 
 interface Clients {

@@ -8,6 +8,7 @@ import type { ProviderError } from "../../../errors/ProviderError.ts"
 import type { ContentPart } from "../../Content.ts"
 import type { ResponseRequest } from "../../ResponseRequest.ts"
 import { type Payload, refuse, withOptions } from "./OpenAiInput.ts"
+import * as OutputFormat from "./OutputFormat.ts"
 
 /**
  * Returns the body of `POST /interactions` for a background job.
@@ -20,14 +21,17 @@ import { type Payload, refuse, withOptions } from "./OpenAiInput.ts"
  * - `reasoningEffort` is `thinking_level`: `"none"` becomes `"minimal"`, the
  *   least there is; `"xhigh"` and `"max"` become `"high"`, the most.
  * - `detail` is `resolution`; `"auto"` is left out, `"original"` is `"ultra_high"`.
+ * - A schema is `response_format`.
  * - Files are audio, video, images or documents by their media type; an uploaded
  *   file's id is its URI.
  * - Left out, as dropping them changes no answer: `metadata` and filenames.
- * - `providerOptions` win; objects are merged one level deep.
+ * - `providerOptions` win; objects are merged one level deep, but for a
+ *   `response_format`, which replaces that of the schema.
  *
  * **Errors**
  *
- * `InvalidRequest`, not sent, for `store: false`: a background job is stored.
+ * `InvalidRequest`, not sent, for `store: false`, as a background job is stored,
+ * and for a schema that is no JSON Schema.
  *
  * **Source**
  *
@@ -45,7 +49,10 @@ export const toPayload = (
   if (request.store === false) {
     return refuse(about.provider, "store", "Gemini's background jobs are always stored; leave out store: false")
   }
-  const { instructions, providerOptions, stop } = request
+  const asked = OutputFormat.forInteractions(request)
+  if (Result.isFailure(asked)) return refuse(about.provider, "schema", asked.failure)
+  const { instructions } = asked.success.request
+  const { providerOptions, stop } = request
   const generation = withOptions({
     max_output_tokens: request.maxOutputTokens,
     temperature: request.temperature,
@@ -58,7 +65,8 @@ export const toPayload = (
       model: about.model,
       input: inputOf(request),
       system_instruction: instructions === "" ? undefined : instructions,
-      generation_config: Object.keys(generation).length === 0 ? undefined : generation
+      generation_config: Object.keys(generation).length === 0 ? undefined : generation,
+      ...asked.success.fields
     }, providerOptions),
     background: true,
     store: true

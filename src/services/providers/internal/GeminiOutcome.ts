@@ -23,6 +23,7 @@ import {
 } from "./OpenAiBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import * as Scrub from "./Scrub.ts"
+import * as ServedAs from "./ServedAs.ts"
 
 /**
  * The exchange that a reply belongs to.
@@ -96,7 +97,7 @@ export const idOf = (body: unknown): string => textOf(fieldsOf(body).id)
 const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
   const steps = itemsOf(body.steps).map(fieldsOf)
   const content = contentOf(steps)
-  const usage = usageOf(body.usage)
+  const usage = usageOf(body.usage, body.service_tier)
   const said = { provider: context.provider, usage }
   switch (status) {
     case "failed":
@@ -207,7 +208,7 @@ const rpcCodes: Readonly<Record<number, string>> = {
 
 // Cached tokens are part of the input, thoughts stand beside the output. What tools fed back is input beside it,
 // unless the total says otherwise.
-const usageOf = (value: unknown): Usage | undefined => {
+const usageOf = (value: unknown, tier: unknown): Usage | undefined => {
   const usage = fieldsOf(value)
   const input = countOf(usage.total_input_tokens)
   const output = countOf(usage.total_output_tokens)
@@ -225,7 +226,8 @@ const usageOf = (value: unknown): Usage | undefined => {
     cacheWriteTokens: 0,
     outputTokens: output ?? 0,
     reasoningTokens,
-    totalTokens
+    totalTokens,
+    ...ServedAs.tierOf(tier)
   })
 }
 

@@ -59,17 +59,38 @@ export const textOf = (value: unknown): string => typeof value === "string" ? va
 export const itemsOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : []
 
 /**
+ * How deep arrays and objects of a body may be nested: none of the APIs comes near it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const maxDepth = 500
+
+/**
  * Returns the JSON that the text holds, or the text itself when it is none.
+ *
+ * **Details**
+ *
+ * JSON that is nested deeper than `maxDepth` counts as none: it could be read,
+ * but writing it to the journal would overflow the stack.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const parse = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return isDeeper(value, maxDepth) ? text : value
   } catch {
     return text
   }
+}
+
+const isDeeper = (value: unknown, depth: number): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (depth === 0) return true
+  for (const inner of Object.values(value)) if (isDeeper(inner, depth - 1)) return true
+  return false
 }
 
 /**

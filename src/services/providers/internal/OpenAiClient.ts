@@ -6,12 +6,14 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type { OpenAI } from "openai/client"
 import { ProviderError } from "../../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
+import * as EventStream from "./EventStream.ts"
 import { parse, type Reply } from "./OpenAiBody.ts"
 import type { Payload } from "./OpenAiInput.ts"
 import type { Context } from "./OpenAiOutcome.ts"
@@ -31,14 +33,21 @@ export interface Call {
 }
 
 /**
- * Sends a request and reads its answer to the end.
+ * Sends requests to one host.
  *
- * @category models
+ * @category services
  * @since 0.1.0
  */
-export type Send = (
-  call: Call
-) => Effect.Effect<{ readonly reply: Reply; readonly context: Context }, ProviderError>
+export interface Client {
+  /** Sends a request and reads its answer to the end. */
+  readonly send: (
+    call: Call
+  ) => Effect.Effect<{ readonly reply: Reply; readonly context: Context }, ProviderError>
+  /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
+  readonly sendStream: (
+    call: Call
+  ) => Effect.Effect<EventStream.Opened<Context>, ProviderError, Scope.Scope>
+}
 
 /**
  * Creates the client of a host. The SDK is imported by the first request.
@@ -56,9 +65,9 @@ export type Send = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Send => {
+export const make = (options: Options): Client => {
   const load = makeLoad(options)
-  return Effect.fnUntraced(function*(call: Call) {
+  const prepare = Effect.fnUntraced(function*(call: Call) {
     const key = yield* keyOf(options)
     const headers = yield* authOf(options, key)
     const clients = yield* load
@@ -71,16 +80,34 @@ export const make = (options: Options): Send => {
       keys: key === undefined ? [] : [key]
     })
     const client = call.operation === "submit" ? clients.fresh : clients.shared
-    const reply = yield* Effect.tryPromise({
-      try: async (signal): Promise<Reply> => {
-        const request = { headers, signal, ...(call.body === undefined ? undefined : { body: call.body }) }
-        const response = await client[call.method](call.path, request).asResponse()
-        return { status: response.status, headers: response.headers, body: parse(await response.text()) }
-      },
-      catch: (error) => ErrorClassifier.classify(error, contextNow())
-    })
-    return { reply, context: contextNow() }
+    const request = (signal: AbortSignal): Promise<Response> =>
+      client[call.method](call.path, {
+        headers,
+        signal,
+        ...(call.body === undefined ? undefined : { body: call.body })
+      }).asResponse()
+    return { contextNow, request }
   })
+  return {
+    send: Effect.fnUntraced(function*(call) {
+      const { contextNow, request } = yield* prepare(call)
+      const reply = yield* Effect.tryPromise({
+        try: async (signal): Promise<Reply> => {
+          const response = await request(signal)
+          return { status: response.status, headers: response.headers, body: parse(await response.text()) }
+        },
+        catch: (error) => ErrorClassifier.classify(error, contextNow())
+      })
+      return { reply, context: contextNow() }
+    }),
+    sendStream: Effect.fnUntraced(function*(call) {
+      const { contextNow, request } = yield* prepare(call)
+      const response = yield* EventStream.acquire(
+        Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
+      )
+      return { response, contextNow }
+    })
+  }
 }
 
 const keyOf = ({ apiKey }: Options): Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError> =>

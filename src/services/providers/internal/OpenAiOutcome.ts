@@ -56,7 +56,7 @@ export interface Ending {
  */
 export const make = (ending: Ending, body: Fields, reply: Reply, context: Context): Outcome => {
   const { hasToolCalls, refusal, stopped, text } = ending
-  const usage = usageOf(body.usage)
+  const usage = usageOf(body.usage, body.service_tier)
   const said = () => ({ ...saidOf(reply, context), usage })
   if (stopped._tag === "Filtered") {
     return failed(
@@ -98,7 +98,7 @@ export const cancelled = (text: string, body: Fields, reply: Reply, context: Con
     new Reason.JobCancelled({
       ...saidOf(reply, context),
       content: text,
-      usage: usageOf(body.usage),
+      usage: usageOf(body.usage, body.service_tier),
       message: "The response was cancelled"
     })
   )

@@ -5,6 +5,7 @@
  */
 import { Usage } from "../../../errors/Usage.ts"
 import { fieldsOf, isFields } from "./OpenAiBody.ts"
+import * as ServedAs from "./ServedAs.ts"
 
 /**
  * Returns the tokens that a `usage` object counts, or `undefined` when it
@@ -16,7 +17,7 @@ import { fieldsOf, isFields } from "./OpenAiBody.ts"
  * are part of the input. Reasoning is part of the output, unless the total says
  * that it stands beside it (xAI), or has a surplus that nothing else explains
  * (Gemini): then the surplus is reasoning. Numbers that are no counts are taken
- * for absent, and no bucket is negative.
+ * for absent, and no bucket is negative. `tier` is the body's `service_tier`.
  *
  * **Source**
  *
@@ -26,7 +27,7 @@ import { fieldsOf, isFields } from "./OpenAiBody.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const usageOf = (value: unknown): Usage | undefined => {
+export const usageOf = (value: unknown, tier?: unknown): Usage | undefined => {
   if (!isFields(value)) return undefined
   const input = countOf(value.input_tokens) ?? countOf(value.prompt_tokens)
   const output = countOf(value.output_tokens) ?? countOf(value.completion_tokens)
@@ -39,7 +40,8 @@ export const usageOf = (value: unknown): Usage | undefined => {
     cacheWrite: countOf(inputDetails.cache_write_tokens) ?? 0,
     output: output ?? 0,
     reasoning: countOf(outputDetails.reasoning_tokens) ?? 0,
-    total: countOf(value.total_tokens) ?? 0
+    total: countOf(value.total_tokens) ?? 0,
+    tier
   })
 }
 
@@ -50,6 +52,7 @@ const bucketsOf = (counted: {
   readonly output: number
   readonly reasoning: number
   readonly total: number
+  readonly tier: unknown
 }): Usage | undefined => {
   const { input, output, reasoning } = counted
   const cacheReadTokens = Math.min(counted.cacheRead, input)
@@ -66,7 +69,8 @@ const bucketsOf = (counted: {
     cacheWriteTokens,
     outputTokens,
     reasoningTokens,
-    totalTokens
+    totalTokens,
+    ...ServedAs.tierOf(counted.tier)
   })
 }
 

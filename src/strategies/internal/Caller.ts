@@ -1,0 +1,123 @@
+/**
+ * A caller that waits for a run, until its own deadline.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { constVoid } from "effect/Function"
+import { type StrategyError, Timeout } from "../../errors/StrategyError.ts"
+import { LlmResponse } from "../../services/LlmResponse.ts"
+import * as Deadlines from "./Deadlines.ts"
+import type { Order, Run, RunResult, RunSpec, Waiter } from "./Run.ts"
+import type { Reader } from "./Transcript.ts"
+
+/** What a caller wants: for how long it waits, and since when (monotonic time in milliseconds). */
+export interface Call {
+  readonly spec: RunSpec
+  readonly order: Order | undefined
+  readonly deadline: Duration.Duration
+  readonly startedAt: number
+  /** Present when it watches the answer grow. */
+  readonly reader?: Reader | undefined
+}
+
+/** A class, as twenty thousand of them may wait: closures would take more memory. */
+export class Caller implements Waiter {
+  readonly run: Run
+  readonly deadline: Duration.Duration
+  readonly startedAt: number
+  readonly fingerprint: string | undefined
+  readonly reader: Reader | undefined
+  readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
+  /** What to do instead when the run turns out to be another one's, or to need a request. */
+  readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
+  readonly leave: (run: Run, waiter: Waiter) => void
+  private unregister: () => void = constVoid
+
+  constructor(
+    run: Run,
+    { deadline, reader, spec, startedAt }: Call,
+    resume: Caller["resume"],
+    again: Caller["again"],
+    leave: Caller["leave"]
+  ) {
+    this.run = run
+    this.deadline = deadline
+    this.startedAt = startedAt
+    this.fingerprint = spec.fingerprint
+    this.reader = reader
+    this.resume = resume
+    this.again = again
+    this.leave = leave
+  }
+
+  get deadlineAt(): number {
+    return deadlineAt(this)
+  }
+
+  done(exit: Exit.Exit<RunResult, StrategyError>): void {
+    const { again, fingerprint, run, startedAt } = this
+    this.unregister()
+    // It may have come to wait for another session than the one that was there when this caller joined it.
+    if (again !== undefined && fingerprint !== undefined && run.owner !== undefined && run.owner !== fingerprint) {
+      return this.resume(again)
+    }
+    const response = Effect.flatMap(exit, (result) => toResponse(run, result, startedAt))
+    this.resume(
+      again === undefined
+        ? response
+        : Effect.catchIf(response, fingerprint === undefined ? isMismatch : isRequestNeeded, () => again)
+    )
+  }
+
+  /** Starts the deadline; returns what is to be done when the caller is interrupted. */
+  register(deadlines: Deadlines.Deadlines): Effect.Effect<void> {
+    this.unregister = deadlines.register(this.deadlineAt, () => {
+      this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
+      this.leave(this.run, this)
+    })
+    return Effect.sync(() => {
+      this.unregister()
+      this.leave(this.run, this)
+    })
+  }
+}
+
+/** When a caller's wait is over, monotonic time in milliseconds. */
+export const deadlineAt = ({ deadline, startedAt }: Pick<Call, "deadline" | "startedAt">): number =>
+  startedAt + Duration.toMillis(deadline)
+
+const toResponse = (run: Run, result: RunResult, startedAt: number): Effect.Effect<LlmResponse> =>
+  Effect.map(Deadlines.monotonicMillis, (now) => {
+    const { key } = run.spec
+    return new LlmResponse({
+      ...result.answer,
+      provider: result.provider,
+      strategy: result.strategy,
+      ...(key === undefined ? {} : { session: key }),
+      submissions: result.submissions,
+      attempts: run.progress.attempts,
+      polls: run.progress.polls,
+      elapsed: Duration.millis(Math.round(now - startedAt)),
+      resumed: result.resumed,
+      ...(result.passedOver.length === 0 ? {} : { passedOver: result.passedOver }),
+      settled: result.settled
+    })
+  })
+
+const isRequestNeeded = (error: StrategyError): boolean =>
+  error._tag === "NonRetryable" &&
+  (error.reason._tag === "RequestNeeded" || error.reason._tag === "SessionNotFound" ||
+    error.reason._tag === "SubmissionUncertain")
+
+const isMismatch = (error: StrategyError): boolean =>
+  error._tag === "NonRetryable" && error.reason._tag === "SessionMismatch"
+
+const timeout = (run: Run, deadline: Duration.Duration): Timeout =>
+  new Timeout({
+    deadline,
+    elapsed: deadline,
+    phase: run.progress.phase,
+    session: run.spec.key,
+    jobId: run.progress.jobId
+  })

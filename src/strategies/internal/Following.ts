@@ -1,0 +1,65 @@
+/**
+ * Watches a job by its stream, where that can be opened again.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Outcome } from "../../services/Provider.ts"
+import { monotonicMillis } from "./Deadlines.ts"
+import type { Watch } from "./Polling.ts"
+import { type Patience, type Read, read } from "./Reading.ts"
+
+/** Longest silences of a job's stream: it is only opened anew, milliseconds. */
+export const jobPatience: Patience = { firstEvent: 60_000, idle: 60_000 }
+
+/** How following a job was over. */
+export interface Followed {
+  /** `undefined` when the stream was over before the job. */
+  readonly outcome: Outcome | undefined
+  /** Whether it told anything. */
+  readonly hasProgress: boolean
+}
+
+/**
+ * Reads the stream that the job was started with, or opens it again where it was left; a job of an earlier process, at
+ * its beginning. `undefined` when there is no stream to read.
+ */
+export const follow = (watch: Watch): Effect.Effect<Followed> | undefined => {
+  const { job, jobs, run } = watch
+  const { stream, transcript } = run
+  if (transcript === undefined || watch.isStreamRefused || job.sent.stream !== true) return undefined
+  if (stream !== undefined && !watch.isStreamTaken && run.mine.includes(job.id)) {
+    watch.isStreamTaken = true
+    return heed(watch, stream.over)
+  }
+  if (jobs.stream === undefined) return undefined
+  const reopened = jobs.stream(job.accepted.jobId, transcript.cursor, job.id)
+  transcript.isReplaying ??= transcript.cursor === undefined && !run.mine.includes(job.id)
+  return heed(watch, read(reopened, { run, transcript, patience: run.patience ?? jobPatience }))
+}
+
+const heed = (watch: Watch, reading: Effect.Effect<Read>): Effect.Effect<Followed> =>
+  Effect.suspend(() => {
+    const { run } = watch
+    const before = run.transcript?.size
+    return Effect.map(Effect.raceFirst(reading, queueLimit(watch)), (over): Followed => {
+      if (over?._tag === "Cut" && !over.error.isRetryable) watch.isStreamRefused = true
+      if (run.progress.phase !== "queued") watch.pending = { ...watch.pending, phase: "running" }
+      return {
+        outcome: over?._tag === "Ended" ? over.outcome : undefined,
+        hasProgress: over !== undefined && run.transcript?.size !== before
+      }
+    })
+  })
+
+/** Comes when the job has been queued for too long: then it is polled, which says so. */
+const queueLimit = ({ run, startedAt }: Watch): Effect.Effect<undefined> => {
+  const { queuedDeadline } = run.spec
+  if (queuedDeadline === undefined) return Effect.never
+  return Effect.flatMap(monotonicMillis, (now) => {
+    const left = startedAt + Duration.toMillis(queuedDeadline) - now
+    return Effect.flatMap(
+      Effect.sleep(Duration.millis(Math.max(0, left))),
+      () => run.progress.phase === "queued" ? Effect.undefined : Effect.never
+    )
+  })
+}

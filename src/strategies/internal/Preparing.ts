@@ -1,0 +1,86 @@
+/**
+ * Finds the provider of a request and the means to send it, by strategy.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { ProviderError } from "../../errors/ProviderError.ts"
+import { InvalidRequest } from "../../errors/Reason.ts"
+import * as Fingerprint from "../../services/Fingerprint.ts"
+import type { JobsApi } from "../../services/Provider.ts"
+import type { Providers } from "../../services/Providers.ts"
+import type { ResponseRequest } from "../../services/ResponseRequest.ts"
+import type { Candidate, Means } from "./Run.ts"
+
+/** Longest time that a call waits for a job, unless the request or the provider's `JobsApi` says otherwise. */
+export const defaultJobDeadline: Duration.Duration = Duration.minutes(60)
+
+/** Longest time that a held call waits, unless the request says otherwise. */
+const defaultHeldDeadline = Duration.minutes(15)
+
+/** Finds the provider and the means to send to it; fails before anything is sent. */
+export const prepare = Effect.fnUntraced(function*(
+  providers: Providers["Service"],
+  namespace: string,
+  { request, strategy }: Candidate
+): Effect.fn.Return<Means, ProviderError> {
+  const provider = yield* providers.resolve(request.model)
+  const { completions, jobs, name, responses } = provider
+  switch (strategy) {
+    case "background": {
+      if (jobs === undefined) {
+        return yield* refused(name, "has no background jobs; use the strategy \"sync\" or \"completions\"")
+      }
+      return jobMeans(provider, jobs, request, namespace)
+    }
+    case "sync":
+      if (responses === undefined) return yield* refused(name, "has no Responses API")
+      return { _tag: "Held", provider, call: responses.create(request), stream: responses.stream?.(request) }
+    case "completions":
+      if (completions === undefined) return yield* refused(name, "has no Chat Completions API")
+      return { _tag: "Held", provider, call: completions.complete(request), stream: completions.stream?.(request) }
+  }
+})
+
+/** Longest time that a call waits. A provider that cannot be resolved is the run's to report, if the session needs it. */
+export const deadlineOf = (
+  providers: Providers["Service"],
+  { request: { deadline, model }, strategy }: Candidate
+): Effect.Effect<Duration.Duration> => {
+  if (deadline !== undefined) return Effect.succeed(deadline)
+  if (strategy !== "background") return Effect.succeed(defaultHeldDeadline)
+  return Effect.match(providers.resolve(model), {
+    onFailure: () => defaultJobDeadline,
+    onSuccess: ({ jobs }) => jobs?.defaultDeadline ?? defaultJobDeadline
+  })
+}
+
+const jobMeans = (
+  provider: Means["provider"],
+  jobs: JobsApi,
+  request: ResponseRequest,
+  namespace: string
+): Means => {
+  const { session } = request
+  const sessionHash = session === undefined ? undefined : Fingerprint.ofSession(namespace, session)
+  const { submitStream } = jobs
+  return {
+    _tag: "Job",
+    provider,
+    jobs,
+    submit: (submissionId) => jobs.submit(request, { submissionId, sessionHash }),
+    open: submitStream === undefined
+      ? undefined
+      : (submissionId) => submitStream(request, { submissionId, sessionHash })
+  }
+}
+
+const refused = (provider: string, what: string): Effect.Effect<never, ProviderError> =>
+  Effect.fail(
+    new ProviderError({
+      verdict: {
+        _tag: "NonRetryable",
+        reason: new InvalidRequest({ message: `The provider ${provider} ${what}`, provider })
+      },
+      evidence: "NotSent"
+    })
+  )

@@ -1,0 +1,170 @@
+/**
+ * Reads a provider's stream into a run's transcript.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { ProviderError } from "../../errors/ProviderError.ts"
+import { Network } from "../../errors/Reason.ts"
+import type { Usage } from "../../errors/Usage.ts"
+import type { Outcome, StreamEvent } from "../../services/Provider.ts"
+import type { Run } from "./Run.ts"
+import type { Transcript } from "./Transcript.ts"
+
+/** How a stream was over. */
+export type Read =
+  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  /** Without its last event: it was cut, or silent for too long. */
+  | { readonly _tag: "Cut"; readonly error: ProviderError; readonly usage: Usage | undefined }
+
+/** Longest silences, in milliseconds. */
+export interface Patience {
+  readonly firstEvent: number
+  readonly idle: number
+}
+
+/** What is done with a stream's events. */
+export interface Reading {
+  readonly run: Run
+  readonly transcript: Transcript
+  readonly patience: Patience
+  /** Called with the id that the provider gave, before anything else is told. */
+  readonly onStarted?: ((responseId: string) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Reads a stream to its last event, or to its end. Waits while no watcher has
+ * room for more. Interrupting it closes the stream.
+ */
+export const read = (stream: Stream.Stream<StreamEvent, ProviderError>, reading: Reading): Effect.Effect<Read> =>
+  Clock.clockWith((clock) => {
+    const reader = new StreamReader(reading, clock)
+    return Stream.runForEachArray(stream, (events) => reader.heed(events, 0)).pipe(
+      Effect.andThen(Effect.suspend(() => Effect.fail(cutShort(reader.hasBegun)))),
+      Effect.raceFirst(reader.watch),
+      Effect.catch((end) => Effect.succeed(end._tag === "Ended" ? end : reader.cut(end)))
+    )
+  })
+
+/** Events of a stream that was opened anew count as replayed until the provider pauses for this long, milliseconds. */
+const backlogPause = 250
+
+/** A class, as it is asked for every event: what it remembers is changed in place. */
+class StreamReader {
+  private readonly reading: Reading
+  private readonly clock: Clock.Clock
+  private heardAt: number
+  private isWaiting = false
+  private usage: Usage | undefined
+  private status: string | undefined
+  /** Events up to here were read from an earlier stream of the same job. */
+  private readonly seen: number | undefined
+  hasBegun = false
+
+  constructor(reading: Reading, clock: Clock.Clock) {
+    this.reading = reading
+    this.clock = clock
+    this.heardAt = this.now
+    this.seen = numberOf(reading.transcript.cursor)
+  }
+
+  private get now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1_000_000
+  }
+
+  /** Writes events down, and waits for room. Fails with the last one. */
+  heed(
+    events: ReadonlyArray<StreamEvent>,
+    from: number
+  ): Effect.Effect<void, Extract<Read, { readonly _tag: "Ended" }>> {
+    const { onStarted, run, transcript } = this.reading
+    const { now } = this
+    if (transcript.isReplaying === true && this.hasBegun && now - this.heardAt >= backlogPause) {
+      transcript.isReplaying = false
+    }
+    const isReplay = transcript.isReplaying ?? false
+    this.heardAt = now
+    this.hasBegun = true
+    for (let index = from; index < events.length; index++) {
+      const event = events[index]
+      if (event === undefined || this.isOld(event)) continue
+      if (event.cursor !== undefined) transcript.cursor = event.cursor
+      switch (event._tag) {
+        case "Ended":
+          transcript.tell()
+          return Effect.fail({ _tag: "Ended", outcome: event.outcome })
+        case "Started":
+          if (onStarted === undefined) break
+          return Effect.flatMap(onStarted(event.responseId), () => {
+            transcript.write(event, isReplay)
+            return this.heed(events, index + 1)
+          })
+        case "Status":
+          // Some say again and again that the stream is alive.
+          if (this.status === event.status) continue
+          this.status = event.status
+          run.update({ phase: event.phase, status: event.status })
+          break
+        case "Usage":
+          this.usage = event.usage
+          break
+        case "Text":
+        case "Reasoning":
+          if (run.progress.phase !== "stream") run.update({ phase: "stream", status: "streaming" })
+      }
+      transcript.write(event, isReplay)
+    }
+    transcript.tell()
+    return run.isPaced && !transcript.hasRoom ? this.waitForRoom : Effect.void
+  }
+
+  private readonly waitForRoom: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    this.isWaiting = true
+    return Effect.sync(this.reading.transcript.whenRoom(() => {
+      this.isWaiting = false
+      this.heardAt = this.now
+      resume(Effect.void)
+    }))
+  })
+
+  /** Fails when the stream has been silent for too long. */
+  readonly watch: Effect.Effect<never, ProviderError> = Effect.suspend(() => {
+    const { firstEvent, idle } = this.reading.patience
+    const limit = this.hasBegun ? idle : firstEvent
+    const left = this.isWaiting ? limit : this.heardAt + limit - this.now
+    return left <= 0
+      ? Effect.fail(silent(limit, this.hasBegun))
+      : Effect.andThen(Effect.sleep(Duration.millis(left)), this.watch)
+  })
+
+  cut(error: ProviderError): Read {
+    this.reading.transcript.tell()
+    return { _tag: "Cut", error, usage: this.usage }
+  }
+
+  // Some servers pass over the cursor, and begin at the beginning.
+  private isOld({ cursor }: StreamEvent): boolean {
+    const { seen } = this
+    if (seen === undefined) return false
+    const number = numberOf(cursor)
+    return number !== undefined && number <= seen
+  }
+}
+
+const numberOf = (cursor: string | undefined): number | undefined =>
+  cursor !== undefined && /^\d+$/.test(cursor) ? Number(cursor) : undefined
+
+const cutShort = (hasBegun: boolean): ProviderError =>
+  interrupted(hasBegun ? "The stream ended without its last event" : "The stream ended before its first event")
+
+const silent = (limit: number, hasBegun: boolean): ProviderError =>
+  interrupted(
+    `The stream was silent for ${Duration.format(Duration.millis(limit))}${hasBegun ? "" : ", from its beginning"}`
+  )
+
+const interrupted = (message: string): ProviderError =>
+  new ProviderError({
+    verdict: { _tag: "Retryable", reason: new Network({ message }) },
+    evidence: "Uncertain"
+  })

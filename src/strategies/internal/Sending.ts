@@ -1,0 +1,207 @@
+/**
+ * Claims the right to send in the journal, and sends one submission.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { ProviderError } from "../../errors/ProviderError.ts"
+import { StreamInterrupted } from "../../errors/Reason.ts"
+import type { StrategyError } from "../../errors/StrategyError.ts"
+import type { Outcome } from "../../services/Provider.ts"
+import type { ResponseRequest } from "../../services/ResponseRequest.ts"
+import { Prepared, type Submission } from "../../services/Session.ts"
+import * as StructuredOutput from "../../services/StructuredOutput.ts"
+import { cancelJob, cancelSurplus } from "./Cancelling.ts"
+import { monotonicMillis } from "./Deadlines.ts"
+import { jobPatience } from "./Following.ts"
+import { currentMillis, type Loaded } from "./Journaling.ts"
+import { open, type Opened, type OpenStream } from "./Opening.ts"
+import { type Patience, read } from "./Reading.ts"
+import type { Candidate, Means, Run } from "./Run.ts"
+import type { Shared } from "./Shared.ts"
+import { announce, callHeld, type HeldCall, isSurplus, type JobSubmitted, submitJob, withdraw } from "./Submitting.ts"
+import { policyOf } from "./Uncertainty.ts"
+
+/** A submission that was sent, and what became of it. */
+export interface Sent {
+  readonly submission: Submission
+  readonly result: JobSubmitted | HeldCall
+}
+
+/** Longest silences of a held stream, unless the request says otherwise, milliseconds. */
+const heldPatience: Patience = { firstEvent: 300_000, idle: 300_000 }
+
+/** How long a stream of a request may be silent. */
+export const patienceOf = (
+  { streamTimeouts }: Pick<ResponseRequest, "streamTimeouts">,
+  usual: "held" | "job"
+): Patience => {
+  const { firstEvent, idle } = usual === "held" ? heldPatience : jobPatience
+  return {
+    firstEvent: streamTimeouts?.firstEvent === undefined ? firstEvent : Duration.toMillis(streamTimeouts.firstEvent),
+    idle: streamTimeouts?.idle === undefined ? idle : Duration.toMillis(streamTimeouts.idle)
+  }
+}
+
+/** The request that goes to a model: as the caller made it, or with what was wrong with the last answer. */
+export const requestOf = ({ fault }: Run, { request }: Candidate): ResponseRequest =>
+  fault === undefined ? request : StructuredOutput.repaired(request, fault.content, fault.issues ?? fault.message)
+
+/**
+ * Sends one submission. `undefined` when it was not sent: somebody else wrote
+ * to the journal first, it took too long, or nobody waits any more.
+ */
+export const send = Effect.fnUntraced(function*(
+  run: Run,
+  shared: Shared,
+  loaded: Loaded,
+  candidate: Candidate,
+  means: Means
+): Effect.fn.Return<Sent | undefined, StrategyError> {
+  if (means._tag === "Job") return yield* sendJob(run, shared, loaded, candidate, means)
+  const claimed = yield* claim(run, shared, loaded, candidate, means)
+  if (claimed === undefined) return undefined
+  const { submission } = claimed
+  run.update({ phase: "running", status: "waiting for the answer" })
+  return {
+    submission,
+    result: yield* callHeld(
+      run.spec.journal,
+      submission,
+      heldCall(run, candidate, means),
+      policyOf(run, candidate.strategy) === "resubmit"
+    )
+  }
+})
+
+const sendJob = Effect.fnUntraced(function*(
+  run: Run,
+  shared: Shared,
+  loaded: Loaded,
+  candidate: Candidate,
+  means: Extract<Means, { readonly _tag: "Job" }>
+): Effect.fn.Return<Sent | undefined, StrategyError> {
+  const { journal } = run.spec
+  const sending = yield* Effect.uninterruptible(
+    Effect.gen(function*() {
+      const claimed = yield* claim(run, shared, loaded, candidate, means)
+      if (claimed === undefined) return undefined
+      const { left, submission } = claimed
+      const fiber = yield* submitJob(journal, submission, submitting(run, candidate, means, submission.id), left).pipe(
+        Effect.tap((result) =>
+          result._tag === "Accepted" && result.stream !== undefined ? keep(run, shared, result.stream) : Effect.void
+        ),
+        Effect.tap((result) => {
+          if (result._tag !== "Accepted") return Effect.void
+          const { job, state } = result
+          if (state !== undefined && isSurplus(state, job.id)) return cancelSurplus(journal, means.jobs, job)
+          return isUnwanted(run, result) ? cancelJob(journal, means.jobs, job) : Effect.void
+        }),
+        shared.detach
+      )
+      return { submission, fiber }
+    })
+  )
+  return sending === undefined
+    ? undefined
+    : { submission: sending.submission, result: yield* Fiber.join(sending.fiber) }
+})
+
+/** Writes down that a request is about to be sent: whoever does that at the version that was read may send. */
+const claim = Effect.fnUntraced(
+  function*(run: Run, { doubts: { unsent } }: Shared, { state, version }: Loaded, candidate: Candidate, means: Means) {
+    const { fingerprint, journal } = run.spec
+    const at = yield* currentMillis
+    const since = yield* monotonicMillis
+    const claimed = fingerprint === undefined || state.fingerprint !== undefined
+      ? version
+      : yield* journal.append(Prepared.make({ at, fingerprint }), version)
+    if (run.waiters.size === 0) return undefined
+    const submission = yield* announce(journal, claimed, {
+      ...candidate,
+      provider: means.provider,
+      purpose: run.fault === undefined ? "answer" : "repair",
+      isStreamed: run.transcript !== undefined && means._tag === "Job" && means.open !== undefined
+    }, unsent)
+    const left = submission.sent.submitTimeout - ((yield* monotonicMillis) - since)
+    if (left <= 0 || run.waiters.size === 0) {
+      yield* withdraw(
+        journal,
+        submission,
+        unsent,
+        left <= 0
+          ? "The request was not sent, as writing it down took longer than a submission may"
+          : "The request was not sent, as nobody waited for it any more"
+      )
+      return undefined
+    }
+    run.mine = run.mine.concat(submission.id)
+    run.update({ phase: "submit", status: "submitting", attempts: run.progress.attempts + 1 })
+    return { submission, left: Duration.millis(left) }
+  },
+  (claiming, run) =>
+    claiming.pipe(
+      Effect.catchTag("VersionConflict", () => Effect.undefined),
+      Effect.mapError((error) => run.unavailable(error))
+    )
+)
+
+/** A job's submission, watched from its beginning if somebody watches. */
+const submitting = (
+  run: Run,
+  { request }: Candidate,
+  means: Extract<Means, { readonly _tag: "Job" }>,
+  submissionId: string
+): Effect.Effect<Opened, ProviderError> => {
+  const { transcript } = run
+  return transcript === undefined || means.open === undefined
+    ? means.submit(submissionId)
+    : open(means.open(submissionId), { run, transcript, patience: patienceOf(request, "job") })
+}
+
+/** The run reads a stream on, now that the job's id is in the journal. When the run is over, it is closed. */
+const keep = (run: Run, { detach }: Shared, stream: OpenStream): Effect.Effect<unknown> => {
+  if (run.exit !== undefined) return detach(stream.close)
+  run.stream = stream
+  return stream.goOn
+}
+
+// A job that nobody waits for any more, or that was to be cancelled before it had an id.
+const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>): boolean =>
+  (run.waiters.size === 0 && run.spec.onInterrupt === "cancel") ||
+  (state !== undefined && state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested))
+
+/** A held call, watched as its answer grows if somebody watches. */
+const heldCall = (
+  run: Run,
+  { request }: Candidate,
+  { call, stream }: Extract<Means, { readonly _tag: "Held" }>
+): Effect.Effect<Outcome, ProviderError> => {
+  const { transcript } = run
+  if (transcript === undefined || stream === undefined) return call
+  return Effect.flatMap(
+    read(stream, { run, transcript, patience: patienceOf(request, "held") }),
+    (over): Effect.Effect<Outcome, ProviderError> => {
+      if (over._tag === "Ended") return Effect.succeed(over.outcome)
+      if (!transcript.hasContent) return Effect.fail(over.error)
+      const { message, status, code, requestId, provider } = over.error.verdict.reason
+      return Effect.fail(
+        new ProviderError({
+          verdict: {
+            _tag: "Retryable",
+            reason: new StreamInterrupted({
+              message,
+              status,
+              code,
+              requestId,
+              provider,
+              content: transcript.text,
+              usage: over.usage
+            })
+          },
+          evidence: "Uncertain"
+        })
+      )
+    }
+  )
+}

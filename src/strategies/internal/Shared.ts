@@ -1,0 +1,16 @@
+/**
+ * What the runs of a process share.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { Providers } from "../../services/Providers.ts"
+import type { Doubts } from "./Uncertainty.ts"
+
+export interface Shared {
+  readonly providers: Providers["Service"]
+  /** What tells the store's keys from those of others. */
+  readonly namespace: string
+  readonly doubts: Doubts
+  /** Forks work that outlives the run. */
+  readonly detach: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
+}

@@ -1,0 +1,204 @@
+/**
+ * Finds whose job a webhook speaks of, and has it looked at.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { ProviderError } from "../../errors/ProviderError.ts"
+import { Conflict } from "../../errors/Reason.ts"
+import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
+import { NonRetryable, Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
+import type { JobsApi } from "../../services/Provider.ts"
+import type { Providers } from "../../services/Providers.ts"
+import { Accepted, acceptedAs, fold, type SessionState, type Submission } from "../../services/Session.ts"
+import type { SessionStore } from "../../services/SessionStore.ts"
+import type { SessionRuns } from "../SessionRuns.ts"
+import type { Receipt } from "../Webhooks.ts"
+import { cancelSurplus } from "./Cancelling.ts"
+import { hasSubmission, record, StoredJournal, unavailable } from "./Journaling.ts"
+import { bounded, pollTimeout } from "./Polling.ts"
+import { isSurplus } from "./Submitting.ts"
+
+/** What is done about the jobs that webhooks speak of. */
+export interface WebhookJobs {
+  readonly heed: (jobId: string) => Effect.Effect<Receipt, StrategyError>
+}
+
+export const make = (
+  runs: SessionRuns["Service"],
+  store: SessionStore["Service"],
+  providers: Providers["Service"],
+  deadline: Duration.Duration
+): WebhookJobs => {
+  const heed = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Receipt, StrategyError> {
+    if (yield* wake(jobId)) return { _tag: "Woken", jobId }
+    const { places, unread } = yield* search(jobId)
+    const known = places.find((place) => place._tag === "Known")
+    if (known !== undefined) {
+      return known.isOver ? { _tag: "Settled", jobId, session: known.session } : yield* settle(known.session, jobId)
+    }
+    const adopted = yield* adopt(jobId, places.filter((place) => place._tag === "Open"))
+    if (adopted !== undefined) return adopted
+    // It may be the job of a session that could not be read.
+    return unread === undefined ? { _tag: "Unknown", jobId } : yield* unavailable(unread, undefined)
+  })
+
+  /**
+   * Has a run of this process look at the job, until it has found the end; tells whether there is one. A webhook that is
+   * ahead of what the provider says is to be sent again.
+   */
+  const wake = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<boolean, StrategyError> {
+    if (!(yield* runs.wake(jobId))) return false
+    const limit = Duration.toMillis(deadline)
+    for (let delay = firstLook, elapsed = 0; elapsed < limit; delay *= 2) {
+      const wait = Math.min(delay, limit - elapsed)
+      yield* Effect.sleep(Duration.millis(wait))
+      elapsed += wait
+      if (!(yield* runs.wake(jobId))) return true
+    }
+    return yield* new Timeout({ deadline, elapsed: deadline, phase: "running", jobId })
+  })
+
+  /** Reads journals until the job's is found. */
+  const search = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Found, StrategyError> {
+    let unread: SessionStoreError | undefined
+    const places = yield* store.list.pipe(
+      Stream.mapEffect((session) =>
+        Effect.match(store.load(session), {
+          onFailure: (error): ReadonlyArray<Place> => {
+            if (error._tag === "StoreUnavailable") unread = error
+            return []
+          },
+          onSuccess: ({ entries }) => placesOf(session, fold(entries), jobId)
+        }), { concurrency: 16, unordered: true }),
+      Stream.flatMap(Stream.fromIterable),
+      Stream.takeUntil((place) => place._tag === "Known"),
+      Stream.runCollect,
+      Effect.mapError((error) => unavailable(error, undefined))
+    )
+    return { places, unread }
+  })
+
+  /** Looks at the job now, and settles its session with what it has come to. */
+  const settle = (session: string, jobId: string): Effect.Effect<Receipt, StrategyError> => {
+    const settled: Receipt = { _tag: "Settled", jobId, session }
+    return Effect.matchEffect(runs.resume(session, deadline), {
+      onSuccess: () => Effect.succeed(settled),
+      // A refusal or a failed job is an end like any other, once it is in the journal.
+      onFailure: (error) =>
+        Effect.flatMap(
+          Effect.mapError(store.load(session), (failure) => unavailable(failure, session)),
+          ({ entries }) => isOver(fold(entries), jobId) ? Effect.succeed(settled) : Effect.fail(error)
+        )
+    })
+  }
+
+  /** Gives the job to the submission that it came of, if that is one whose fate is not known. */
+  const adopt = Effect.fnUntraced(function*(
+    jobId: string,
+    places: ReadonlyArray<Extract<Place, { readonly _tag: "Open" }>>
+  ): Effect.fn.Return<Receipt | undefined, StrategyError> {
+    const asked = new Set<string>()
+    for (const { submission: { sent } } of places) {
+      const account = JSON.stringify([sent.provider, sent.baseUrl, sent.organization, sent.project])
+      if (asked.has(account)) continue
+      asked.add(account)
+      const provider = yield* Effect.option(providers.resolve(sent.model))
+      if (provider._tag === "None" || provider.value.jobs === undefined) continue
+      const { jobs } = provider.value
+      const submissionId = yield* Effect.mapError(submissionOf(jobs, jobId), failureOf(jobId))
+      const place = places.find(({ submission }) => submission.id === submissionId)
+      if (place !== undefined) return yield* accept(place.session, place.submission, jobs, jobId)
+    }
+    return undefined
+  })
+
+  const accept = Effect.fnUntraced(function*(
+    session: string,
+    submission: Submission,
+    jobs: JobsApi,
+    jobId: string
+  ): Effect.fn.Return<Receipt, StrategyError> {
+    const journal = new StoredJournal(store, session)
+    const state = yield* record(
+      journal,
+      (state, at) =>
+        hasSubmission(state, submission.id) && acceptedAs(state, submission.id, jobId) === undefined
+          ? Accepted.make({ at, submissionId: submission.id, jobId })
+          : undefined
+    ).pipe(Effect.mapError((error) => unavailable(error, session)))
+    const job = acceptedAs(state, submission.id, jobId)
+    // The session was removed meanwhile.
+    if (job === undefined) return { _tag: "Unknown", jobId }
+    if (isSurplus(state, job.id)) {
+      yield* cancelSurplus(journal, jobs, job)
+      return { _tag: "Settled", jobId, session }
+    }
+    // A run that waits for the submission's fate reads the journal by itself, and then fetches the job.
+    return runs.progress(session) === undefined ? yield* settle(session, jobId) : { _tag: "Woken", jobId }
+  })
+
+  return { heed }
+}
+
+/** How long a run that was woken has for its poll before it is looked after, milliseconds; then twice as long, and so on. */
+const firstLook = 500
+
+/** Where a job may belong. */
+type Place =
+  | { readonly _tag: "Known"; readonly session: string; readonly isOver: boolean }
+  /** A background submission whose fate is not known. */
+  | { readonly _tag: "Open"; readonly session: string; readonly submission: Submission }
+
+interface Found {
+  readonly places: ReadonlyArray<Place>
+  /** Why a session could not be read. */
+  readonly unread: SessionStoreError | undefined
+}
+
+const placesOf = (session: string, state: SessionState, jobId: string): ReadonlyArray<Place> =>
+  state.submissions.some(({ accepted }) => accepted?.jobId === jobId)
+    ? [{ _tag: "Known", session, isOver: isOver(state, jobId) }]
+    : state.submissions
+      .filter(({ accepted, closed, sent }) =>
+        accepted === undefined && closed === undefined && sent.strategy === "background"
+      )
+      .map((submission): Place => ({ _tag: "Open", session, submission }))
+
+/** Whether nothing more is to be learned of a job. */
+const isOver = (state: SessionState, jobId: string): boolean =>
+  state.settled !== undefined ||
+  state.submissions.some(({ accepted, closed, id }) =>
+    accepted?.jobId === jobId && (closed?._tag === "Ended" || isSurplus(state, id))
+  )
+
+/** The submission that a job carries. A job that the provider does not know carries none. */
+const submissionOf = (jobs: JobsApi, jobId: string): Effect.Effect<string | undefined, ProviderError> =>
+  bounded(jobs.submissionOf?.(jobId) ?? fromAnswer(jobs, jobId), pollTimeout, "lookup").pipe(
+    Effect.catchIf(({ isRetryable }) => !isRetryable, () => Effect.undefined)
+  )
+
+const fromAnswer = (jobs: JobsApi, jobId: string): Effect.Effect<string | undefined, ProviderError> =>
+  Effect.flatMap(jobs.retrieve(jobId), (state) => {
+    if (state._tag === "Pending") return Effect.fail(early)
+    if (state._tag !== "Ended" || state.outcome._tag !== "Succeeded") return Effect.undefined
+    const metadata = fieldOf(state.outcome.answer.response, "metadata")
+    const submissionId = fieldOf(metadata, "holdfast_submission")
+    return Effect.succeed(typeof submissionId === "string" ? submissionId : undefined)
+  })
+
+const early = new ProviderError({
+  verdict: {
+    _tag: "Retryable",
+    reason: new Conflict({ message: "The job has not ended, though its webhook says so" })
+  },
+  evidence: "Refused"
+})
+
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined
+
+const failureOf = (jobId: string) => ({ verdict }: ProviderError): StrategyError =>
+  verdict._tag === "Retryable"
+    ? new Retryable({ reason: verdict.reason, retryAfter: verdict.retryAfter, attempts: 0, jobId })
+    : new NonRetryable({ reason: verdict.reason, jobId })

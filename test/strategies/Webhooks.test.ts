@@ -1,0 +1,275 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { Verdict } from "../../src/errors/ProviderError.ts"
+import { ContentFiltered, JobFailed, ServerError } from "../../src/errors/Reason.ts"
+import { StoreUnavailable } from "../../src/errors/SessionStoreError.ts"
+import * as Holdfast from "../../src/Holdfast.ts"
+import type { Outcome } from "../../src/services/Provider.ts"
+import { Accepted, noVersion, Prepared, Submitting } from "../../src/services/Session.ts"
+import * as SessionStore from "../../src/services/SessionStore.ts"
+import * as WebhookSignature from "../../src/services/WebhookSignature.ts"
+import * as Webhooks from "../../src/strategies/Webhooks.ts"
+import { ScriptedProvider } from "../../src/testing/index.ts"
+
+describe("Webhooks", () => {
+  it.effect("settle the session of a job that nobody waits for", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({ retrieve: [ended(answer("Paris"))] })
+      yield* journal("s", "job-1")
+
+      const receipt = yield* run(send("job-1"))
+      const { content, submissions } = yield* run(Holdfast.resume("s"))
+
+      assert.deepStrictEqual(receipt, { _tag: "Settled", jobId: "job-1", session: "s" })
+      assert.strictEqual(content, "Paris")
+      assert.strictEqual(submissions, 1)
+      assert.lengthOf(scripted.calls("retrieve"), 1)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("find their job among many sessions", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({ retrieve: [ended(answer("Paris"))] })
+      yield* Effect.forEach(Array.from({ length: 100 }, (_, n) => n), (n) => journal(`s-${n}`, `job-${n}`))
+
+      assert.deepStrictEqual(yield* run(send("job-77")), { _tag: "Settled", jobId: "job-77", session: "s-77" })
+      assert.deepStrictEqual(scripted.calls("retrieve").map(({ jobId }) => jobId), ["job-77"])
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("fetch nothing when they are repeated, in this process and in another one", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({ retrieve: [ended(answer("Paris"))] })
+      const other = yield* world({})
+      yield* journal("s", "job-1")
+      yield* run(send("job-1"))
+
+      assert.deepStrictEqual(yield* run(send("job-1")), { _tag: "Repeated" })
+      assert.deepStrictEqual(yield* run(send("job-1", { id: "wh_2" })), settled)
+      assert.deepStrictEqual(yield* other.run(send("job-1")), settled)
+      assert.lengthOf(scripted.calls("retrieve"), 1)
+      assert.lengthOf(other.scripted.calls(), 0)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect.each<[string, Outcome]>([
+    ["a filtered answer", { _tag: "Failed", verdict: filtered }],
+    ["a failed job", { _tag: "Failed", verdict: failedJob }]
+  ])("take %s for an end like any other", ([, outcome]) =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({ retrieve: [ended(outcome)] })
+      yield* journal("s", "job-1")
+
+      assert.deepStrictEqual(yield* run(send("job-1", { type: "response.failed" })), settled)
+      assert.deepStrictEqual(yield* run(send("job-1", { id: "wh_2" })), settled)
+      assert.lengthOf(scripted.calls("retrieve"), 1)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("ask to be sent again when the provider says that the job still runs", () =>
+    Effect.gen(function*() {
+      const { run } = yield* world({ retrieve: [ScriptedProvider.pending()] })
+      yield* journal("s", "job-1")
+      const replying = yield* Effect.forkChild(run(reply("job-1")), { startImmediately: true })
+      yield* TestClock.adjust("15 seconds")
+
+      assert.strictEqual((yield* Fiber.join(replying)).status, 503)
+      assert.strictEqual((yield* run(Holdfast.inspect("s"))).state, "running")
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("are taken again after one that could not be handled", () =>
+    Effect.gen(function*() {
+      const { run } = yield* world({ retrieve: [ScriptedProvider.pending(), ended(answer("Paris"))] }, "1 second")
+      yield* journal("s", "job-1")
+      const first = yield* Effect.forkChild(run(reply("job-1")), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+
+      assert.strictEqual((yield* Fiber.join(first)).status, 503)
+      assert.strictEqual((yield* run(reply("job-1"))).status, 200)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("resolve an uncertain submission by the id that its job carries", () =>
+    Effect.gen(function*() {
+      const submissions: Array<string> = []
+      const { run, scripted } = yield* world({
+        submit: [({ submissionId = "" }) => {
+          submissions.push(submissionId)
+          return ScriptedProvider.fails()
+        }],
+        retrieve: [
+          ({ jobId }) => ended(answer("Paris", jobId === "job-1" ? { holdfast_submission: submissions[0] ?? "" } : {}))
+        ]
+      })
+      const uncertain = yield* Effect.flip(run(Holdfast.execute(request)))
+      const foreign = yield* run(send("job-2"))
+      const receipt = yield* run(send("job-1", { id: "wh_2" }))
+      const { content } = yield* run(Holdfast.execute(request))
+
+      assert.strictEqual(uncertain._tag === "NonRetryable" ? uncertain.reason._tag : "", "SubmissionUncertain")
+      assert.deepStrictEqual(foreign, { _tag: "Unknown", jobId: "job-2" })
+      assert.deepStrictEqual(receipt, settled)
+      assert.strictEqual(content, "Paris")
+      assert.lengthOf(scripted.calls("submit"), 1)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("ask to be sent again when an uncertain submission's job cannot be looked up now", () =>
+    Effect.gen(function*() {
+      const { run } = yield* world({ submit: [ScriptedProvider.fails()], retrieve: [ScriptedProvider.fails()] })
+      yield* Effect.flip(run(Holdfast.execute(request)))
+
+      assert.strictEqual((yield* run(reply("job-1"))).status, 503)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("wake the run that waits for the job in this process", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({
+        submit: [ScriptedProvider.accepted()],
+        retrieve: [ScriptedProvider.pending(), ended(answer("Paris"))]
+      })
+      const waiting = yield* Effect.forkChild(run(Holdfast.execute(request)), { startImmediately: true })
+      yield* TestClock.adjust("1100 millis")
+      const sending = yield* Effect.forkChild(run(send("job-1")), { startImmediately: true })
+      yield* TestClock.adjust("15 seconds")
+
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(sending)))
+      assert.strictEqual((yield* Fiber.join(waiting)).content, "Paris")
+      assert.lengthOf(scripted.calls("submit"), 1)
+      // The webhook and the call share one run.
+      assert.lengthOf(scripted.calls("retrieve"), 2)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect.each(["batch.completed", "response.created", "something.new"])(
+    "ignore %s",
+    (type) =>
+      Effect.gen(function*() {
+        const { run, scripted } = yield* world({})
+        yield* journal("s", "job-1")
+
+        assert.deepStrictEqual(yield* run(send("job-1", { type })), { _tag: "Ignored", type })
+        assert.lengthOf(scripted.calls(), 0)
+      }).pipe(Effect.provide(SessionStore.layerMemory))
+  )
+
+  it.effect("take Gemini's events", () =>
+    Effect.gen(function*() {
+      const { run } = yield* world({ retrieve: [ended(answer("Paris"))] })
+      yield* journal("s", "job-1")
+
+      assert.deepStrictEqual(yield* run(send("job-1", { type: "interaction.completed" })), settled)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("are answered 400, and nothing is fetched, when they are forged, old or no event", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({ retrieve: [ended(answer("Paris"))] })
+      yield* journal("s", "job-1")
+      yield* TestClock.adjust("1 hour")
+      const statuses = yield* run(Effect.all([
+        reply("job-1", { secret: Redacted.make("another") }),
+        reply("job-1", { age: 301 }),
+        reply("job-1", { age: -301 }),
+        reply("job-1", { body: "[1" }),
+        reply("job-1", { body: "7" })
+      ]))
+
+      assert.deepStrictEqual(statuses.map(({ status }) => status), [400, 400, 400, 400, 400])
+      assert.lengthOf(scripted.calls(), 0)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("ask to be sent again when the store cannot be read", () =>
+    Effect.gen(function*() {
+      const store = yield* SessionStore.makeMemory
+      const down = new StoreUnavailable({ operation: "load", message: "down" })
+      const { run } = yield* Effect.provideService(world({}), SessionStore.SessionStore, {
+        ...store,
+        list: Stream.make("s"),
+        load: () => Effect.fail(down)
+      })
+
+      assert.strictEqual((yield* run(reply("job-1"))).status, 503)
+    }))
+})
+
+const secret = Redacted.make("whsec_c2VjcmV0")
+
+const request = { model: "test/m", prompt: "Hi", session: "s", strategy: "background" } as const
+
+const settled: Webhooks.Receipt = { _tag: "Settled", jobId: "job-1", session: "s" }
+
+const filtered: Verdict = { _tag: "NonRetryable", reason: new ContentFiltered({ message: "" }) }
+
+const failedJob: Verdict = {
+  _tag: "Retryable",
+  reason: new JobFailed({ message: "", reason: new ServerError({ message: "" }) })
+}
+
+const { ended } = ScriptedProvider
+
+const answer = (content: string, metadata: Record<string, string> = {}): Outcome =>
+  ScriptedProvider.succeeded(content, { response: { metadata } })
+
+/** A process: the front door and the webhooks on one store. */
+const world = Effect.fnUntraced(function*(script: ScriptedProvider.Script, deadline?: "1 second") {
+  const scripted = yield* ScriptedProvider.make({ submit: [ScriptedProvider.accepted()], ...script })
+  const store = yield* SessionStore.SessionStore
+  const context = yield* Layer.build(
+    Layer.mergeAll(Holdfast.layer, Webhooks.layer({ secrets: secret, deadline })).pipe(
+      Layer.provide([scripted.layer, Layer.succeed(SessionStore.SessionStore, store)])
+    )
+  ).pipe(Effect.provideService(Layer.CurrentMemoMap, yield* Layer.makeMemoMap))
+  return {
+    scripted,
+    run: <A, E>(effect: Effect.Effect<A, E, Holdfast.Holdfast | Webhooks.Webhooks>): Effect.Effect<A, E> =>
+      Effect.provideContext(effect, context)
+  }
+})
+
+/** A session whose job an earlier process has submitted. */
+const journal = Effect.fnUntraced(function*(session: string, jobId: string) {
+  const store = yield* SessionStore.SessionStore
+  const at = yield* Clock.currentTimeMillis
+  const submissionId = `submission of ${session}`
+  const prepared = yield* store.append(session, Prepared.make({ at, fingerprint: "f" }), noVersion)
+  const submitting = Submitting.make({
+    at,
+    submissionId,
+    purpose: "answer",
+    provider: "test",
+    model: "test/m",
+    strategy: "background",
+    submitTimeout: 60_000,
+    store: true
+  })
+  yield* store.append(
+    session,
+    Accepted.make({ at, submissionId, jobId }),
+    yield* store.append(session, submitting, prepared)
+  )
+})
+
+interface Sent {
+  readonly id?: string
+  readonly type?: string
+  readonly body?: string
+  readonly secret?: Redacted.Redacted<string>
+  /** Seconds since it was signed. */
+  readonly age?: number
+}
+
+const deliver = Effect.fnUntraced(function*<A, E>(
+  jobId: string,
+  sent: Sent,
+  take: (
+    service: Webhooks.Webhooks["Service"]
+  ) => (body: string, headers: Record<string, string>) => Effect.Effect<A, E>
+) {
+  const id = sent.id ?? "wh_1"
+  const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000) - (sent.age ?? 0)
+  const body = sent.body ??
+    JSON.stringify({ id: "evt_1", object: "event", type: sent.type ?? "response.completed", data: { id: jobId } })
+  return yield* take(yield* Webhooks.Webhooks)(body, {
+    "webhook-id": id,
+    "webhook-timestamp": `${timestamp}`,
+    "webhook-signature": WebhookSignature.sign(sent.secret ?? secret, id, timestamp, body)
+  })
+})
+
+const send = (jobId: string, sent: Sent = {}) => deliver(jobId, sent, ({ handle }) => handle)
+
+const reply = (jobId: string, sent: Sent = {}) => deliver(jobId, sent, ({ respond }) => respond)
