@@ -116,7 +116,7 @@ export const make = Effect.gen(function*() {
       return fiber
     })
 
-  const shared: Shared = { providers, namespace, doubts, detach }
+  const shared: Shared = { providers, namespace, doubts, detach, drive: (run) => drive(run, shared) }
 
   const start = (run: Run, context: Context.Context<never>): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)

@@ -91,7 +91,9 @@ describe("stream", () => {
         const first = yield* start(provider)
         const watching = yield* begin(Stream.runCollect(Stream.take(first.stream(job), 2)))
         const before = yield* Fiber.join(watching)
-        yield* first.close
+        const closing = yield* begin(first.close)
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(closing)
         const second = yield* start(provider, first.store)
         const fiber = yield* begin(Stream.runCollect(second.stream(job)))
         yield* TestClock.adjust("10 seconds")

@@ -33,7 +33,6 @@ const advance = Effect.fnUntraced(function*(
   shared: Shared
 ): Effect.fn.Return<Next<RunResult>, StrategyError> {
   const { doubts, providers } = shared
-  const again = () => drive(run, shared)
   let retries: Retries = { next: undefined }
   // What went wrong with a job's submission, to be waited for before another one, if it comes to that.
   let due: ProviderError | undefined
@@ -47,7 +46,7 @@ const advance = Effect.fnUntraced(function*(
       return () => settledResult(run, shared, state, settled)
     }
     const job = jobsOf(state)[0]
-    if (job !== undefined) return () => finishJob(run, shared, { job, first: undefined, state, again })
+    if (job !== undefined) return () => finishJob(run, shared, { job, first: undefined, state })
     if (yield* resolveOpen(run, shared, state)) continue
     if (run.order === undefined) return yield* nothingToResume(run, state)
     skipSpent(run, state)
@@ -99,7 +98,7 @@ const advance = Effect.fnUntraced(function*(
         yield* means.provider.retryBudget?.giveBack ?? Effect.void
         if (result.state !== undefined && isSurplus(result.state, result.job.id)) continue
         return () =>
-          finishJob(run, shared, { job: result.job, first: result.jobState, state: result.state ?? announced, again })
+          finishJob(run, shared, { job: result.job, first: result.jobState, state: result.state ?? announced })
       case "Answered": {
         yield* means.provider.retryBudget?.giveBack ?? Effect.void
         const outcome = judge(run, result.outcome)

@@ -3,7 +3,9 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Providers } from "../../services/Providers.ts"
+import type { Run, RunResult } from "./Run.ts"
 import type { Doubts } from "./Uncertainty.ts"
 
 export interface Shared {
@@ -11,6 +13,8 @@ export interface Shared {
   /** What tells the store's keys from those of others. */
   readonly namespace: string
   readonly doubts: Doubts
+  /** Takes a run to its end; also from where it asks once more, after an end that will not do. */
+  readonly drive: (run: Run) => Effect.Effect<RunResult, StrategyError>
   /** Forks work that outlives the run. */
   readonly detach: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
 }

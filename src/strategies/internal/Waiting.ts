@@ -24,8 +24,6 @@ export interface Awaited {
   /** Its state, when it is known without a poll. */
   readonly first: JobState | undefined
   readonly state: SessionState
-  /** Asks once more, after an end that will not do. */
-  readonly again: () => Effect.Effect<RunResult, StrategyError>
 }
 
 /**
@@ -48,13 +46,12 @@ interface Wait {
   readonly watch: Watch
   /** In the session, as far as is known. */
   readonly submissions: number
-  readonly again: Awaited["again"]
 }
 
 const prepareWait = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
-  { again, first, job, state }: Awaited
+  { first, job, state }: Awaited
 ): Effect.fn.Return<Wait, StrategyError> {
   run.update({ phase: "running", status: "waiting for the job", jobId: job.accepted.jobId })
   const jobs = yield* jobsFor(run, shared.providers, job)
@@ -64,8 +61,7 @@ const prepareWait = Effect.fnUntraced(function*(
   return {
     shared,
     watch: yield* watchOf(run, jobs, job, before),
-    submissions: state.submissions.length,
-    again
+    submissions: state.submissions.length
   }
 })
 
@@ -97,7 +93,7 @@ const timeoutOf = (cause: Cause.Cause<StrategyError>): Timeout | undefined => {
 
 /** Cancels a job that nobody began to work on, and asks the next model once it is certain that it will not be. */
 const leaveQueue = (wait: Wait, timeout: Timeout): Effect.Effect<RunResult, StrategyError> => {
-  const { again, watch: { job, jobs, run } } = wait
+  const { shared, watch: { job, jobs, run } } = wait
   return Effect.flatMap(cancelJob(run.spec.journal, jobs, job), (after) => {
     if (after?._tag !== "Ended") return Effect.fail(timeout)
     const isCancelled = after.outcome._tag === "Failed" && after.outcome.verdict.reason._tag === "JobCancelled"
@@ -105,16 +101,16 @@ const leaveQueue = (wait: Wait, timeout: Timeout): Effect.Effect<RunResult, Stra
       message: `The job was cancelled after it had been queued for ${Duration.format(timeout.deadline)}`
     })
     return isCancelled && passOver(run, waited, "Queued")
-      ? Effect.andThen(end(run, job, waited), again())
+      ? Effect.andThen(end(run, job, waited), shared.drive(run))
       : finish(wait, after.outcome)
   })
 }
 
 const finish = (wait: Wait, told: Outcome): Effect.Effect<RunResult, StrategyError> => {
-  const { again, shared, submissions, watch: { job, run } } = wait
+  const { shared, submissions, watch: { job, run } } = wait
   const outcome = judge(run, told)
   if (outcome._tag === "Failed" && goesOn(run, outcome.verdict)) {
-    return Effect.andThen(end(run, job, outcome.verdict.reason), again())
+    return Effect.andThen(end(run, job, outcome.verdict.reason), shared.drive(run))
   }
   return isFinal(outcome)
     ? settle(run, shared, job, outcome, submissions)
