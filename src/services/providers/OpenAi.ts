@@ -90,7 +90,8 @@ export interface Ports {
  * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
  *
  * A job's `cancel` that the server refuses because the job is over, or answers
- * with something else than a response, looks the job up again.
+ * with something else than a response, looks the job up again; so does one whose
+ * reply has no usage yet.
  *
  * `store` is sent always to `openai`, to `azure` and to hosts with background
  * jobs; to others only when the request names it, as stateless hosts refuse
@@ -179,11 +180,27 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
         const { context, reply } = yield* send({ operation: "cancel", method: "post", path, model })
         return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
       },
-      (self, jobId) => Effect.catchIf(self, isPerhapsOver, () => retrieve(jobId))
+      (self, jobId) =>
+        self.pipe(
+          Effect.flatMap((state) => isWithoutUsage(state) ? lookAgain(retrieve(jobId), state) : Effect.succeed(state)),
+          Effect.catchIf(isPerhapsOver, () => retrieve(jobId))
+        )
     ),
     retention: options.retention ?? defaultRetention
   }
 }
+
+// The reply to a cancel may not have counted yet what the job used.
+const isWithoutUsage = (state: JobState): boolean =>
+  state._tag === "Ended" && state.outcome._tag === "Failed" &&
+  state.outcome.verdict.reason._tag === "JobCancelled" && state.outcome.verdict.reason.usage === undefined
+
+const lookAgain = (look: Effect.Effect<JobState, ProviderError>, state: JobState): Effect.Effect<JobState> =>
+  look.pipe(
+    Effect.map((later) => later._tag === "Ended" ? later : state),
+    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.succeed(state) }),
+    Effect.catchTag("ProviderError", () => Effect.succeed(state))
+  )
 
 const makeResponses = (
   options: Options,

@@ -287,6 +287,28 @@ describe("OpenAi", () => {
       ])
     }))
 
+  it.effect("looks a cancelled job up once more when its usage is not told yet", () =>
+    Effect.gen(function*() {
+      const usage = { input_tokens: 3, output_tokens: 5, total_tokens: 8 }
+      const body = { id: "resp_1", object: "response", status: "cancelled", output: [] }
+      let requests = 0
+      const { fetch } = recorder(() => Response.json({ ...body, usage: requests++ === 0 ? null : usage }))
+      const portsOf = yield* OpenAi.make({
+        name: "openai",
+        responsesApi: true,
+        background: true,
+        fetch,
+        fetchFresh: fetch
+      })
+      const state = yield* (portsOf("gpt-5").jobs as JobsApi).cancel("resp_1")
+      const reason = state._tag === "Ended" && state.outcome._tag === "Failed"
+        ? state.outcome.verdict.reason
+        : undefined
+
+      assert.strictEqual(requests, 2)
+      assert.strictEqual(reason?._tag === "JobCancelled" ? reason.usage?.totalTokens : undefined, 8)
+    }))
+
   it.effect.each<[string, Partial<OpenAi.Options>, Record<string, string | null>]>([
     ["a bearer key", { apiKey: Redacted.make("key-1\n") }, { authorization: "Bearer key-1", "api-key": null }],
     ["an api-key", { apiKey: Redacted.make("key-1"), authHeader: "api-key" }, {
