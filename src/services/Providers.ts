@@ -33,9 +33,6 @@ import { InvalidRequest, ProviderNotConfigured } from "../errors/Reason.ts"
 import * as Limits from "./Limits.ts"
 import * as ModelCatalog from "./ModelCatalog.ts"
 import type { Provider } from "./Provider.ts"
-import * as Anthropic from "./providers/Anthropic.ts"
-import * as GeminiInteractions from "./providers/GeminiInteractions.ts"
-import * as OpenAi from "./providers/OpenAi.ts"
 import { connect, type Connection, fromEnvironment, type ProviderSettings } from "./providers/ProviderSettings.ts"
 import { providerTable, type Row } from "./providers/ProviderTable.ts"
 import * as Transport from "./providers/Transport.ts"
@@ -408,28 +405,38 @@ const toPorts = (connection: Connection, transport: Transport.Transport["Service
   )
 }
 
-const anthropicPorts = (connection: Connection, { fetch, fetchFresh }: Transport.Transport["Service"]): Ports =>
-  Effect.map(Anthropic.make({ ...connection, fetch, fetchFresh }), (portsOf) => (model) => ({
+// An adapter is loaded when its first model is resolved: few programs talk to all of them.
+const anthropicPorts = Effect.fnUntraced(function*(
+  connection: Connection,
+  { fetch, fetchFresh }: Transport.Transport["Service"]
+): Effect.fn.Return<Effect.Success<Ports>> {
+  const Anthropic = yield* Effect.promise(() => import("./providers/Anthropic.ts"))
+  const portsOf = yield* Anthropic.make({ ...connection, fetch, fetchFresh })
+  return (model) => ({
     ...portsOf(model),
     completions: connection.completions ? portsOf(model).completions : undefined
-  }))
+  })
+})
 
 // One host may have its Responses API at another address than its Chat Completions.
-const openAiPorts = (connection: Connection, { fetch, fetchFresh }: Transport.Transport["Service"]): Ports => {
+const openAiPorts = Effect.fnUntraced(function*(
+  connection: Connection,
+  { fetch, fetchFresh }: Transport.Transport["Service"]
+): Effect.fn.Return<Effect.Success<Ports>> {
+  const OpenAi = yield* Effect.promise(() => import("./providers/OpenAi.ts"))
   const options = { ...connection, responsesApi: connection.responses, fetch, fetchFresh }
   const { background, interactionsBaseUrl: baseUrl } = connection
+  const chat = yield* OpenAi.make(options)
+  const responses = connection.responsesBaseUrl === connection.baseUrl
+    ? chat
+    : yield* OpenAi.make({ ...options, baseUrl: connection.responsesBaseUrl })
   const interactions = baseUrl !== undefined && background
-    ? GeminiInteractions.make({ ...connection, baseUrl, fetch, fetchFresh })
+    ? (yield* Effect.promise(() => import("./providers/GeminiInteractions.ts")))
+      .make({ ...connection, baseUrl, fetch, fetchFresh })
     : undefined
-  return Effect.gen(function*() {
-    const chat = yield* OpenAi.make(options)
-    const responses = connection.responsesBaseUrl === connection.baseUrl
-      ? chat
-      : yield* OpenAi.make({ ...options, baseUrl: connection.responsesBaseUrl })
-    return (model) => ({
-      ...responses(model),
-      ...(interactions === undefined ? undefined : { jobs: interactions(model) }),
-      completions: connection.completions ? chat(model).completions : undefined
-    })
+  return (model) => ({
+    ...responses(model),
+    ...(interactions === undefined ? undefined : { jobs: interactions(model) }),
+    completions: connection.completions ? chat(model).completions : undefined
   })
-}
+})
