@@ -144,8 +144,7 @@ const lookUp = ({ calcPrice }: Package, wanted: Wanted): Option.Option<Found> =>
   if (providerId === undefined) return Option.none()
   // Google writes `models/gemini-2.5-pro`, and Vertex AI `google/gemini-2.5-pro`.
   const name = providerId === "google" ? wanted.model.slice(wanted.model.lastIndexOf("/") + 1) : wanted.model
-  // Without tokens: the package only has to choose the entry and its price at that time.
-  const found = Result.getOrNull(Result.try(() => calcPrice({}, name, { providerId, timestamp: new Date(wanted.at) })))
+  const found = chosen(calcPrice, name, providerId, wanted.at)
   if (found === null) return Option.none()
   const { model, model_price: price, provider } = found
   return Option.map(ratesOf(price, wanted), (rates) => ({
@@ -154,6 +153,35 @@ const lookUp = ({ calcPrice }: Package, wanted: Wanted): Option.Option<Found> =>
     isListed: isListed(model, name),
     source: `genai-prices/${provider.id}`
   }))
+}
+
+type Choice = ReturnType<Package["calcPrice"]>
+
+/** What the package chose, by model and minute: its rules are many, and one program asks few models. */
+const choices = new WeakMap<Package["calcPrice"], Map<string, Choice>>()
+
+/** Choices that are kept. */
+const mostChoices = 200
+
+// A price that holds by the hour begins on a minute.
+const minuteMillis = 60_000
+
+const chosen = (calcPrice: Package["calcPrice"], name: string, providerId: string, at: number): Choice => {
+  const minute = Math.floor(at / minuteMillis)
+  const key = `${providerId}/${name}@${minute}`
+  if (typeof calcPrice !== "function") return null
+  let known = choices.get(calcPrice)
+  if (known === undefined) choices.set(calcPrice, known = new Map())
+  const before = known.get(key)
+  if (before !== undefined) return before
+  if (known.size >= mostChoices) known.clear()
+  // Without tokens: the package only has to choose the entry and its price at that time.
+  const choice = Result.getOrElse(
+    Result.try(() => calcPrice({}, name, { providerId, timestamp: new Date(minute * minuteMillis) })),
+    () => null
+  )
+  known.set(key, choice)
+  return choice
 }
 
 const isListed = ({ id, match }: Provider["models"][number], name: string): boolean => {
