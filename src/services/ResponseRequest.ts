@@ -30,8 +30,13 @@ const Metadata = Schema.Record(
   Schema.makeFilter((metadata) => Object.keys(metadata).length <= 14 ? undefined : "at most 14 pairs")
 )
 
-/** What can make another model the better one to ask. */
-const fallbackReasons = [
+/**
+ * The reasons for which the next model of `fallback` is asked, unless the request names its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const defaultFallbackReasons = [
   "RateLimited",
   "Overloaded",
   "ServerError",
@@ -46,7 +51,12 @@ const fallbackReasons = [
   "ContextLengthExceeded",
   "ContentFiltered",
   "EmptyContent",
-  "JobFailed",
+  "JobFailed"
+] as const
+
+/** What can make another model the better one to ask. */
+const fallbackReasons = [
+  ...defaultFallbackReasons,
   "Queued",
   "InvalidRequest",
   "InvalidOutput",
@@ -174,7 +184,7 @@ export const ResponseRequest = Schema.Struct({
    * for a job that waited longer than `queuedDeadline`: it is cancelled first, and the next model is asked once the
    * provider has said that it is. While a paid job may be running, no other model is asked.
    *
-   * @default all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal` and `Incomplete`
+   * @default {@link defaultFallbackReasons}: all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal`, `Incomplete`
    */
   fallbackOn: Schema.optional(Schema.Array(Schema.Literals(fallbackReasons))),
   /** Replaces `RetryPolicy` for this request. */

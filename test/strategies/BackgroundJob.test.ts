@@ -1061,6 +1061,25 @@ describe("BackgroundJob", () => {
         assert.strictEqual(provider.calls("submit").length, 1)
       }).pipe(withoutJitter))
 
+    it.effect("stays expired with ids-only, without another request, when the provider dropped the job before its end", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", running)],
+          retrieve: [refuses(missing), ended(paris)],
+          retention: "1 minute"
+        })
+        const process = yield* start(provider)
+        const ids = request({ journal: "ids-only", poll: Schedule.spaced("2 minutes") })
+        const fiber = yield* begin(Effect.flip(process.execute(ids)))
+        yield* TestClock.adjust("2 minutes")
+        const error = yield* Fiber.join(fiber)
+        const again = yield* Effect.flip(process.execute(ids))
+
+        assert.deepInclude(factsOf(error), { _tag: "NonRetryable", reason: "JobExpired" })
+        assert.deepStrictEqual(factsOf(again), factsOf(error))
+        assert.strictEqual(provider.calls("retrieve").length, 1)
+      }))
+
     it.effect("is expired with ids-only when the provider no longer has the answer", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({

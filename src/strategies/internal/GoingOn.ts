@@ -3,27 +3,12 @@
  * model, or the same one with what was wrong.
  */
 import type { Verdict } from "../../errors/ProviderError.ts"
-import { type SessionState, type Submission } from "../../services/Session.ts"
+import { defaultFallbackReasons } from "../../services/ResponseRequest.ts"
+import type { SessionState, Submission } from "../../services/Session.ts"
 import type { Run } from "./Run.ts"
 
 /** Reasons for another model, unless the request names its own. */
-const usualReasons: ReadonlySet<string> = new Set([
-  "RateLimited",
-  "Overloaded",
-  "ServerError",
-  "Network",
-  "InvalidResponse",
-  "CircuitOpen",
-  "QuotaExceeded",
-  "AuthenticationFailed",
-  "PermissionDenied",
-  "NotFound",
-  "ProviderNotConfigured",
-  "ContextLengthExceeded",
-  "ContentFiltered",
-  "EmptyContent",
-  "JobFailed"
-])
+const usualReasons: ReadonlySet<string> = new Set(defaultFallbackReasons)
 
 /** Ends of a job that another job of the same model would not cure. */
 const lastingEnds: ReadonlySet<string> = new Set([

@@ -152,7 +152,9 @@ const errorOf = (run: Run, { verdict }: Extract<Final, { readonly _tag: "Failed"
 const settlementOf = (run: Run, submission: Submission, end: Final, state: SessionState): Settlement => {
   const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
   const isIdOnly = submission.sent.journal === "ids-only"
-  if (isIdOnly && jobId !== undefined) return { _tag: "Reference", jobId }
+  // What the provider no longer has cannot be fetched again; that it has not is all there is to keep.
+  const isGone = end._tag === "Failed" && end.verdict.reason._tag === "JobExpired"
+  if (isIdOnly && jobId !== undefined && !isGone) return { _tag: "Reference", jobId }
   if (end._tag === "Failed") {
     const error = errorOf(run, end)
     return {
