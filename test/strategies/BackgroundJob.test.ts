@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Random } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Random, Schedule } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { Providers, Reason, Schedules, SessionStore, SessionStoreError } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
