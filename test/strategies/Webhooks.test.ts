@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Verdict } from "../../src/errors/ProviderError.ts"
 import { ContentFiltered, JobFailed, ServerError } from "../../src/errors/Reason.ts"
@@ -135,6 +135,32 @@ describe("Webhooks", () => {
       assert.lengthOf(scripted.calls("retrieve"), 2)
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
+  it.effect("leave a few polls for a job of half an hour, and wake its run at the end", () =>
+    Effect.gen(function*() {
+      let isOver = false
+      const retrieve = [
+        () => Effect.suspend(() => isOver ? ended(answer("Paris")) : ScriptedProvider.pending())
+      ]
+      const submit = [ScriptedProvider.accepted("job-1")]
+      const hinted = yield* world({ submit, retrieve })
+      const waiting = yield* Effect.forkChild(hinted.run(Holdfast.execute({ ...request, session: "hinted" })))
+      const scripted = yield* ScriptedProvider.make({ submit, retrieve })
+      const polling = yield* Effect.forkChild(
+        Effect.provide(
+          Holdfast.execute({ ...request, session: "polled" }),
+          Layer.fresh(Holdfast.layer).pipe(Layer.provide([scripted.layer, SessionStore.layerMemory]))
+        )
+      )
+      yield* TestClock.adjust("30 minutes")
+      isOver = true
+      const sent = yield* Effect.forkChild(hinted.run(send("job-1")))
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(sent)
+
+      assert.strictEqual((yield* Fiber.join(waiting)).polls, 6)
+      assert.strictEqual((yield* Fiber.join(polling)).polls, 129)
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
+
   it.effect.each(["batch.completed", "response.created", "something.new"])(
     "ignore %s",
     (type) =>
@@ -185,6 +211,8 @@ describe("Webhooks", () => {
       assert.strictEqual((yield* run(reply("job-1"))).status, 503)
     }))
 })
+
+const withoutJitter = Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0, nextIntUnsafe: () => 0 })
 
 const secret = Redacted.make("whsec_c2VjcmV0")
 
