@@ -383,6 +383,22 @@ describe("stream", () => {
         assert.deepInclude(factsOf(error), { _tag: "NonRetryable", reason: "ContentFiltered" })
       }))
 
+    it.effect("is not slowed by a watcher once somebody waits for the answer alone", () =>
+      Effect.gen(function*() {
+        const pieces = Array.from({ length: 50 }, () => "x".repeat(20_000))
+        const provider = yield* ScriptedProvider.make({ createStream: [told(...pieces)] })
+        const process = yield* start(provider)
+        const watching = yield* begin(
+          process.stream(held).pipe(Stream.rechunk(1), Stream.runForEach(() => Effect.sleep("1 hour")))
+        )
+        yield* TestClock.adjust("1 second")
+        const waiting = yield* begin(process.execute(held))
+        yield* TestClock.adjust("1 second")
+
+        assert.strictEqual((yield* Fiber.join(waiting)).content.length, 1_000_000)
+        yield* Fiber.interrupt(watching)
+      }))
+
     it.effect("slows the provider down to the pace of its only watcher, and keeps every piece", () =>
       Effect.gen(function*() {
         let sent = 0

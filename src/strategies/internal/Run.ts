@@ -121,8 +121,9 @@ export class Run {
   /** Whether somebody may say that its job has ended; `wake` then polls at once. */
   isHinted = false
   wake: (() => void) | undefined
-  /** The stream that the job was started with, as long as it is open. */
+  /** The stream that a job was started with, as long as it is open, and the job's submission. */
   stream: OpenStream | undefined
+  streamOf: string | undefined
   private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
   mine: ReadonlyArray<string> = none
@@ -171,7 +172,8 @@ export class Run {
   /** Adds a caller, and shows it what the run tells. */
   admit(waiter: Waiter): void {
     this.waiters.add(waiter)
-    if (waiter.reader !== undefined) waiter.reader.attach(this.transcript ??= new Transcript())
+    if (waiter.reader === undefined) this.transcript?.release()
+    else waiter.reader.attach(this.transcript ??= new Transcript())
   }
 
   /** Whether nobody waits but those who watch: then the provider need not be faster than they are. */
