@@ -18,18 +18,33 @@ const example = (name: string): string => readFileSync(new URL(`../test/examples
 
 const providers = (): string =>
   [
-    "| prefix | key | address | Responses API | background |",
-    "| --- | --- | --- | --- | --- |",
+    "| prefix | key | address | Responses API | background | schema |",
+    "| --- | --- | --- | --- | --- | --- |",
     ...providerTable.map((row) =>
       `| \`${row.prefix}\` | ${keys(row)} | ${row.baseUrl ?? row.baseUrlVariables.map(code).join(", ")} | ${
         row.responses ? "yes" : ""
-      } | ${row.background ? "yes" : ""} |`
+      } | ${background(row)} | ${schema(row)} |`
     )
   ].join("\n") + "\n"
 
+type Row = (typeof providerTable)[number]
+
+const background = ({ background, interactionsBaseUrl, protocol }: Row): string => {
+  if (!background) return ""
+  if (protocol === "anthropic") return "batches"
+  return interactionsBaseUrl === undefined ? "yes, streamed" : "interactions"
+}
+
+const schema = ({ protocol, responses, responsesStructuredOutput, structuredOutput }: Row): string => {
+  if (protocol === "anthropic") return "native since Claude 4.5"
+  const chat = { json_schema: "native", json_object: "JSON mode", none: "in words" }[structuredOutput]
+  const other = responsesStructuredOutput === "none" ? "in words" : "native"
+  return !responses || chat === other ? chat : `${chat}; Responses: ${other}`
+}
+
 const code = (text: string): string => `\`${text}\``
 
-const keys = (row: (typeof providerTable)[number]): string =>
+const keys = (row: Row): string =>
   row.key === "token"
     ? "a token effect, in `Providers.layer`"
     : row.keyVariables.map(code).join(", ") + (row.key === "optional" ? " (optional)" : "")

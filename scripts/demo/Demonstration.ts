@@ -86,6 +86,21 @@ export const demonstration = Effect.gen(function*() {
   yield* claim("it was tried once, as waiting cannot help", tried.length === 1, `${tried.length} request`)
   yield* claim("scripts can tell it by the exit code", broke.code === 2, "exit code 2, NonRetryable")
 
+  yield* heading("6. An answer is watched as it grows, and its connection is cut")
+  const watched = yield* Effect.flatMap(
+    start(["run", "--model", "openai/gpt-5.5-pro", "--session", "watched", "--stream", "Tell a story"]),
+    ({ exit }) => exit
+  )
+  const reopened = (yield* simulator.ledger).requests["responses.stream"] ?? 0
+  const told = yield* submissionsOf("Tell a story")
+  yield* claim("the stream was cut, and opened again where it was left", reopened === 1, `${reopened} time`)
+  yield* claim("the provider saw one submission, not two", told.length === 1, `${told.length} submission`)
+  yield* claim(
+    "each character was printed once",
+    watched.stdout === `${answerTo("Tell a story")}\n`,
+    watched.stdout.trim()
+  )
+
   const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - startedAt)
   yield* Console.log(
     `\nAll of it is true, and took ${Math.round(Duration.toSeconds(elapsed))} seconds.\n\n` +
@@ -96,6 +111,10 @@ export const demonstration = Effect.gen(function*() {
       "  npm start -- simulate"
   )
 }).pipe(Effect.scoped)
+
+/** What the simulated model answers. */
+export const answerTo = (prompt: string): string =>
+  `You asked "${prompt}". Here is what the model thought about for a while.`
 
 const heading = (text: string) => Console.log(`\n${text}`)
 

@@ -5,13 +5,13 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Layer } from "effect"
 import * as Simulator from "../../src/testing/Simulator.ts"
-import { demonstration } from "./Demonstration.ts"
+import { answerTo, demonstration } from "./Demonstration.ts"
 
 const layer = Layer.merge(
   NodeServices.layer,
   Simulator.layer({
     jobDuration: "5 seconds",
-    answer: (prompt) => `You asked "${prompt}". Here is what the model thought about for a while.`,
+    answer: answerTo,
     script: [
       {
         on: "responses.create",
@@ -19,6 +19,14 @@ const layer = Layer.merge(
         do: { _tag: "Error", error: "rateLimit", headers: { "retry-after": "1" } }
       },
       { on: "responses.create", match: "rate limit", do: { _tag: "Job", outcome: "completed", durationMillis: 300 } },
+      {
+        on: "responses.create",
+        match: "story",
+        do: [
+          { _tag: "Job", outcome: "completed", durationMillis: 2000 },
+          { _tag: "CutStream", after: 14, how: "reset" }
+        ]
+      },
       { on: "responses.create", match: "quota", times: "always", do: { _tag: "Error", error: "quota" } }
     ]
   })

@@ -5,7 +5,9 @@
  */
 import type { Usage } from "../errors/Usage.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
+import * as Dollars from "./Dollars.ts"
 import * as Durations from "./Durations.ts"
+import { oneLine } from "./Printable.ts"
 
 /**
  * Returns who answered, what was sent for it, and what it cost, with warnings
@@ -17,6 +19,9 @@ import * as Durations from "./Durations.ts"
 export const summary = (response: LlmResponse): string =>
   [
     [...origin(response), ...cost(response)].join(", "),
+    ...(response.passedOver ?? []).map(({ model, reason }) =>
+      `Not by ${model}: ${reason._tag}, ${oneLine(reason.message, 200)}`
+    ),
     ...(response.settled || response.session === undefined
       ? []
       : ["Warning: the answer could not be written to the session; the next run asks for it again."]),
@@ -32,8 +37,9 @@ const origin = ({ attempts, content, elapsed, model, polls, resumed }: LlmRespon
   ]
 }
 
-const cost = ({ responseId, usage }: LlmResponse): ReadonlyArray<string> => [
+const cost = ({ cost, responseId, usage }: LlmResponse): ReadonlyArray<string> => [
   ...(usage === undefined ? [] : [tokens(usage)]),
+  ...(cost === undefined ? [] : [Dollars.format(cost.nanoUsd)]),
   ...(responseId === undefined ? [] : [responseId])
 ]
 

@@ -63,18 +63,19 @@ export const run = (
         builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
       }),
       CliOutput.layer(CliOutput.defaultFormatter({ globalFlags: "summary" })),
-      CliOutput.layerPresenter(presenter(args.includes("--json"))),
+      CliOutput.layerPresenter(presenter(args)),
       Logger.layer([Log.logger]),
       Layer.succeed(References.MinimumLogLevel, "Warn")
     ))
   )
 
 // Wrong usage gets a short answer on stderr; the help is for who asks for it.
-const presenter = (json: boolean): CliOutput.Presenter => ({
+const presenter = (args: ReadonlyArray<string>): CliOutput.Presenter => ({
   present: Effect.fnUntraced(function*(event) {
     if (event._tag !== "InvalidInvocation") return yield* CliOutput.defaultPresenter.present(event)
     const message = event.errors.map((error) => error.message).join("\n")
     yield* Console.error(`Error: ${message}\nSee ${event.commandPath.join(" ")} --help`)
-    if (json) yield* Output.json(CommandError, new UsageError({ message }))
+    if (!args.includes("--json")) return
+    yield* (args.includes("--stream") ? Output.jsonLine : Output.json)(CommandError, new UsageError({ message }))
   })
 })

@@ -39,6 +39,21 @@ export const json = <S extends Schema.Top & { readonly EncodingServices: never }
   )
 
 /**
+ * Writes a value to stdout as one line of JSON.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const jsonLine = <S extends Schema.Top & { readonly EncodingServices: never }>(
+  schema: S,
+  value: S["Type"]
+): Effect.Effect<void> =>
+  Schema.encodeEffect(Schema.toCodecJson(schema))(value).pipe(
+    Effect.orDie,
+    Effect.flatMap((encoded) => Console.log(JSON.stringify(encoded)))
+  )
+
+/**
  * Writes a line, or several, to stderr.
  *
  * @category combinators

@@ -24,6 +24,8 @@ import { oneLine } from "./Printable.ts"
  */
 export interface Seen {
   progress: Pick<SessionProgress, "status" | "jobId" | "polls"> | undefined
+  /** Whether there is something better to look at. */
+  isHidden: boolean
 }
 
 /**
@@ -33,17 +35,18 @@ export interface Seen {
  *
  * **Details**
  *
- * `wait` is given what was seen last, to tell it when it is interrupted. Answers
- * that are there within 0.1 seconds show no progress.
+ * `wait` is given what was seen last, to tell it when it is interrupted, and
+ * what hides the progress for good. Answers that are there within 0.1 seconds
+ * show no progress.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const withProgress = Effect.fnUntraced(function*<A, E, R, R2>(
   changes: Stream.Stream<SessionProgress, StrategyError, R2>,
-  wait: (seen: Seen) => Effect.Effect<A, E, R>
+  wait: (seen: Seen, hide: Effect.Effect<void, never, Stdio.Stdio>) => Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E, R | R2 | Stdio.Stdio | Terminal.Terminal> {
-  const seen: Seen = { progress: undefined }
+  const seen: Seen = { progress: undefined, isHidden: false }
   const startedAt = yield* Clock.currentTimeMillis
   const rewrites = yield* Output.canRewrite
   let shown: SessionProgress | undefined
@@ -59,25 +62,32 @@ export const withProgress = Effect.fnUntraced(function*<A, E, R, R2>(
     Stream.runForEach((progress) => {
       const isNews = shown?.status !== progress.status || shown.jobId !== progress.jobId
       shown = progress
-      return isNews && !rewrites ? Effect.flatMap(lineOf(seen, startedAt), Output.note) : Effect.void
+      return isNews && !rewrites && !seen.isHidden ? Effect.flatMap(lineOf(seen, startedAt), Output.note) : Effect.void
     }),
     // The run may not have begun yet, or may be over in a moment.
     Effect.ignore,
     Effect.repeat(Schedule.spaced("200 millis")),
     Effect.delay("100 millis")
   )
+  const clear = Effect.suspend(() =>
+    rewrites && seen.progress !== undefined && !seen.isHidden ? Output.rewrite("") : Effect.void
+  )
+  const hide = Effect.tap(clear, () =>
+    Effect.sync(() => {
+      seen.isHidden = true
+    }))
   return yield* Effect.raceFirst(
-    Effect.onExit(wait(seen), () => rewrites && seen.progress !== undefined ? Output.rewrite("") : Effect.void),
+    Effect.onExit(wait(seen, hide), () => clear),
     Effect.andThen(Effect.all([follow, show], { concurrency: 2, discard: true }), Effect.never)
   )
 })
 
 const ticking = (seen: Seen, startedAt: number): Effect.Effect<void, never, Stdio.Stdio | Terminal.Terminal> =>
   Effect.gen(function*() {
-    if (seen.progress === undefined) return
+    if (seen.progress === undefined || seen.isHidden) return
     const columns = yield* (yield* Terminal.Terminal).columns
     const line = yield* lineOf(seen, startedAt)
-    yield* Output.rewrite(oneLine(line, (columns > 0 ? columns : 80) - 1))
+    if (!seen.isHidden) yield* Output.rewrite(oneLine(line, (columns > 0 ? columns : 80) - 1))
   }).pipe(
     Effect.repeat(Schedule.spaced("250 millis"))
   )

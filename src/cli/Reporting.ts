@@ -47,7 +47,7 @@ export class Reported extends Schema.TaggedError<Reported>("holdfast/cli/Reporti
 
 /**
  * Reports the errors of a command: on stderr what happened and what to do
- * next, and with `json` the error on stdout.
+ * next, and with `json` the error on stdout, with `lines` as one line.
  *
  * **Details**
  *
@@ -58,14 +58,14 @@ export class Reported extends Schema.TaggedError<Reported>("holdfast/cli/Reporti
  */
 export const reported = <A, R>(
   command: Effect.Effect<A, StrategyError | UsageError, R>,
-  options: { readonly json: boolean; readonly next: NextCommands }
+  options: { readonly json: boolean; readonly lines?: boolean; readonly next: NextCommands }
 ): Effect.Effect<A, Reported, R | Stdio.Stdio> =>
   command.pipe(
     Effect.catchDefect((defect) => Effect.fail(unexpected(defect))),
     Effect.catch((error: CommandError) =>
       Effect.gen(function*() {
         yield* Output.note(textOf(error, options.next))
-        if (options.json) yield* Output.json(CommandError, error)
+        if (options.json) yield* (options.lines === true ? Output.jsonLine : Output.json)(CommandError, error)
         return yield* new Reported({ exitCode: exitCodeOf(error) })
       })
     )

@@ -47,6 +47,11 @@ export const runCommand = Command.make(
       Flag.withMetavar("path|url"),
       Flag.atLeast(0)
     ),
+    fallback: Flag.String("fallback").pipe(
+      Flag.withDescription("Model to ask when the one before it cannot answer; may be given again"),
+      Flag.withMetavar("model"),
+      Flag.atLeast(0)
+    ),
     strategy: Flag.Literals("strategy", StrategyName.literals).pipe(
       Flag.withDescription("How to get the answer (default: by the model; see holdfast models)"),
       Flag.optional
@@ -55,6 +60,15 @@ export const runCommand = Command.make(
       Flag.withDescription("System prompt"),
       Flag.withMetavar("text"),
       Flag.optional
+    ),
+    schema: Flag.String("schema").pipe(
+      Flag.withDescription("JSON Schema that the answer shall fit; the answer is then one JSON value"),
+      Flag.withMetavar("path"),
+      Flag.optional
+    ),
+    stream: Flag.Boolean("stream").pipe(
+      Flag.withDescription("Print the answer while it grows; with --json one event per line, the answer in the last"),
+      Flag.withDefault(false)
     ),
     deadline: Durations.flag("deadline").pipe(
       Flag.withDescription("Longest time to wait: 90s, 10m, 1h (default: 60m for a background job, else 15m)"),
@@ -74,16 +88,23 @@ export const runCommand = Command.make(
       Effect.gen(function*() {
         const model = yield* modelOf(input.model)
         const session = yield* sessionOf(input.session)
+        if (input.stream && Option.isSome(input.schema)) {
+          return yield* new UsageError({ message: "A value is there at the end only: give --schema or --stream" })
+        }
+        const schema = Option.isNone(input.schema) ? undefined : yield* schemaOf(input.schema.value)
         const prompt = yield* Prompt.make({ text: input.prompt, images: input.image, files: input.file })
         const { wait } = yield* Effect.promise(() => import("./Waiting.ts"))
         yield* wait(
           {
             _tag: "Run",
             isFreshKey: Option.isNone(input.session),
+            stream: input.stream,
             request: {
               model,
               prompt,
               session,
+              ...(input.fallback.length === 0 ? {} : { fallback: input.fallback }),
+              ...(schema === undefined ? {} : { schema }),
               ...Option.match(input.strategy, { onNone: () => ({}), onSome: (strategy) => ({ strategy }) }),
               ...Option.match(input.instructions, { onNone: () => ({}), onSome: (instructions) => ({ instructions }) }),
               ...Option.match(input.deadline, { onNone: () => ({}), onSome: (deadline) => ({ deadline }) })
@@ -92,7 +113,7 @@ export const runCommand = Command.make(
           { session, directory, next, json: input.json }
         )
       }),
-      { json: input.json, next }
+      { json: input.json, lines: input.stream, next }
     )
   })
 ).pipe(
@@ -109,6 +130,7 @@ export const runCommand = Command.make(
   Command.withExamples([
     { command: "holdfast run --model openai/gpt-5.5-pro \"Compare the three contracts.\"" },
     { command: "holdfast run -m openai/gpt-5.5-pro -s contract-42 --file contract.pdf \"Which risks are there?\"" },
+    { command: "holdfast run -m openai/gpt-5.5-pro --fallback anthropic/claude-sonnet-4-5 --stream \"Tell a story.\"" },
     { command: "git diff | holdfast run -m anthropic/claude-sonnet-4-5 --instructions \"Review this diff.\"" }
   ])
 )
@@ -120,6 +142,11 @@ const modelOf = Effect.fnUntraced(function*(flag: Option.Option<string>) {
       message: "No model: give --model provider/model (such as openai/gpt-5.5-pro), or set HOLDFAST_MODEL"
     })
     : model
+})
+
+const schemaOf = Effect.fnUntraced(function*(path: string) {
+  const { read } = yield* Effect.promise(() => import("./OutputSchema.ts"))
+  return yield* read(path)
 })
 
 const sessionOf = (flag: Option.Option<string>): Effect.Effect<string, UsageError> =>

@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
 import type * as Stdio from "effect/Stdio"
 import type * as Terminal from "effect/Terminal"
 import type { StrategyError } from "../errors/StrategyError.ts"
@@ -20,6 +21,7 @@ import * as Engine from "./Engine.ts"
 import type { NextCommands } from "./NextCommands.ts"
 import * as Output from "./Output.ts"
 import { type Seen, withProgress } from "./Progress.ts"
+import * as Streaming from "./Streaming.ts"
 import type { UsageError } from "./UsageError.ts"
 
 /**
@@ -34,6 +36,8 @@ export type Awaited =
     readonly request: RequestInput
     /** Whether the user does not know the session's key yet. */
     readonly isFreshKey: boolean
+    /** Whether the answer is shown while it grows. */
+    readonly stream: boolean
   }
   | { readonly _tag: "Resume"; readonly deadline: Duration.Duration | undefined }
 
@@ -52,8 +56,9 @@ export interface Options {
 }
 
 /**
- * Waits for an answer, shows the progress on stderr and the answer on stdout.
- * When it is interrupted it says how to go on.
+ * Waits for an answer, shows the progress on stderr and the answer on stdout:
+ * of a request with a schema, its value. When it is interrupted it says how to
+ * go on. Nothing is said when nobody reads a stream any more.
  *
  * @category combinators
  * @since 0.1.0
@@ -66,24 +71,40 @@ export const wait = (
   StrategyError | UsageError,
   FileSystem.FileSystem | Path.Path | Stdio.Stdio | Terminal.Terminal
 > =>
-  withProgress(Holdfast.watch(options.session), (seen) =>
-    answerOf(awaited, options).pipe(
+  withProgress(Holdfast.watch(options.session), (seen, hide) =>
+    answerOf(awaited, options, hide).pipe(
       Effect.onInterrupt(() => Effect.flatMap(farewell(awaited, options, seen), Output.note))
     )).pipe(
       Engine.withSessions(options.directory),
       Effect.flatMap((response) =>
         Effect.gen(function*() {
-          if (options.json) yield* Output.json(LlmResponse, response)
-          else if (response.content !== "") yield* Output.answer(response.content)
+          if (response === undefined) return
+          if (!isStreamed(awaited)) {
+            const { content } = response
+            if (options.json) yield* Output.json(Answered, { ...response })
+            else if ("value" in response) yield* Output.answer(JSON.stringify(response.value, null, 2))
+            else if (content !== "") yield* Output.answer(content)
+          }
           yield* Output.note(summary(response))
         })
       )
     )
 
-const answerOf = Effect.fnUntraced(function*(awaited: Awaited, { session }: Options) {
+/** The value is what an imported JSON Schema gives: JSON. */
+const Answered = Schema.Struct({ ...LlmResponse.fields, value: Schema.optionalKey(Schema.Unknown) })
+
+const isStreamed = (awaited: Awaited): boolean => awaited._tag === "Run" && awaited.stream
+
+const answerOf = Effect.fnUntraced(function*(
+  awaited: Awaited,
+  { json, session }: Options,
+  hide: Effect.Effect<void, never, Stdio.Stdio>
+) {
   if (awaited._tag === "Resume") return yield* Holdfast.resume(session, { deadline: awaited.deadline })
   if (awaited.isFreshKey) yield* Output.note(`Session ${session}`)
-  return yield* Holdfast.execute(awaited.request)
+  if (!awaited.stream) return yield* Holdfast.execute(awaited.request)
+  const holdfast = yield* Holdfast.Holdfast
+  return yield* Streaming.show(holdfast.stream(awaited.request), { json, onFirst: hide })
 })
 
 const farewell = Effect.fnUntraced(function*(awaited: Awaited, { next, session }: Options, seen: Seen) {

@@ -1,5 +1,5 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { ConfigProvider, Effect, Exit, FileSystem, Layer, Runtime, Schedule, Stdio, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, FileSystem, Layer, Runtime, Schedule, Sink, Stdio, Stream } from "effect"
 import { TestConsole } from "effect/testing"
 import { Simulator } from "holdfast/testing"
 import * as Cli from "../../src/cli/Cli.ts"
@@ -23,12 +23,14 @@ export interface Surroundings {
 export const holdfast = (args: ReadonlyArray<string>, surroundings: Surroundings = {}): Effect.Effect<Printed> => {
   const { env = {}, stdin, terminal = false } = surroundings
   const written: Array<string> = []
+  const streamed: Array<string> = []
   const stdio = Stdio.layerTest({
     args: Effect.succeed(args),
     stdin: stdin === undefined ? Stream.never : Stream.make(new TextEncoder().encode(stdin)),
     stdinIsTerminal: Effect.succeed(stdin === undefined),
     stdoutIsTerminal: Effect.succeed(terminal),
-    stderrIsTerminal: Effect.succeed(terminal)
+    stderrIsTerminal: Effect.succeed(terminal),
+    stdout: () => Sink.forEach((piece: string | Uint8Array) => Effect.sync(() => streamed.push(String(piece))))
   })
   return Effect.gen(function*() {
     const exit = yield* Effect.exit(Cli.run(args, { version: "1.2.3" }))
@@ -39,7 +41,7 @@ export const holdfast = (args: ReadonlyArray<string>, surroundings: Surroundings
     if (Exit.hasDies(exit)) written.push("DEFECT")
     return {
       code,
-      stdout: (yield* TestConsole.logLines).map((line) => `${String(line)}\n`).join(""),
+      stdout: streamed.join("") + (yield* TestConsole.logLines).map((line) => `${String(line)}\n`).join(""),
       stderr: [...written, ...(yield* TestConsole.errorLines)].map((line) => `${String(line)}\n`).join("")
     }
   }).pipe(

@@ -3,6 +3,7 @@ import { Effect, Schedule, Schema } from "effect"
 import { LlmResponse } from "holdfast"
 import type { Simulator } from "holdfast/testing"
 import { spawn } from "node:child_process"
+import { existsSync, openSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { inFolder } from "./CommandRunner.ts"
 
@@ -71,6 +72,51 @@ describe("holdfast, as a process", () => {
         assert.notMatch(stderr, /EPIPE| {4}at /)
       })))
 
+  it.live("leaves a stream at SIGINT with what had arrived; the job goes on, and resume gets its answer", () =>
+    inFolder(
+      { script: [{ on: "responses.create", do: [slow, { _tag: "StallStream", after: 8 }] }] },
+      ({ env, run, simulator }) =>
+        Effect.gen(function*() {
+          const process = yield* start(["run", "-s", "s", "--stream", "Hello"], env)
+          yield* until(Effect.sync(() => process.printed().stdout === "" ? undefined : true))
+          process.signal("SIGINT")
+          const stopped = yield* process.ended
+          const job = (yield* simulator.jobs)[0]
+          yield* simulator.finish(job?.id ?? "")
+          const resumed = yield* run(["resume", "s"])
+
+          assert.strictEqual(stopped.code, 130)
+          assert.strictEqual(stopped.stdout, "You\n")
+          assert.include(stopped.stderr, "holdfast resume s")
+          assert.strictEqual(job?.cancels, 0)
+          assert.strictEqual(resumed.stdout, "You asked: Hello (5 characters). This is the answer.\n")
+        })
+    ))
+
+  it.live("ends a stream quietly when nobody reads it any more", () =>
+    inFolder({ answer: () => "long ".repeat(100_000) }, ({ env }) =>
+      Effect.gen(function*() {
+        const process = yield* start(["run", "-s", "s", "--stream", "Hello"], env, { closeStdout: true })
+        const { code, stderr } = yield* process.ended
+
+        assert.strictEqual(code, 0)
+        assert.notMatch(stderr, /EPIPE|Error| {4}at |Answered/)
+      })))
+
+  it.live.skipIf(!existsSync("/dev/full"))(
+    "fails when the answer cannot be written",
+    () =>
+      inFolder({}, ({ env }) =>
+        Effect.forEach([[], ["--stream"]], (flags) =>
+          Effect.gen(function*() {
+            const process = yield* start(["run", "--strategy", "sync", ...flags, "Hello"], env, { stdout: "/dev/full" })
+            const { code, stderr } = yield* process.ended
+
+            assert.strictEqual(code, 1)
+            assert.match(stderr, /^Error: stdout cannot be written: ENOSPC$/m)
+          })))
+  )
+
   it.live("simulates a provider until SIGINT", () =>
     Effect.gen(function*() {
       const process = yield* start(["simulate", "--job-duration", "100ms"], {})
@@ -93,7 +139,9 @@ describe("holdfast, as a process", () => {
     }).pipe(Effect.scoped))
 })
 
-const slowly: Simulator.Rule = { on: "responses.create", do: { _tag: "Job", outcome: "completed", polls: 1000 } }
+const slow: Simulator.JobAction = { _tag: "Job", outcome: "completed", polls: 1000 }
+
+const slowly: Simulator.Rule = { on: "responses.create", do: slow }
 
 const decodeResponse = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(LlmResponse.LlmResponse)))
 
@@ -112,18 +160,21 @@ const bin = fileURLToPath(new URL("../../src/cli/bin.ts", import.meta.url))
 const start = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
-  options: { readonly stdin?: string; readonly closeStdout?: boolean } = {}
+  options: { readonly stdin?: string; readonly closeStdout?: boolean; readonly stdout?: string } = {}
 ) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, [bin, ...args], { env: { ...env } })
+      const child = spawn(process.execPath, [bin, ...args], {
+        env: { ...env },
+        stdio: ["pipe", options.stdout === undefined ? "pipe" : openSync(options.stdout, "w"), "pipe"]
+      })
       let stdout = ""
       let stderr = ""
       let signalledAt = 0
-      child.stdin.end(options.stdin ?? "")
-      child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
-      if (options.closeStdout === true) child.stdout.destroy()
+      child.stdin?.end(options.stdin ?? "")
+      child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+      child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+      if (options.closeStdout === true) child.stdout?.destroy()
       const ended = new Promise<{
         readonly code: number | null
         readonly signal: string | null

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Option } from "effect"
+import * as fc from "fast-check"
 import * as Durations from "../../src/cli/Durations.ts"
 import * as NextCommands from "../../src/cli/NextCommands.ts"
+import * as Pieces from "../../src/cli/Pieces.ts"
 import { oneLine, printable } from "../../src/cli/Printable.ts"
 import * as SessionKey from "../../src/cli/SessionKey.ts"
 
@@ -50,6 +52,44 @@ describe("Printable", () => {
   }
 
   it("cuts a line", () => assert.strictEqual(oneLine("one\n two  three", 9), "one two …"))
+})
+
+describe("Pieces", () => {
+  it("are the whole text, without escapes on a terminal, wherever it is cut", () => {
+    const marks = [
+      "\x1b",
+      "[",
+      "3",
+      "m",
+      "]",
+      "0",
+      ";",
+      "\x07",
+      "\\",
+      "\x9b",
+      "\x9d",
+      "\x9c",
+      "\r",
+      "\n",
+      "P",
+      " ",
+      "a"
+    ]
+    const parts = fc.array(fc.array(fc.constantFrom(...marks, "\ud83d\ude00")).map((some) => some.join("")))
+    fc.assert(
+      fc.property(parts, fc.boolean(), (parts, forTerminal) => {
+        const pieces = Pieces.make(forTerminal)
+        const shown = parts.map(pieces.next).join("") + pieces.rest()
+        assert.strictEqual(shown, forTerminal ? printable(parts.join("")) : parts.join(""))
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
+  it("keeps the halves of a character together", () => {
+    const pieces = Pieces.make(false)
+    assert.deepStrictEqual([pieces.next("a\ud83d"), pieces.next("\ude00b"), pieces.rest()], ["a", "\ud83d\ude00b", ""])
+  })
 })
 
 describe("SessionKey", () => {
