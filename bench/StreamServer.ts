@@ -17,12 +17,12 @@ const responseId = "resp_0123456789abcdef0123456789abcdef0123456789abcdef"
 const itemId = "msg_0123456789abcdef0123456789abcdef0123456789abcdef"
 const text = Array.from({ length: deltas }, (_, index) => word(index)).join("")
 
-const response = (status: string, output: ReadonlyArray<unknown>) => ({
+const response = (status: string, background: boolean, output: ReadonlyArray<unknown>) => ({
   id: responseId,
   object: "response",
   created_at: 1_764_000_000,
   status,
-  background: false,
+  background,
   completed_at: null,
   error: null,
   incomplete_details: null,
@@ -50,31 +50,37 @@ const place = { item_id: itemId, output_index: 0, content_index: 0 }
 
 const content = [{ type: "output_text", annotations: [], logprobs: [], text }]
 
-const responseEvents: ReadonlyArray<Record<string, unknown>> = [
-  { type: "response.created", response: response("in_progress", []) },
-  { type: "response.in_progress", response: response("in_progress", []) },
-  {
-    type: "response.output_item.added",
-    output_index: 0,
-    item: { id: itemId, type: "message", status: "in_progress", content: [], role: "assistant" }
-  },
-  ...Array.from({ length: deltas }, (_, index) => ({
-    type: "response.output_text.delta",
-    ...place,
-    delta: word(index),
-    logprobs: [],
-    obfuscation: "aBcDeFgHiJ"
-  })),
-  { type: "response.output_text.done", ...place, text, logprobs: [] },
-  {
-    type: "response.completed",
-    response: response("completed", [{ id: itemId, type: "message", status: "completed", content, role: "assistant" }])
-  }
-]
+const responseFrames = (background: boolean): ReadonlyArray<string> => {
+  const events: ReadonlyArray<Record<string, unknown>> = [
+    { type: "response.created", response: response("in_progress", background, []) },
+    { type: "response.in_progress", response: response("in_progress", background, []) },
+    {
+      type: "response.output_item.added",
+      output_index: 0,
+      item: { id: itemId, type: "message", status: "in_progress", content: [], role: "assistant" }
+    },
+    ...Array.from({ length: deltas }, (_, index) => ({
+      type: "response.output_text.delta",
+      ...place,
+      delta: word(index),
+      logprobs: [],
+      obfuscation: "aBcDeFgHiJ"
+    })),
+    { type: "response.output_text.done", ...place, text, logprobs: [] },
+    {
+      type: "response.completed",
+      response: response("completed", background, [
+        { id: itemId, type: "message", status: "completed", content, role: "assistant" }
+      ])
+    }
+  ]
+  return events.map((event, index) =>
+    `event: ${event["type"]}\ndata: ${JSON.stringify({ ...event, sequence_number: index })}\n\n`
+  )
+}
 
-const responseFrames = responseEvents.map((event, index) =>
-  `event: ${event["type"]}\ndata: ${JSON.stringify({ ...event, sequence_number: index })}\n\n`
-)
+const heldFrames = responseFrames(false)
+const jobFrames = responseFrames(true)
 
 const chatFrame = (delta: object, finish: string | null, usage: object | null): string =>
   `data: ${
@@ -119,10 +125,12 @@ const write = (target: ServerResponse, frames: ReadonlyArray<string>, isPaced: b
 }
 
 const server = createServer({ keepAliveTimeout: 0 }, (request, target) => {
-  request.resume().on("end", () => {
+  let body = ""
+  request.setEncoding("utf8").on("data", (piece: string) => body += piece).on("end", () => {
     target.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" })
     const isChat = request.url?.includes("/chat/completions") === true
-    write(target, isChat ? chatFrames : responseFrames, request.url?.startsWith("/paced") === true)
+    const frames = isChat ? chatFrames : body.includes("\"background\":true") ? jobFrames : heldFrames
+    write(target, frames, request.url?.startsWith("/paced") === true)
   })
 })
 

@@ -168,7 +168,7 @@ describe("Holdfast", () => {
           const job = { _tag: "Job", outcome: "completed", text: "Paris", polls: 3 } as const
           yield* simulator.script([{ on: "responses.create", do: job }])
           const first = yield* Effect.flip(
-            run(simulator, store, Holdfast.execute(live({ deadline: "30 millis", poll: slowly })))
+            run(simulator, store, Holdfast.execute(live({ deadline: "300 millis", poll: slowly })))
           )
           const answer = yield* run(simulator, store, Holdfast.execute(live()))
           const again = yield* run(simulator, store, Holdfast.execute(live()))

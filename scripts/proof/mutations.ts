@@ -24,20 +24,24 @@ const crashes = "test/proof/CrashPoints.test.ts"
 const processes = "test/proof/ManyProcesses.test.ts"
 const wire = "test/proof/WireFaults.test.ts"
 const evidence = "test/proof/Evidence.test.ts"
+const model = "test/model/Sessions.test.ts"
+const streams = "test/strategies/Streams.test.ts"
+const fallback = "test/strategies/Fallback.test.ts"
+const webhooks = "test/strategies/Webhooks.test.ts"
 
 const mutations: ReadonlyArray<Mutation> = [
   {
     name: "the job is polled before Accepted is journaled",
-    file: "src/strategies/internal/Driving.ts",
-    text: "submitJob(journal, submission, means.submit(submission.id))",
-    by: "submitJob(journal, submission, Effect.tap(means.submit(submission.id), (job) => jobs!.retrieve(job.jobId)))",
+    file: "src/strategies/internal/Sending.ts",
+    text: "submitting(run, candidate, means, submission.id)",
+    by: "Effect.tap(submitting(run, candidate, means, submission.id), ({ jobId }) => means.jobs.retrieve(jobId))",
     tests: [crashes, "on files$"]
   },
   {
     name: "a request is sent before Submitting is journaled",
     file: "src/strategies/internal/Submitting.ts",
-    text: "    journal.append(sent, version),\n",
-    by: "    Effect.forkDetach(Effect.delay(journal.append(sent, version), 50)),\n",
+    text: "  yield* journal.append(sent, version).pipe(\n",
+    by: "  yield* Effect.forkDetach(Effect.delay(journal.append(sent, version), 50)).pipe(\n",
     tests: [crashes, "in SQLite"]
   },
   {
@@ -74,7 +78,7 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "AND incarnation = ${point.incarnation} AND version = ${point.version}\n      RETURNING version`.pipe(" +
       "Effect.mapError(failure(\"append\"))",
     by: "AND incarnation = ${point.incarnation}\n      RETURNING version`.pipe(Effect.mapError(failure(\"append\"))",
-    tests: [processes, "in PostgreSQL"]
+    tests: ["test/services/SessionStoreSql.test.ts"]
   },
   {
     name: "Accepted is given up when somebody else has appended",
@@ -85,9 +89,9 @@ const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a surplus job is not cancelled",
-    file: "src/strategies/internal/Driving.ts",
-    text: "(isSurplus(state, job.id) || ",
-    by: "(",
+    file: "src/strategies/internal/Cancelling.ts",
+    text: "  Effect.flatMap(requestCancel(",
+    by: "  journal.durable ? Effect.void : Effect.flatMap(requestCancel(",
     tests: [processes, "cancel the surplus job"]
   },
   {
@@ -114,7 +118,7 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a submission that hangs is never given up",
     file: "src/strategies/internal/Submitting.ts",
-    text: "bounded(submit, Duration.millis(submission.sent.submitTimeout), \"submission\")",
+    text: "Effect.raceFirst(submit, giveUp)",
     by: "submit",
     tests: [evidence, "does not answer"]
   },
@@ -135,8 +139,8 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "Settled is not looked at when a run starts",
     file: "src/strategies/internal/Driving.ts",
-    text: "    if (settled !== undefined) return () => settledResult(run, providers, state, settled)\n",
-    by: "",
+    text: "    if (settled !== undefined) {\n      yield* cancelOthers(",
+    by: "    if (settled?.at === -1) {\n      yield* cancelOthers(",
     tests: [crashes, "in SQLite"]
   },
   {
@@ -163,10 +167,124 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a failed poll ends the run",
     file: "src/strategies/internal/Polling.ts",
-    text: "        pending = { ...pending, pollAfter:",
-    by: "        if (missingSince === undefined) return yield* run.failure(result.failure)\n" +
-      "        pending = { ...pending, pollAfter:",
+    text: "  watch.pending = { ...watch.pending, pollAfter:",
+    by: "  if (missingSince === undefined) return yield* run.failure(result.failure)\n" +
+      "  watch.pending = { ...watch.pending, pollAfter:",
     tests: [wire]
+  },
+  {
+    name: "a surplus job is not written down as ended",
+    file: "src/strategies/internal/Cancelling.ts",
+    text: ": Effect.ignore(recordEnd(journal, job.id, reason), { log: \"Warn\" })",
+    by: ": Effect.void",
+    tests: [model, "surplus"]
+  },
+  {
+    name: "a failure of a job that only another one can cure settles the session",
+    file: "src/strategies/internal/Settling.ts",
+    text: "    if (end._tag === \"Failed\" && hasEnded(state, submission.id)) return undefined\n",
+    by: "",
+    tests: [model, "found to have failed"]
+  },
+  {
+    name: "a run keeps a key that it has lost",
+    file: "src/strategies/internal/Running.ts",
+    text: "      run.hasLostKey = true\n      forget(run)\n",
+    by: "",
+    tests: [model, "in memory"]
+  },
+  {
+    name: "another model is asked while a job may be running",
+    file: "src/strategies/internal/GoingOn.ts",
+    text: "boolean =>\n  jobsOf(state).every(",
+    by: "boolean =>\n  jobsOf(state).length >= 0 || jobsOf(state).every(",
+    tests: [fallback, "keeps the next model from being asked"]
+  },
+  {
+    name: "another model is asked after something was told",
+    file: "src/strategies/internal/GoingOn.ts",
+    text: "if (order === undefined || asked === undefined || run.transcript?.hasContent === true) return false",
+    by: "if (order === undefined || asked === undefined) return false",
+    tests: [fallback, "once the first one told something"]
+  },
+  {
+    name: "the retry budget is not drawn on",
+    file: "src/strategies/internal/Retrying.ts",
+    text: "    if (budget !== undefined && !(yield* budget.take(error))) return run.failure(error)\n",
+    by: "",
+    tests: ["test/strategies/RetryBudget.test.ts"]
+  },
+  {
+    name: "a stream tells of a job before its id is in the journal",
+    file: "src/strategies/internal/Opening.ts",
+    text: "return isJournaled.await",
+    by: "return Effect.void",
+    tests: [model, "tell nothing of a surplus job"]
+  },
+  {
+    name: "a stream is opened again without its cursor",
+    file: "src/strategies/internal/Following.ts",
+    text: "jobs.stream(job.accepted.jobId, transcript.cursor, job.id)",
+    by: "jobs.stream(job.accepted.jobId, undefined, job.id)",
+    tests: [streams, "goes on after the last event"]
+  },
+  {
+    name: "what a server tells again is told twice",
+    file: "src/strategies/internal/Reading.ts",
+    text: "if (event === undefined || this.isOld(event)) continue",
+    by: "if (event === undefined) continue",
+    tests: [streams, "drops what a server tells again"]
+  },
+  {
+    name: "the end of a connection is taken for the end of the answer",
+    file: "src/strategies/internal/Reading.ts",
+    text: "Effect.fail(cutShort(reader.hasBegun))",
+    by: "Effect.fail({ _tag: \"Ended\", outcome: { _tag: \"Succeeded\", answer: { content: reading.transcript.text, " +
+      "finishReason: \"stop\", response: {}, model: \"any\" } } } as never)",
+    tests: [streams]
+  },
+  {
+    name: "a stream that has fallen silent is never given up",
+    file: "src/strategies/internal/Reading.ts",
+    text: "      Effect.raceFirst(reader.watch),\n",
+    by: "",
+    tests: [streams, "silent"]
+  },
+  {
+    name: "the next job's stream is read from where the last job's was",
+    file: "src/strategies/internal/Transcript.ts",
+    text: "    this.cursor = undefined\n",
+    by: "",
+    tests: [fallback, "tells the whole answer of the next model"]
+  },
+  {
+    name: "a webhook is believed, and its job not fetched",
+    file: "src/strategies/internal/WebhookJobs.ts",
+    text:
+      "return known.isOver ? { _tag: \"Settled\", jobId, session: known.session } : yield* settle(known.session, jobId)",
+    by: "return { _tag: \"Settled\", jobId, session: known.session }",
+    tests: [webhooks, "many sessions"]
+  },
+  {
+    name: "a webhook about an uncertain submission is passed over",
+    file: "src/strategies/internal/WebhookJobs.ts",
+    text: "      if (place !== undefined) return yield* accept(place.session, place.submission, jobs, jobId)\n",
+    by: "",
+    tests: [model, "when its webhook comes"]
+  },
+  {
+    name: "a repeated webhook is heeded again",
+    file: "src/strategies/Webhooks.ts",
+    text: "      if (handled.has(id)) return { _tag: \"Repeated\" }\n",
+    by: "",
+    tests: [webhooks, "repeated"]
+  },
+  {
+    name: "the signature of a webhook is not compared",
+    file: "src/services/WebhookSignature.ts",
+    text: "return isAnyOf(expected, signatures)",
+    by: "return expected.length > 0",
+    tests: [webhooks, "forged"]
   }
 ]
 

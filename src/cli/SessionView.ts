@@ -111,7 +111,8 @@ const submissionLines = (
   number: number,
   cost: SubmissionCost["cost"]
 ): ReadonlyArray<string> => {
-  const { at, cancelRequested, jobId, keptUntil, model, reason, state, strategy, submissionId } = submission
+  const { at, cancelRequested, ignoredBackground, jobId, keptUntil, model, reason, state, strategy, submissionId } =
+    submission
   return [
     "",
     `Submission ${number}, ${time(at)}: ${state}${cancelRequested ? ", cancel requested" : ""}`,
@@ -119,6 +120,7 @@ const submissionLines = (
     ...(jobId === undefined
       ? []
       : [`  job ${jobId}${keptUntil === undefined ? "" : `, kept until ${time(keptUntil)}`}`]),
+    ...(ignoredBackground === true ? ["  the provider took it as a background job, and does not run those"] : []),
     ...(state === "open" ? [`  the job carries the metadata holdfast_submission = ${submissionId}`] : []),
     ...(reason === undefined ? [] : [`  ${reason._tag}: ${oneLine(reason.message, 300)}`])
   ]

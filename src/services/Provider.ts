@@ -20,12 +20,15 @@ import type { ResponseRequest } from "./ResponseRequest.ts"
  * refusal, a truncated answer, a failed job. It may have cost tokens. An HTTP
  * error is a `ProviderError` instead.
  *
+ * `ignoredBackground`: the provider was asked for a background job, and has made
+ * a call of it that was held open.
+ *
  * @category models
  * @since 0.1.0
  */
 export type Outcome =
-  | { readonly _tag: "Succeeded"; readonly answer: Answer }
-  | { readonly _tag: "Failed"; readonly verdict: Verdict }
+  | { readonly _tag: "Succeeded"; readonly answer: Answer; readonly ignoredBackground?: boolean | undefined }
+  | { readonly _tag: "Failed"; readonly verdict: Verdict; readonly ignoredBackground?: boolean | undefined }
 
 /**
  * A job that has not ended. Each adapter lists its own pending statuses.

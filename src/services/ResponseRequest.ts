@@ -171,7 +171,7 @@ export const ResponseRequest = Schema.Struct({
    * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
    * longer is only watched anew; another call ends.
    *
-   * @default 5 minutes and 2 minutes
+   * @default 5 minutes each; 1 minute each for a background job
    */
   streamTimeouts: Schema.optional(Schema.Struct({
     firstEvent: Schema.optional(PositiveDuration),
@@ -180,9 +180,11 @@ export const ResponseRequest = Schema.Struct({
   /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
   fallback: Schema.optional(Schema.Array(Schema.NonEmptyString)),
   /**
-   * The reasons for which the next model of `fallback` is asked, after the retries of the one before. `Queued` stands
-   * for a job that waited longer than `queuedDeadline`: it is cancelled first, and the next model is asked once the
-   * provider has said that it is. While a paid job may be running, no other model is asked.
+   * The reasons for which the next model of `fallback` is asked: after the retries of the one before, but at once when a
+   * circuit is open, and when the provider had taken the request. `Queued` stands for a job that waited longer than
+   * `queuedDeadline`: it is cancelled first, and the next model is asked once the provider has said that it is. While a
+   * paid job may be running, and once a stream has told something, no other model is asked. When all have failed, the
+   * call fails as the last one did. All of them share the call's deadline.
    *
    * @default {@link defaultFallbackReasons}: all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal`, `Incomplete`
    */

@@ -86,7 +86,9 @@ export const NotSubmitted = Schema.TaggedStruct("NotSubmitted", {
 export const Accepted = Schema.TaggedStruct("Accepted", {
   ...common,
   submissionId: Schema.String,
-  jobId: Schema.String
+  jobId: Schema.String,
+  /** Written once more with this when the provider never knew the job: it may have ignored `background`. */
+  ignoredBackground: Schema.optionalKey(Schema.Boolean)
 })
 
 /**
@@ -103,7 +105,12 @@ export const Ended = Schema.TaggedStruct("Ended", { ...common, submissionId: Sch
  * @category schemas
  * @since 0.1.0
  */
-export const CancelRequested = Schema.TaggedStruct("CancelRequested", { ...common, submissionId: Schema.String })
+export const CancelRequested = Schema.TaggedStruct("CancelRequested", {
+  ...common,
+  submissionId: Schema.String,
+  /** Whether it is stopped only so that the next model can be asked. */
+  forFallback: Schema.optionalKey(Schema.Boolean)
+})
 
 /**
  * Schema for how a session was settled.
@@ -139,7 +146,9 @@ export type Settlement = typeof Settlement.Type
 export const Settled = Schema.TaggedStruct("Settled", {
   ...common,
   submissionId: Schema.String,
-  settlement: Settlement
+  settlement: Settlement,
+  /** Whether the provider answered a background job at once, as a call that is held open. */
+  ignoredBackground: Schema.optionalKey(Schema.Boolean)
 })
 
 /**
@@ -212,6 +221,8 @@ export interface Submission {
   readonly closed?: typeof NotSubmitted.Type | typeof Ended.Type | undefined
   readonly accepted?: typeof Accepted.Type | undefined
   readonly cancelRequested: boolean
+  /** Whether its job is stopped only so that the next model can be asked. */
+  readonly forFallback?: boolean | undefined
 }
 
 /**
@@ -292,7 +303,13 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
       )
     case "Accepted": {
       const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
-      if (submission === undefined || acceptedAs(state, submission.id, entry.jobId) !== undefined) return state
+      if (submission === undefined) return state
+      const known = acceptedAs(state, submission.id, entry.jobId)
+      if (known !== undefined) {
+        return entry.ignoredBackground === true
+          ? update(state, known.id, (each) => ({ ...each, accepted: { ...known.accepted, ignoredBackground: true } }))
+          : state
+      }
       if (submission.accepted === undefined) {
         return {
           ...update(state, submission.id, (submission) => ({ ...submission, accepted: entry })),
@@ -313,7 +330,13 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
       }
     }
     case "CancelRequested":
-      return update(state, entry.submissionId, (submission) => ({ ...submission, cancelRequested: true }))
+      return update(state, entry.submissionId, (submission) => {
+        const { forFallback: _, ...rest } = submission
+        // Who wants the whole session stopped wants no other model either.
+        const isForFallback = entry.forFallback === true &&
+          (!submission.cancelRequested || submission.forFallback === true)
+        return { ...rest, cancelRequested: true, ...(isForFallback ? { forFallback: true } : {}) }
+      })
   }
 }
 

@@ -57,6 +57,8 @@ export class SubmissionInfo extends Schema.Class<SubmissionInfo>("holdfast/strat
   jobId: Schema.optionalKey(Schema.String),
   cancelRequested: Schema.Boolean,
   reason: Schema.optionalKey(Schema.Union([RetryableReason, NonRetryableReason])),
+  /** Whether the provider took `background` and ignored it: it answered at once, or never knew the job. */
+  ignoredBackground: Schema.optionalKey(Schema.Boolean),
   /** Until when the provider keeps the job at least, if it is known. */
   keptUntil: Schema.optionalKey(Schema.DateTimeUtcFromMillis)
 }) {}
@@ -211,6 +213,10 @@ const describe = (
     cancelRequested,
     ...(accepted === undefined ? {} : { jobId: accepted.jobId }),
     ...(closed === undefined ? {} : { reason: closed.reason }),
+    ...(accepted?.ignoredBackground === true ||
+        (state.settled?.submissionId === id && state.settled.ignoredBackground === true)
+      ? { ignoredBackground: true }
+      : {}),
     ...(accepted === undefined || kept === undefined || !Duration.isFinite(kept)
       ? {}
       : { keptUntil: DateTime.makeUnsafe(accepted.at + Duration.toMillis(kept)) })

@@ -23,6 +23,13 @@ describe("SessionView.details", () => {
     assert.include(detailsOf(costs), `\nCost     ${expected}\n`)
   })
 
+  it("tells that a provider ignores background", () => {
+    const ignores = "the provider took it as a background job, and does not run those"
+
+    assert.include(detailsOf(["none"], { ignoredBackground: true }), `\n  ${ignores}`)
+    assert.notInclude(detailsOf(["none"]), ignores)
+  })
+
   it("tells no cost before anything is sent", () => {
     assert.notInclude(detailsOf([]), "Cost")
   })
@@ -48,7 +55,10 @@ const price = (nanoUsd: number, prefixOf?: string): PriceCatalog.Price =>
     parts: { input: nanoUsd, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0, request: 0 }
   })
 
-const detailsOf = (costs: ReadonlyArray<Cost.SubmissionCost["cost"]>): string => {
+const detailsOf = (
+  costs: ReadonlyArray<Cost.SubmissionCost["cost"]>,
+  facts: { readonly ignoredBackground?: boolean } = {}
+): string => {
   const submissions = costs.map((cost, index) => ({ submissionId: `${index}`, cost }))
   const nanoUsd = costs.reduce<number>((sum, cost) => typeof cost === "string" ? sum : sum + cost.nanoUsd, 0)
   const unknown = costs.filter((cost) => cost === "unknown").length
@@ -64,7 +74,8 @@ const detailsOf = (costs: ReadonlyArray<Cost.SubmissionCost["cost"]>): string =>
           model: "openai/gpt-5",
           strategy: "background",
           state: "ended",
-          cancelRequested: false
+          cancelRequested: false,
+          ...facts
         })
       )
     }),

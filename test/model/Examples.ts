@@ -118,5 +118,61 @@ export const examples: ReadonlyArray<Example> = [
       { do: "job", job: 1, to: "completed" },
       { do: "pass", seconds: 200 }
     ]
+  },
+  {
+    title: "tell nothing of a surplus job to those who watch the session's own",
+    setting: { isBold: true },
+    actions: [
+      { do: "meet", process: 0, at: "append Accepted", when: "before", effect: 20 },
+      { do: "stream", process: 0, key: "k0", variant: "A" },
+      { do: "stream", process: 1, key: "k0", variant: "A" },
+      { do: "pass", seconds: 15 },
+      { do: "write", job: 0, pieces: 4 },
+      { do: "pass", seconds: 10 },
+      { do: "write", job: 1, pieces: 3 },
+      { do: "pass", seconds: 70 }
+    ]
+  },
+  {
+    title: "do not settle a session by a job that another process has found to have failed",
+    actions: [
+      { do: "stream", process: 1, key: "k1", variant: "A" },
+      { do: "execute", process: 0, key: "k1", variant: "A" },
+      { do: "pass", seconds: 2000 },
+      { do: "vanish", job: 0 },
+      { do: "job", job: 0, to: "failed" },
+      { do: "execute", process: 0, key: "k0", variant: "A" }
+    ]
+  },
+  {
+    title: "come to an end although what is left of a silence is less than the clock can count",
+    actions: [
+      { do: "meet", process: 1, at: "append Prepared", when: "before", effect: 90 },
+      { do: "stream", process: 1, key: "k0", variant: "A" }
+    ]
+  },
+  {
+    title: "tell at its deadline what a caller with a fast clock found, while it could not be written",
+    actions: [
+      { do: "meet", process: 2, at: "append Settled", when: "before", effect: 90 },
+      { do: "jump", process: 2, minutes: 60 },
+      { do: "polls", mode: "missing" },
+      { do: "execute", process: 0, key: "k1", variant: "B" },
+      { do: "execute", process: 2, key: "k1", variant: "B", deadline: 30 },
+      { do: "pass", seconds: 1 }
+    ]
+  },
+  {
+    title: "give a job to its uncertain submission when its webhook comes",
+    setting: { hooked: 1 },
+    actions: [
+      { do: "submits", mode: "lose" },
+      { do: "execute", process: 1, key: "k0", variant: "A" },
+      { do: "pass", seconds: 1 },
+      { do: "job", job: 0, to: "completed" },
+      { do: "webhook", process: 0, job: 0, isRepeated: true },
+      { do: "pass", seconds: 10 },
+      { do: "webhook", process: 0, job: 0, isRepeated: true }
+    ]
   }
 ]

@@ -2,7 +2,9 @@
  * Runs random histories against the specification.
  */
 import * as fc from "fast-check"
-import { type Action, arbitraryActions, finish, Step } from "./Actions.ts"
+import { type Action, arbitraryActions } from "./Actions.ts"
+import { compare, finish } from "./Finishing.ts"
+import { perform } from "./Performing.ts"
 import { lookups } from "./SimulatedProvider.ts"
 import type { Specification } from "./Specification.ts"
 import { type MakeStore, type Setting, World } from "./World.ts"
@@ -23,9 +25,33 @@ export interface Example {
   readonly actions: ReadonlyArray<Action>
 }
 
+/** One step of a run: an action, and the comparison after it. */
+class Step implements fc.AsyncCommand<Specification, World, boolean> {
+  readonly action: Action
+
+  constructor(action: Action) {
+    this.action = action
+  }
+
+  check(): boolean {
+    return true
+  }
+
+  async run(_: Specification, world: World): Promise<void> {
+    world.specification.event(`> ${this.toString()}`)
+    await perform(world, this.action)
+    await world.settleSlowly()
+    await compare(world)
+  }
+
+  toString(): string {
+    return JSON.stringify(this.action)
+  }
+}
+
 type History = fc.AsyncCommand<Specification, World, boolean>
 
-const plain: Setting = { lookup: "none", jitter: 0, interleaving: 0, isBold: false }
+const plain: Setting = { lookup: "none", jitter: 0, interleaving: 0, isBold: false, hooked: 0 }
 
 /** Plays one history and takes it to its end; rejects when a rule is broken. */
 export const play = async (
@@ -54,12 +80,16 @@ export const check = (options: Options): Promise<void> => {
     lookup: fc.constantFrom("none" as const, ...lookups),
     jitter: fc.constantFrom(0, 0.5, 0.999),
     interleaving: fc.nat(1000),
-    isBold: fc.boolean()
+    isBold: fc.boolean(),
+    hooked: fc.constantFrom(0, 0, 0, 1, 3)
   })
   return fc.assert(
     fc.asyncProperty(
       setting,
-      fc.commands(arbitraryActions(), { maxCommands: 30, size: "max" }),
+      fc.commands(arbitraryActions().map((action) => action.map((each) => new Step(each))), {
+        maxCommands: 30,
+        size: "max"
+      }),
       (setting, steps) => play(setting, steps, options)
     ),
     {

@@ -1,9 +1,10 @@
 /**
  * A provider in memory that does what a test decides, and tells the specification what it was asked and what it said.
  */
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import { LlmResponse, type Provider, ProviderError, Reason } from "holdfast"
-import type { Job, Life, Specification } from "./Specification.ts"
+import type { Job, Life } from "./Facts.ts"
+import type { Specification } from "./Specification.ts"
 
 /** What becomes of one submission. */
 export const submitModes = [
@@ -27,6 +28,14 @@ export type PollMode = typeof pollModes[number]
 export const cancelModes = ["fine", "network", "hang", "ignored", "late"] as const
 export type CancelMode = typeof cancelModes[number]
 
+/** How a job's stream can be read again: as it should, from the beginning whatever is asked for, not at all, or in vain. */
+export const streamModes = ["fine", "deaf", "refused", "silent"] as const
+export type StreamMode = typeof streamModes[number]
+
+/** How a stream can break: with an error, or as if it were over. */
+export const cuts = ["reset", "end"] as const
+export type Cut = typeof cuts[number]
+
 /** What a lookup of a lost submission knows. */
 export const lookups = ["none", "truthful", "unknown"] as const
 export type Lookup = typeof lookups[number]
@@ -39,6 +48,8 @@ interface Held {
   readonly decide: (mode: "accept" | "refuse" | "lose") => void
 }
 
+type Through = <A, E>(operation: string, effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
 export class SimulatedProvider {
   readonly specification: Specification
   readonly lookup: Lookup
@@ -46,7 +57,12 @@ export class SimulatedProvider {
   readonly submits: Array<SubmitMode> = []
   polls: PollMode = "fine"
   cancels: CancelMode = "fine"
+  streams: StreamMode = "fine"
   held: Array<Held> = []
+  /** What its streams tell of each job, from the job's beginning. */
+  private readonly told = new Map<string, Array<Provider.StreamEvent>>()
+  /** The streams that wait for more. */
+  private readonly readers = new Set<(cut?: Cut) => void>()
   /** Everything it was asked. */
   requests = 0
 
@@ -60,12 +76,22 @@ export class SimulatedProvider {
   }
 
   /** The port as one life of a process sees it; `through` decides whether a request comes to its end. */
-  port(life: Life, through: <A, E>(operation: string, effect: Effect.Effect<A, E>) => Effect.Effect<A, E>) {
+  port(life: Life, through: Through) {
     const jobs: Provider.JobsApi = {
       submit: (request, { submissionId }) =>
         through("submit", Effect.suspend(() => this.submit(life, String(request.prompt), submissionId))),
       retrieve: (jobId) => through("poll", Effect.suspend(() => this.retrieve(life, jobId))),
       cancel: (jobId) => through("cancel", Effect.suspend(() => this.cancel(life, jobId))),
+      submitStream: (request, { submissionId }) =>
+        Stream.unwrap(
+          Effect.map(
+            through("submit", Effect.suspend(() => this.submit(life, String(request.prompt), submissionId, true))),
+            ({ jobId }) => this.watchNew(life, through, jobId, submissionId)
+          )
+        ),
+      stream: (jobId, after) =>
+        Stream.unwrap(through("stream", Effect.suspend(() => this.reopen(life, through, jobId, after)))),
+      submissionOf: (jobId) => through("whose", Effect.suspend(() => this.submissionOf(life, jobId))),
       ...(this.lookup === "none" ? {} : {
         find: (submissionId: string) => through("find", Effect.sync(() => this.find(submissionId)))
       }),
@@ -74,14 +100,17 @@ export class SimulatedProvider {
     return jobs
   }
 
-  private submit(life: Life, prompt: string, submissionId: string) {
+  /** With `isStreamed`, it is the stream that tells of the job. */
+  private submit(life: Life, prompt: string, submissionId: string, isStreamed = false) {
     this.requests++
     const mode = this.submits.shift() ?? "accept"
     const { specification } = this
     specification.sent(life, submissionId, prompt.slice(-1))
     const accept = () => {
       const job = this.take(prompt, submissionId)
-      return this.told(life, () => specification.toldAccepted(life, job), { jobId: job.id, state: stateOf(job) })
+      return this.tellOf(life, () => {
+        if (!isStreamed) specification.toldAccepted(life, job)
+      }, { jobId: job.id, state: stateOf(job) })
     }
     const refuse = (error: ProviderError.ProviderError) =>
       this.tell(life, () => specification.toldRefused(life, submissionId), Effect.fail(error))
@@ -93,7 +122,8 @@ export class SimulatedProvider {
       case "answer": {
         const job = this.take(prompt, submissionId)
         job.status = "completed"
-        return this.told(life, () => {
+        return this.tellOf(life, () => {
+          if (isStreamed) return
           specification.toldAccepted(life, job)
           specification.toldEnd(life, job)
         }, { jobId: job.id, state: stateOf(job) })
@@ -142,6 +172,17 @@ export class SimulatedProvider {
     this.requests++
     this.specification.polled(life, jobId)
     const job = this.specification.jobs.get(jobId)
+    const trouble = this.trouble()
+    if (trouble !== undefined) return trouble
+    if (this.polls === "missing" || job === undefined || job.isGone) return this.missing(life, job)
+    return this.tellOf(life, () => {
+      if (isOver(job)) this.specification.toldEnd(life, job)
+      else if (job.status === "odd") this.specification.toldOdd(life, job)
+    }, stateOf(job))
+  }
+
+  /** What becomes of questions about jobs; `undefined`: they are answered. */
+  private trouble(): Effect.Effect<never, ProviderError.ProviderError> | undefined {
     switch (this.polls) {
       case "network":
         return Effect.fail(failure("Uncertain", reset))
@@ -151,14 +192,137 @@ export class SimulatedProvider {
         return Effect.fail(failure("Refused", { ...busy, retryAfter: Duration.seconds(20) }))
       case "hang":
         return Effect.never
+      case "fine":
       case "missing":
-        return this.missing(life, job)
+        return undefined
     }
-    if (job === undefined || job.isGone) return this.missing(life, job)
-    return this.told(life, () => {
-      if (isOver(job)) this.specification.toldEnd(life, job)
-      else if (job.status === "odd") this.specification.toldOdd(life, job)
-    }, stateOf(job))
+  }
+
+  private submissionOf(life: Life, jobId: string): Effect.Effect<string | undefined, ProviderError.ProviderError> {
+    this.requests++
+    const job = this.specification.jobs.get(jobId)
+    const trouble = this.trouble()
+    if (trouble !== undefined) return trouble
+    if (this.polls === "missing" || job === undefined || job.isGone) return Effect.fail(failure("Refused", notFound))
+    return this.tellOf(life, () => this.specification.toldCarrier(life, job), job.submissionId)
+  }
+
+  private reopen(
+    life: Life,
+    through: Through,
+    jobId: string,
+    after: string | undefined
+  ): Effect.Effect<Stream.Stream<Provider.StreamEvent, ProviderError.ProviderError>, ProviderError.ProviderError> {
+    this.requests++
+    this.specification.polled(life, jobId)
+    if (this.streams === "refused") return Effect.fail(failure("Refused", rejected))
+    const job = this.specification.jobs.get(jobId)
+    const trouble = this.trouble()
+    if (trouble !== undefined) return trouble
+    if (this.polls === "missing" || job === undefined || job.isGone) return Effect.fail(failure("Refused", notFound))
+    return Effect.succeed(
+      this.watch(
+        life,
+        through,
+        jobId,
+        after === undefined || this.streams === "deaf" ? 0 : Number(after) + 1,
+        this.streams === "silent"
+      )
+    )
+  }
+
+  /** The stream that a job is started with: the sender knows of the job when it has read the first event. */
+  private watchNew(
+    life: Life,
+    through: Through,
+    jobId: string,
+    submissionId: string
+  ): Stream.Stream<Provider.StreamEvent, ProviderError.ProviderError> {
+    const { specification } = this
+    let isStarted = false
+    return this.watch(life, through, jobId, 0, false).pipe(
+      Stream.mapEffect((event) =>
+        this.tellOf(life, () => {
+          const job = specification.jobs.get(jobId)
+          if (event._tag === "Started" && job !== undefined) specification.toldAccepted(life, job)
+          isStarted = true
+        }, event)
+      ),
+      Stream.ensuring(Effect.sync(() => {
+        if (!isStarted && !life.isDead) specification.toldUncertain(life, submissionId)
+      }))
+    )
+  }
+
+  /** Tells of a job from one of its events on, until its end or a cut. */
+  private watch(
+    life: Life,
+    through: Through,
+    jobId: string,
+    from: number,
+    isSilent: boolean
+  ): Stream.Stream<Provider.StreamEvent, ProviderError.ProviderError> {
+    return Stream.unfold(from, (index) =>
+      Effect.flatMap(this.more(jobId, index, isSilent), (event) => {
+        if (event === undefined) return Effect.undefined
+        return through(
+          "event",
+          this.tell(life, () => {
+            const job = this.specification.jobs.get(jobId)
+            if (event._tag === "Ended" && job !== undefined) this.specification.readEnd(life, job)
+          }, Effect.succeed([event, index + 1] as const))
+        )
+      }))
+  }
+
+  /** The event at a place in a job's stream, once there is one; `undefined` when the stream is over. */
+  private more(
+    jobId: string,
+    index: number,
+    isSilent: boolean
+  ): Effect.Effect<Provider.StreamEvent | undefined, ProviderError.ProviderError> {
+    return Effect.callback((resume) => {
+      const look = (cut?: Cut): void => {
+        const events = this.eventsOf(jobId)
+        const event = isSilent ? undefined : events[index]
+        if (cut === "reset") resume(Effect.fail(failure("Uncertain", reset)))
+        else if (cut === "end" || (!isSilent && index > 0 && events[index - 1]?._tag === "Ended")) {
+          resume(Effect.undefined)
+        } else if (event !== undefined) resume(Effect.succeed(event))
+        else return
+        this.readers.delete(look)
+      }
+      this.readers.add(look)
+      look()
+      return Effect.sync(() => this.readers.delete(look))
+    })
+  }
+
+  /** Lets the streams tell what has changed, or cuts them. */
+  notify(cut?: Cut): void {
+    for (const look of [...this.readers]) look(cut)
+  }
+
+  private eventsOf(jobId: string): ReadonlyArray<Provider.StreamEvent> {
+    const job = this.specification.jobs.get(jobId)
+    if (job === undefined) return []
+    const events = this.told.get(jobId) ?? []
+    this.told.set(jobId, events)
+    if (events.at(-1)?._tag === "Ended") return events
+    const add = (event: Provider.StreamEvent): void => {
+      events.push({ ...event, cursor: `${events.length}` })
+    }
+    if (events.length === 0) add({ _tag: "Started", responseId: jobId })
+    const pieces = job.content.match(/.{1,4}/g) ?? []
+    const told = events.filter(({ _tag }) => _tag === "Text").length
+    const written = job.status === "completed" ? pieces.length : job.written
+    for (const delta of pieces.slice(told, written)) add({ _tag: "Text", delta })
+    const state = stateOf(job)
+    const status = state._tag === "Ended" ? undefined : state
+    const last = events.findLast((event) => event._tag === "Status")
+    if (status?._tag === "Pending" && last?.status !== status.status) add({ ...status, _tag: "Status" })
+    if (state._tag === "Ended") add({ _tag: "Ended", outcome: state.outcome })
+    return events
   }
 
   private cancel(life: Life, jobId: string): Effect.Effect<Provider.JobState, ProviderError.ProviderError> {
@@ -169,7 +333,8 @@ export class SimulatedProvider {
     if (this.cancels === "hang") return Effect.never
     if (job === undefined || job.isGone) return this.missing(life, job)
     if (!isOver(job) && this.cancels !== "ignored") job.status = this.cancels === "late" ? "completed" : "cancelled"
-    return this.told(life, () => {
+    this.notify()
+    return this.tellOf(life, () => {
       job.isCancelTold = true
       if (isOver(job)) job.isEndTold = true
     }, stateOf(job))
@@ -197,7 +362,8 @@ export class SimulatedProvider {
       isMissingTold: false,
       isExpiryTold: false,
       isCancelTold: false,
-      isCancelledOutside: false
+      isCancelledOutside: false,
+      written: 0
     }
     this.specification.jobs.set(id, job)
     this.specification.event(`provider takes ${id} for ${submissionId.slice(0, 4)}`)
@@ -221,7 +387,7 @@ export class SimulatedProvider {
       }))
   }
 
-  private told<A>(life: Life, tell: () => unknown, value: A): Effect.Effect<A> {
+  private tellOf<A>(life: Life, tell: () => unknown, value: A): Effect.Effect<A> {
     return this.tell(life, tell, Effect.succeed(value))
   }
 

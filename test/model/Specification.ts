@@ -3,99 +3,24 @@
  * every entry, every request and every answer, keeps the state that they add up to, and notes each step that the
  * contract does not allow.
  */
-import { type Session, StrategyError } from "holdfast"
-
-export type Variant = "A" | "B"
-
-/** One life of a process, from its start to its end. */
-export interface Life {
-  readonly number: number
-  readonly process: number
-  isDead: boolean
-  isStopping: boolean
-  /** How far its wall clock is off, in milliseconds. */
-  wallOffset: number
-  /** Its store was slow or failed until here, and what it owes may come late. */
-  disturbedUntil: number
-}
-
-/** A job as the provider has it. */
-export interface Job {
-  readonly id: string
-  readonly submissionId: string
-  readonly content: string
-  status: "queued" | "running" | "completed" | "failed" | "broken" | "incomplete" | "cancelled" | "odd"
-  /** The provider no longer knows it. */
-  isGone: boolean
-  /** Its end reached a process that was alive. */
-  isEndTold: boolean
-  /** A process that was alive was told that there is no such job. */
-  isMissingTold: boolean
-  /** And that after the provider had kept it for as long as it does, by the clock of that process. */
-  isExpiryTold: boolean
-  /** The provider was asked to stop it, and answered. */
-  isCancelTold: boolean
-  /** Somebody outside stopped it. */
-  isCancelledOutside: boolean
-}
-
-export interface Submission {
-  readonly id: string
-  readonly life: Life
-  readonly announcedAt: number
-  readonly submitTimeout: number
-  stage: "open" | "refused" | "accepted" | "ended"
-  job: string | undefined
-  acceptedAt: number
-  acceptedBy: Life | undefined
-  isAdopted: boolean
-  isCancelRequested: boolean
-  isSent: boolean
-  /** Whether its sender was told that it may or may not be accepted. */
-  isUncertain: boolean
-  /** Whether it is certain that it was not accepted. */
-  isRefused: boolean
-}
-
-/** A key from its first entry until it is removed. */
-export interface Incarnation {
-  readonly key: string
-  owner: string | undefined
-  variant: Variant | undefined
-  readonly submissions: Array<Submission>
-  /** Submissions in the order in which they were accepted. */
-  readonly acceptances: Array<Submission>
-  settled: { readonly submission: Submission; readonly outcome: string; readonly isReference: boolean } | undefined
-  isCancelWanted: boolean
-  isRemoved: boolean
-  removedAtStep: number
-  statusAtRemoval: Session.SessionStatus | undefined
-  /** Submissions that were sent while another one was in doubt. */
-  doubts: number
-  /** The step at which the key was free for it. */
-  readonly beganAtStep: number
-  /** The step of the last `Ended`, and who saw it. */
-  endedAtStep: number
-  endedBy: Life | undefined
-}
-
-export interface Call {
-  readonly number: number
-  readonly life: Life
-  readonly kind: "execute" | "resume" | "recover" | "cancel" | "adopt" | "forget" | "inspect" | "prune"
-  readonly key: string
-  readonly variant: Variant | undefined
-  readonly policy: "fail" | "resubmit"
-  readonly onInterrupt: "cancel" | "detach"
-  readonly startedAt: number
-  readonly startedAtStep: number
-  readonly deadline: number
-  readonly adopts: string | undefined
-  /** The requests that owned the key while the call was on. */
-  readonly owners: Set<string | undefined>
-  isOver: boolean
-  isInterrupted: boolean
-}
+import { type Session, StrategyError, type Webhooks } from "holdfast"
+import {
+  awaited,
+  type Call,
+  hasAdopted,
+  hasJob,
+  hasRequest,
+  type Incarnation,
+  isFirstOrWas,
+  isSurplus,
+  isWaiting,
+  type Job,
+  type Life,
+  mayBeBack,
+  outcomeOf,
+  type Submission,
+  type Variant
+} from "./Facts.ts"
 
 /** Something that a living process has to write down at once. */
 interface Debt {
@@ -229,6 +154,12 @@ export class Specification {
         return
       case "Accepted": {
         const job = this.jobs.get(entry.jobId)
+        if (entry.ignoredBackground === true) {
+          return this.rule(
+            submission.job === entry.jobId && (job === undefined || job.isMissingTold),
+            "a job that is in the journal is only ever marked as one that the provider does not know"
+          )
+        }
         this.rule(
           session.submissions.every((other) => other.job !== entry.jobId || other.life !== submission.life),
           "a job is accepted once"
@@ -296,7 +227,7 @@ export class Specification {
   private announced(life: Life, session: Incarnation, entry: typeof Session.Submitting.Type): void {
     const { key } = session
     const callers = this.calls.filter((call) =>
-      call.life === life && call.key === key && call.kind === "execute" && call.variant === session.variant
+      call.life === life && call.key === key && hasRequest(call) && call.variant === session.variant
     )
     this.rule(callers.length > 0, "a submission is sent only for a caller with the session's request")
     this.rule(session.settled === undefined, "a settled session sends nothing")
@@ -415,7 +346,20 @@ export class Specification {
     this.find(submissionId).submission.isRefused = true
   }
 
-  /** A poll is sent. */
+  /** A living process is told whose job it is: if its fate was not known, it is now. */
+  toldCarrier(life: Life, job: Job): void {
+    this.event(`${name(life)} told that ${job.id} is of ${short(job.submissionId)}`)
+    const { session, submission } = this.find(job.submissionId)
+    if (submission.stage !== "open") return
+    this.owe(
+      life,
+      `${job.id} is given to its submission`,
+      false,
+      () => session.isRemoved || submission.stage !== "open"
+    )
+  }
+
+  /** A poll is sent, or a stream opened. */
   polled(life: Life, jobId: string): void {
     this.event(`${name(life)} poll ${jobId}`)
     this.rule(
@@ -429,6 +373,8 @@ export class Specification {
   toldEnd(life: Life, job: Job): void {
     this.event(`${name(life)} told ${job.id} ${job.status}`)
     job.isEndTold = true
+    // Who adopts a job has looked at it for a session that need not be its own.
+    if (this.calls.some((call) => call.life === life && !call.isOver && call.adopts === job.id)) return
     this.oweReturn(life, job)
     for (const session of this.awaiting(job)) {
       const submission = awaited(session)
@@ -445,6 +391,12 @@ export class Specification {
           !this.calls.some((call) => isWaiting(call) && call.life === life && call.key === session.key)
       )
     }
+  }
+
+  /** A living process reads the end of a job in its stream; perhaps in one that nobody needs any more. */
+  readEnd(life: Life, job: Job): void {
+    this.event(`${name(life)} reads ${job.id} ${job.status}`)
+    job.isEndTold = true
   }
 
   /** A living process is told that there is no such job. */
@@ -468,7 +420,8 @@ export class Specification {
     for (const session of this.awaiting(job)) {
       // Who came before the session was removed and made again may wait for the job that it had then.
       const waiting = this.calls.filter((call) =>
-        isWaiting(call) && call.life === life && call.key === session.key && call.startedAtStep >= session.beganAtStep
+        isWaiting(call) && call.life === life && call.key === session.key &&
+        call.startedAtStep >= session.beganAtStep && (call.variant ?? session.variant) === session.variant
       )
       this.owe(life, `who waits for ${job.id} is told of it`, false, () => waiting.every(({ isOver }) => isOver))
     }
@@ -489,7 +442,12 @@ export class Specification {
   // --- the callers
 
   /** A call begins. */
-  called(call: Omit<Call, "number" | "startedAt" | "startedAtStep" | "owners" | "isOver" | "isInterrupted">): Call {
+  called(
+    call: Omit<
+      Call,
+      "number" | "startedAt" | "startedAtStep" | "owners" | "isOver" | "isInterrupted" | "heard" | "completed"
+    >
+  ): Call {
     const started: Call = {
       ...call,
       number: this.calls.length,
@@ -497,7 +455,9 @@ export class Specification {
       startedAtStep: ++this.step,
       owners: new Set([this.incarnation(call.key).variant]),
       isOver: false,
-      isInterrupted: false
+      isInterrupted: false,
+      heard: "",
+      completed: undefined
     }
     this.calls.push(started)
     this.event(`${name(call.life)} ${call.kind} ${call.key} ${call.variant ?? ""} begins`)
@@ -510,6 +470,64 @@ export class Specification {
       call.life === life && call.key === key && call.onInterrupt === "cancel" &&
       (call.isOver || life.isStopping || this.now - call.startedAt >= call.deadline)
     )
+  }
+
+  /** A caller that watches is told a piece of the answer. */
+  heardPiece(call: Call, delta: string, offset: number): void {
+    this.event(`${name(call.life)} ${call.key} hears "${delta}"`)
+    this.rule(call.completed === undefined, "nothing is told after the answer")
+    this.rule(delta !== "", "no piece of text is empty")
+    this.rule(offset === call.heard.length, "a piece of text begins where the last one ended")
+    call.heard += delta
+    this.rule(
+      [...this.jobs.values()].some((job) =>
+        job.content.startsWith(call.heard) &&
+        (this.hadStoreFault ||
+          this.incarnations().some((session) => hasAdopted(session, job.id) || hasJob(session, job)))
+      ),
+      `what is told is the text of one job that is in a journal, not ${call.heard}`
+    )
+  }
+
+  /** A caller that watches is told the whole answer. */
+  heardAnswer(call: Call, answer: { readonly content: string }): void {
+    this.rule(call.completed === undefined, "the answer is told once")
+    this.rule(answer.content === call.heard, `the pieces are the answer ${answer.content}, not ${call.heard}`)
+    call.completed = answer
+  }
+
+  /** A webhook was handled. */
+  heeded(call: Call, receipt: Webhooks.Receipt, jobId: string, wasKnown: boolean): void {
+    this.event(`${name(call.life)} heeds ${receipt._tag} ${jobId}`)
+    switch (receipt._tag) {
+      case "Ignored":
+        return this.rule(false, "the end of a job is not ignored")
+      case "Unknown":
+        return this.rule(!wasKnown, "a webhook about a job that a journal knows finds its session")
+      case "Settled": {
+        const sessions = this.incarnations().filter(({ key }) => key === receipt.session)
+        this.rule(
+          sessions.some((session) =>
+            session.submissions.some((submission) =>
+              submission.job === jobId &&
+              (session.isRemoved || session.settled !== undefined || submission.stage === "ended" ||
+                isSurplus(session, submission))
+            )
+          ),
+          "a job whose webhook was heeded is at its end in the journal"
+        )
+      }
+    }
+  }
+
+  /** Whether the journal of a session that is there tells of a job. */
+  isKnown(jobId: string): boolean {
+    return [...this.current.values()].some((session) => hasAdopted(session, jobId))
+  }
+
+  /** Whether a session that had a job was removed. */
+  wasRemoved(jobId: string): boolean {
+    return this.past.some((session) => hasAdopted(session, jobId))
   }
 
   /** A call that waits for an answer returns one. */
@@ -554,13 +572,14 @@ export class Specification {
     // A run goes on with the job of a session that was removed.
     const isForgotten = sessions.some(({ isRemoved }) => isRemoved)
     // At the deadline, an end that is not written down yet is told all the same.
-    const isLate = this.now - call.startedAt >= call.deadline &&
+    const isLateNow = this.now - call.startedAt >= call.deadline
+    const isLate = isLateNow &&
       sessions.some((session) => session.acceptances.some(({ job }) => outcomeOf(this.jobs.get(job ?? "")) === reason))
     const isWithoutRequest = call.kind === "resume" || call.kind === "recover"
     const isAllowed = (): boolean => {
       switch (reason) {
         case "SessionMismatch":
-          return call.kind === "execute" && [...call.owners].some((owner) => owner !== call.variant)
+          return hasRequest(call) && [...call.owners].some((owner) => owner !== call.variant)
         case "SessionNotFound":
         case "RequestNeeded":
           return isWithoutRequest
@@ -576,10 +595,19 @@ export class Specification {
           return isForgotten || isLate ||
             sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
         case "JobExpired":
-          return sessions.some(({ settled }) =>
-            settled?.outcome === reason || isForgotten ||
-            (settled?.isReference === true && this.isGone(settled.submission))
-          )
+          return isForgotten ||
+            sessions.some(({ acceptances, settled }) =>
+              settled?.outcome === reason || (settled?.isReference === true && this.isGone(settled.submission)) ||
+              acceptances.some(({ job, stage }) =>
+                (isLateNow || stage === "ended") && this.jobs.get(job ?? "")?.isExpiryTold === true
+              )
+            )
+        case "StreamInterrupted":
+          // It watched one job, and the session was settled by another one.
+          return call.kind === "stream" && call.heard !== "" &&
+            sessions.some(({ acceptances }) =>
+              acceptances.some(({ job }) => this.jobs.get(job ?? "")?.content.startsWith(call.heard) === false)
+            )
         case "NotFound":
         case "PermissionDenied":
         case "InvalidResponse":
@@ -659,45 +687,6 @@ export class Specification {
     return job === undefined || job.isMissingTold
   }
 }
-
-/** The submission whose job a session waits for. */
-export const awaited = (session: Incarnation): Submission | undefined =>
-  session.acceptances.find(({ stage }) => stage === "accepted")
-
-export const isWaiting = (call: Call): boolean => !call.isOver && isWaitingKind(call)
-
-const isWaitingKind = ({ kind }: Call): boolean => kind === "execute" || kind === "resume" || kind === "recover"
-
-/** Only the id of an expired job is kept: it is asked for again, and may be back. */
-const mayBeBack = ({ settled }: Incarnation): boolean =>
-  settled?.isReference === true && settled.outcome === "JobExpired"
-
-export const outcomeOf = (job: Job | undefined): string => {
-  switch (job?.status) {
-    case "completed":
-      return `answer ${job.content}`
-    case "broken":
-      return "JobFailed"
-    case "incomplete":
-      return "Incomplete"
-    case "cancelled":
-      return "JobCancelled"
-    default:
-      return "nothing"
-  }
-}
-
-const hasAdopted = (session: Incarnation, jobId: string): boolean =>
-  session.submissions.some(({ job }) => job === jobId)
-
-/** Whether a session that was removed had sent the submission of a job, so that its run may go on with it. */
-const hasJob = (session: Incarnation, job: Job | undefined): boolean =>
-  session.isRemoved && session.submissions.some(({ id }) => id === job?.submissionId)
-
-const isSurplus = (session: Incarnation, submission: Submission): boolean =>
-  (session.settled?.submission ?? awaited(session)) !== submission
-
-const isFirstOrWas = (session: Incarnation, submission: Submission): boolean => awaited(session) === submission
 
 const name = (life: Life): string => `p${life.process}.${life.number}`
 

@@ -1,8 +1,22 @@
 /**
  * Processes over one store and one provider, on a clock that moves only when it is told to.
  */
-import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Logger, Random, Scope, Semaphore } from "effect"
-import { Stream } from "effect"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Random,
+  Redacted,
+  Scope,
+  Semaphore,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
 import {
   Holdfast,
@@ -11,14 +25,17 @@ import {
   Session,
   SessionStore,
   SessionStoreError,
-  type StrategyError
+  type StrategyError,
+  Webhooks
 } from "holdfast"
 import * as Fingerprint from "../../src/services/Fingerprint.ts"
+import type { Call, Life, Variant } from "./Facts.ts"
 import { type Lookup, retention, SimulatedProvider } from "./SimulatedProvider.ts"
-import { type Call, type Life, Specification, type Variant } from "./Specification.ts"
+import { Specification } from "./Specification.ts"
 
 export const keys = ["k0", "k1"] as const
 export const processes = 3
+export const webhookSecret = Redacted.make("a secret of the model")
 
 /** What a world is like from its start. */
 export interface Setting {
@@ -29,6 +46,8 @@ export interface Setting {
   readonly interleaving: number
   /** Whether callers who say nothing of it resubmit what is in doubt, which is so after 10 seconds. */
   readonly isBold: boolean
+  /** How many processes, from the first one on, take webhooks; they poll seldom. */
+  readonly hooked: number
 }
 
 /** A fault that waits for an operation of a process. */
@@ -45,7 +64,7 @@ interface Process {
   readonly life: Life
   readonly holdfast: Holdfast.Holdfast["Service"]
   readonly store: SessionStore.SessionStore["Service"]
-  readonly context: Context.Context<never>
+  readonly webhooks: Webhooks.Webhooks["Service"] | undefined
   readonly scope: Scope.Closeable
   readonly points: Array<Point>
   readonly fibers: Map<Call, Fiber.Fiber<unknown, unknown>>
@@ -105,7 +124,8 @@ export class World {
       isDead: false,
       isStopping: false,
       wallOffset: this.running[index]?.life.wallOffset ?? 0,
-      disturbedUntil: 0
+      disturbedUntil: 0,
+      handled: new Set()
     }
     const points: Array<Point> = []
     const through = <A, E>(operation: string, effect: Effect.Effect<A, E>) =>
@@ -115,10 +135,12 @@ export class World {
     const scope = await this.run(Scope.make())
     const built = await this.run(
       Layer.buildWithScope(
-        Layer.fresh(Holdfast.layer).pipe(Layer.provide([
-          Layer.succeed(SessionStore.SessionStore, store),
-          Providers.layer({ test: (model) => ({ name: "test", model, jobs }) })
-        ])),
+        Layer.fresh(index < this.setting.hooked ? Layer.merge(Holdfast.layer, webhookLayer) : Holdfast.layer).pipe(
+          Layer.provide([
+            Layer.succeed(SessionStore.SessionStore, store),
+            Providers.layer({ test: (model) => ({ name: "test", model, jobs }) })
+          ])
+        ),
         scope
       ).pipe(this.asProcess(life))
     )
@@ -127,8 +149,8 @@ export class World {
       store,
       points,
       scope,
-      context: built as Context.Context<never>,
       holdfast: Context.get(built, Holdfast.Holdfast),
+      webhooks: Option.getOrUndefined(Context.getOption(built, Webhooks.Webhooks)),
       fibers: new Map()
     }
     this.specification.event(`p${index}.${life.number} starts`)
@@ -416,6 +438,8 @@ export class World {
       )
   }
 }
+
+const webhookLayer = Webhooks.layer({ secrets: webhookSecret })
 
 /** How long a call may take that does not wait for an answer, in milliseconds. */
 const briefly = 90_000

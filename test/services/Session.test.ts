@@ -23,10 +23,9 @@ describe("Session", () => {
     it.prop("agrees with what the entries say of each submission", { steps: Steps }, ({ steps }) => {
       const entries = steps.map(entryOf)
       const state = Session.fold(entries)
-      const sent = [...new Set(entries.flatMap((entry) => entry._tag === "Submitting" ? [entry.submissionId] : []))]
 
-      assert.deepStrictEqual(state.submissions.map(({ id }) => id), sent)
-      for (const submission of state.submissions) {
+      assert.deepStrictEqual(state.submissions.map(({ id }) => id), idsOf(entries).submissions)
+      for (const submission of state.submissions.filter(({ id }) => !isSecond(id))) {
         const about = known(entries).filter((entry) => "submissionId" in entry && entry.submissionId === submission.id)
         const ended = about.find((entry) => entry._tag === "Ended")
         const refused = about.findLast((entry) => entry._tag === "NotSubmitted")
@@ -78,9 +77,8 @@ describe("Session", () => {
       const counting = known(entries)
       const jobs = Session.jobsOf(Session.fold(entries))
       const ended = new Set(counting.flatMap((entry) => entry._tag === "Ended" ? [entry.submissionId] : []))
-      const accepted = counting.flatMap((entry) => entry._tag === "Accepted" ? [entry.submissionId] : [])
 
-      assert.deepStrictEqual(jobs.map(({ id }) => id), [...new Set(accepted)].filter((id) => !ended.has(id)))
+      assert.deepStrictEqual(jobs.map(({ id }) => id), idsOf(entries).accepted.filter((id) => !ended.has(id)))
     })
 
     it.prop("passes over what is said of submissions that were not sent", { steps: Steps }, ({ steps }) => {
@@ -100,6 +98,40 @@ describe("Session", () => {
 
       assert.deepStrictEqual(Session.fold(twice), Session.fold(entries))
     })
+
+    it("says of a job that the provider never knew it, and takes it as the same job", () => {
+      const accepted = Session.Accepted.make({ at: 2, submissionId: "a", jobId: "1" })
+      const entries = [entryOf({ kind: "Submitting", id: "a", mark: "1" }), accepted]
+      const state = Session.fold([...entries, { ...accepted, at: 9, ignoredBackground: true }])
+
+      assert.deepStrictEqual(state.submissions.map(({ accepted }) => accepted), [{
+        ...accepted,
+        ignoredBackground: true
+      }])
+      assert.deepStrictEqual(state.acceptances, ["a"])
+    })
+
+    it.each([
+      { requests: [true], forFallback: true },
+      { requests: [undefined], forFallback: undefined },
+      { requests: [true, undefined], forFallback: undefined },
+      { requests: [undefined, true], forFallback: undefined },
+      { requests: [true, undefined, true], forFallback: undefined },
+      { requests: [true, true], forFallback: true }
+    ])(
+      "stops a job for another model only if nobody wants all of it stopped: $requests",
+      ({ forFallback, requests }) => {
+        const state = Session.fold([
+          entryOf({ kind: "Submitting", id: "a", mark: "1" }),
+          ...requests.map((forFallback) =>
+            Session.CancelRequested.make({ at: 1, submissionId: "a", ...(forFallback ? { forFallback } : {}) })
+          )
+        ])
+
+        assert.isTrue(state.submissions[0]?.cancelRequested)
+        assert.strictEqual(state.submissions[0]?.forFallback, forFallback)
+      }
+    )
 
     it("keeps the state as it was for who holds it", () => {
       const before = Session.fold([entryOf({ kind: "Submitting", id: "a", mark: "1" })])
@@ -241,6 +273,26 @@ const known = (entries: ReadonlyArray<Session.Entry>): ReadonlyArray<Session.Ent
     return entry._tag === "Prepared" || entry._tag === "Settled" || sent.has(entry.submissionId)
   })
 }
+
+/** The submissions and the accepted ones, a second job of one submission as one of its own. */
+const idsOf = (entries: ReadonlyArray<Session.Entry>) => {
+  const firstJobs = new Map<string, string>()
+  const submissions = new Set<string>()
+  const accepted = new Set<string>()
+  for (const entry of known(entries)) {
+    if (entry._tag === "Submitting") submissions.add(entry.submissionId)
+    if (entry._tag !== "Accepted") continue
+    const { jobId, submissionId } = entry
+    const firstJob = firstJobs.get(submissionId) ?? jobId
+    firstJobs.set(submissionId, firstJob)
+    const id = firstJob === jobId ? submissionId : `${submissionId}+${jobId}`
+    submissions.add(id)
+    accepted.add(id)
+  }
+  return { submissions: [...submissions], accepted: [...accepted] }
+}
+
+const isSecond = (id: string): boolean => id.includes("+")
 
 /** The rule of who may submit, in its simplest form: returns the job that the run waits for. */
 const runOnce = Effect.fnUntraced(function*(store: SessionStore.SessionStore["Service"], id: string) {

@@ -387,7 +387,7 @@ describe("BackgroundJob", () => {
           jobId: "job-1",
           session: "s"
         })
-        assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "Accepted"])
+        assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "Accepted", "Accepted"])
       }).pipe(withoutJitter))
 
     it.effect.each([{ store: true, kept: "30 days" }, { store: false, kept: "3 days" }] as const)(

@@ -236,6 +236,34 @@ describe("stream", () => {
         assert.strictEqual(closed, 2000)
       }))
 
+    it.effect("keeps the connection that created a job for two seconds, however impatient the request is", () =>
+      Effect.gen(function*() {
+        let closed = -1
+        const silent = Stream.concat(Stream.take(told("Paris"), 1), Stream.never).pipe(
+          Stream.ensuring(Effect.clockWith((clock) =>
+            Effect.sync(() => {
+              closed = clock.currentTimeMillisUnsafe()
+            })
+          ))
+        )
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [silent],
+          stream: [Stream.drop(told("Paris"), 1)],
+          retrieve: [pending()]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(
+          Stream.runCollect(process.stream({ ...job, streamTimeouts: { idle: "100 millis" } }))
+        )
+        yield* TestClock.adjust("1999 millis")
+        const before = closed
+        yield* TestClock.adjust("1 second")
+
+        assert.strictEqual(before, -1)
+        assert.strictEqual(closed, 2000)
+        assert.strictEqual(textOf(yield* Fiber.join(fiber)), "Paris")
+      }))
+
     it.effect("ends in phase queued when nobody begins to work on the job", () =>
       Effect.gen(function*() {
         const queue = Stream.concat(

@@ -74,6 +74,14 @@ describe("Simulator", () => {
         assert.isNull(done.response.headers.get("openai-poll-after-ms"))
       }))
 
+    it.live("refuses to open a stream after its window", () =>
+      simulated({ completeAfterPolls: 2, streamWindow: 0 }, async ({ openai }) => {
+        const { id } = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true })
+        const refused = await openai.responses.retrieve(id, { stream: true }).catch((error: unknown) => error)
+
+        assert.deepInclude(refused, { status: 400, type: "invalid_request_error" })
+      }))
+
     it.live("cancels a background job once and for all, and no other", () =>
       simulated({ completeAfterPolls: 1 }, async ({ ledger, openai }) => {
         const job = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true })

@@ -89,6 +89,9 @@ export interface Ports {
  * Streams: see `OpenAiResponsesStream.makeReader` and
  * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
  *
+ * A job that the server answers at once, without `background: true` in its
+ * body, is `ignoredBackground`: its answer is used.
+ *
  * A job's `cancel` that the server refuses because the job is over, or answers
  * with something else than a response, looks the job up again; so does one whose
  * reply has no usage yet.
@@ -144,7 +147,12 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
       // An end needs no id; a job that goes on cannot be found again without one.
       return jobId === "" && state._tag !== "Ended"
         ? yield* Effect.fromResult(OpenAiOutcome.invalid("The job was accepted without an id", reply, context))
-        : { jobId, state }
+        : {
+          jobId,
+          state: state._tag === "Ended"
+            ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
+            : state
+        }
     }),
     submitStream: (request, job) =>
       EventStream.make(

@@ -154,6 +154,16 @@ export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.
       : OpenAiOutcome.invalid(`The call returned a response in status ${state.status}`, reply, context))
 
 /**
+ * Returns the outcome of a background job that a server has answered at once, which is told to have ignored `background`
+ * unless its body repeats it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const atOnce = (outcome: Outcome, body: unknown): Outcome =>
+  fieldsOf(body).background === true ? outcome : { ...outcome, ignoredBackground: true }
+
+/**
  * Returns the id of the response that a body describes, or the empty string.
  *
  * @category constructors

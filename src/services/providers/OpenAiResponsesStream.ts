@@ -224,7 +224,11 @@ class Reader implements EventStream.Reader {
   #ended(outcome: Outcome, response: Fields, out: Array<StreamEvent>): void {
     const usage = usageOf(response.usage)
     if (usage !== undefined) out.push({ _tag: "Usage", usage, cursor: this.#cursor() })
-    out.push({ _tag: "Ended", outcome, cursor: this.#cursor() })
+    out.push({
+      _tag: "Ended",
+      outcome: this.#options.isJob ? OpenAiResponses.atOnce(outcome, response) : outcome,
+      cursor: this.#cursor()
+    })
   }
 
   #error(body: Fields): ProviderError {

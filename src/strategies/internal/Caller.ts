@@ -4,7 +4,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constVoid } from "effect/Function"
 import { type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import { LlmResponse } from "../../services/LlmResponse.ts"
 import * as Deadlines from "./Deadlines.ts"
@@ -22,8 +21,9 @@ export interface Call {
 }
 
 /** A class, as twenty thousand of them may wait: closures would take more memory. */
-export class Caller implements Waiter {
+export class Caller implements Waiter, Deadlines.Entry {
   readonly run: Run
+  private readonly deadlines: Deadlines.Deadlines
   readonly deadline: Duration.Duration
   readonly startedAt: number
   readonly fingerprint: string | undefined
@@ -32,17 +32,21 @@ export class Caller implements Waiter {
   /** What to do instead when the run turns out to be another one's, or to need a request. */
   readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
   readonly leave: (run: Run, waiter: Waiter) => void
-  private unregister: () => void = constVoid
+  readonly deadlineAt: number
+  position = -1
 
   constructor(
     run: Run,
+    deadlines: Deadlines.Deadlines,
     { deadline, reader, spec, startedAt }: Call,
     resume: Caller["resume"],
     again: Caller["again"],
     leave: Caller["leave"]
   ) {
     this.run = run
+    this.deadlines = deadlines
     this.deadline = deadline
+    this.deadlineAt = deadlineAt({ deadline, startedAt })
     this.startedAt = startedAt
     this.fingerprint = spec.fingerprint
     this.reader = reader
@@ -51,13 +55,9 @@ export class Caller implements Waiter {
     this.leave = leave
   }
 
-  get deadlineAt(): number {
-    return deadlineAt(this)
-  }
-
   done(exit: Exit.Exit<RunResult, StrategyError>): void {
     const { again, fingerprint, run, startedAt } = this
-    this.unregister()
+    this.deadlines.remove(this)
     // It may have come to wait for another session than the one that was there when this caller joined it.
     if (again !== undefined && fingerprint !== undefined && run.owner !== undefined && run.owner !== fingerprint) {
       return this.resume(again)
@@ -71,15 +71,17 @@ export class Caller implements Waiter {
   }
 
   /** Starts the deadline; returns what is to be done when the caller is interrupted. */
-  register(deadlines: Deadlines.Deadlines): Effect.Effect<void> {
-    this.unregister = deadlines.register(this.deadlineAt, () => {
-      this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
-      this.leave(this.run, this)
-    })
+  register(): Effect.Effect<void> {
+    this.deadlines.add(this)
     return Effect.sync(() => {
-      this.unregister()
+      this.deadlines.remove(this)
       this.leave(this.run, this)
     })
+  }
+
+  pass(): void {
+    this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
+    this.leave(this.run, this)
   }
 }
 

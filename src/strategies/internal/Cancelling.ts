@@ -22,9 +22,13 @@ const cancelTimeout = Duration.seconds(5)
 export const cancelJob = (
   journal: SessionJournal,
   jobs: JobsApi,
-  job: AcceptedSubmission
+  job: AcceptedSubmission,
+  forFallback = false
 ): Effect.Effect<JobState | undefined> =>
-  Effect.map(requestCancel(journal, jobs, job), (result) => result._tag === "Success" ? result.success : undefined)
+  Effect.map(
+    requestCancel(journal, jobs, job, forFallback),
+    (result) => result._tag === "Success" ? result.success : undefined
+  )
 
 /**
  * Cancels a job that the session does not wait for. Once it is over, that is written down as the submission's end, so
@@ -35,7 +39,7 @@ export const cancelSurplus = (
   jobs: JobsApi,
   job: AcceptedSubmission
 ): Effect.Effect<void> =>
-  Effect.flatMap(requestCancel(journal, jobs, job), (result) => {
+  Effect.flatMap(requestCancel(journal, jobs, job, false), (result) => {
     const reason = result._tag === "Success"
       ? result.success._tag === "Ended" ? endOf(result.success.outcome) : undefined
       : result.failure?.verdict.reason._tag === "NotFound"
@@ -50,9 +54,10 @@ export const cancelSurplus = (
 const requestCancel = (
   journal: SessionJournal,
   jobs: JobsApi,
-  job: AcceptedSubmission
+  job: AcceptedSubmission,
+  forFallback: boolean
 ): Effect.Effect<Result.Result<JobState, ProviderError | undefined>> =>
-  recordCancel(journal, job.id).pipe(
+  recordCancel(journal, job.id, forFallback).pipe(
     Effect.ignore({ log: "Warn" }),
     Effect.andThen(bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel")),
     Effect.tapError((error) =>
@@ -68,12 +73,12 @@ const endOf = (outcome: Outcome): Verdict["reason"] =>
     usage: outcome.answer.usage
   })
 
-/** Writes down that somebody wants a submission's job stopped. */
-export const recordCancel = (journal: SessionJournal, submissionId: string) =>
-  record(
-    journal,
-    (state, at) =>
-      state.submissions.some((submission) => submission.id === submissionId && !submission.cancelRequested)
-        ? CancelRequested.make({ at, submissionId })
-        : undefined
-  )
+/** Writes down that somebody wants a submission's job stopped: for good, or so that the next model can be asked. */
+export const recordCancel = (journal: SessionJournal, submissionId: string, forFallback = false) =>
+  record(journal, (state, at) => {
+    const submission = state.submissions.find(({ id }) => id === submissionId)
+    return submission !== undefined &&
+        (!submission.cancelRequested || (submission.forFallback === true && !forFallback))
+      ? CancelRequested.make({ at, submissionId, ...(forFallback ? { forFallback } : {}) })
+      : undefined
+  })

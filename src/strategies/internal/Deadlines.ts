@@ -8,18 +8,20 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 
-/** A deadline that has not passed. */
-interface Entry {
-  /** Monotonic time, in milliseconds. */
-  readonly at: number
-  readonly onPassed: () => void
-  /** Where it stands in the heap; -1 when it is out. */
+/** Somebody who waits until a deadline. */
+export interface Entry {
+  /** Monotonic time, in milliseconds; it does not change. */
+  readonly deadlineAt: number
+  /** Called once the deadline has passed. */
+  pass(): void
+  /** Where it stands in the heap; -1 when it is out. Only `Deadlines` changes it. */
   position: number
 }
 
 export interface Deadlines {
-  /** Calls `onPassed` once at monotonic time `at` (milliseconds), unless the returned function was called before. */
-  readonly register: (at: number, onPassed: () => void) => () => void
+  /** Calls `pass` once the deadline has passed, unless the entry is removed before. */
+  readonly add: (entry: Entry) => void
+  readonly remove: (entry: Entry) => void
 }
 
 /** Milliseconds of a clock that is never set back. */
@@ -35,16 +37,16 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
 
   const wait = Effect.gen(function*() {
     const next = heap[0]
-    wakesAt = next?.at ?? Infinity
+    wakesAt = next?.deadlineAt ?? Infinity
     if (next === undefined) return yield* changed.await
-    const remaining = next.at - (yield* monotonicMillis)
-    if (remaining > 0) yield* Effect.raceFirst(Effect.sleep(Duration.millis(remaining)), changed.await)
+    const remaining = next.deadlineAt - (yield* monotonicMillis)
+    if (remaining > 0) yield* Effect.raceFirst(Effect.sleep(restOf(remaining)), changed.await)
   })
 
   const fire = Effect.map(monotonicMillis, (now) => {
-    for (let next = heap[0]; next !== undefined && next.at <= now; next = heap[0]) {
+    for (let next = heap[0]; next !== undefined && next.deadlineAt <= now; next = heap[0]) {
       remove(heap, next)
-      next.onPassed()
+      next.pass()
     }
   })
 
@@ -56,16 +58,19 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   )
 
   return {
-    register: (at, onPassed) => {
-      const entry: Entry = { at, onPassed, position: heap.length }
+    add: (entry) => {
+      entry.position = heap.length
       heap.push(entry)
       rise(heap, entry)
       // A timer for a deadline that is gone by now is early enough, so that calls in turn need no timer each.
-      if (at < wakesAt) changed.openUnsafe()
-      return () => remove(heap, entry)
-    }
+      if (entry.deadlineAt < wakesAt) changed.openUnsafe()
+    },
+    remove: (entry) => remove(heap, entry)
   }
 })
+
+/** What is left of a wait. Less than a microsecond may be less than a clock can count: that sleep would change nothing. */
+export const restOf = (millis: number): Duration.Duration => Duration.millis(Math.max(millis, 0.001))
 
 const place = (heap: Array<Entry>, entry: Entry, position: number): void => {
   heap[position] = entry
@@ -77,7 +82,7 @@ const rise = (heap: Array<Entry>, entry: Entry): void => {
   while (position > 0) {
     const above = (position - 1) >> 1
     const parent = heap[above]
-    if (parent === undefined || parent.at <= entry.at) break
+    if (parent === undefined || parent.deadlineAt <= entry.deadlineAt) break
     place(heap, parent, position)
     position = above
   }
@@ -89,8 +94,8 @@ const sink = (heap: Array<Entry>, entry: Entry): void => {
   while (true) {
     const left = heap[2 * position + 1]
     const right = heap[2 * position + 2]
-    const child = right !== undefined && left !== undefined && right.at < left.at ? right : left
-    if (child === undefined || child.at >= entry.at) break
+    const child = right !== undefined && left !== undefined && right.deadlineAt < left.deadlineAt ? right : left
+    if (child === undefined || child.deadlineAt >= entry.deadlineAt) break
     const below = child.position
     place(heap, child, position)
     position = below

@@ -3,12 +3,12 @@
  * again, until the session is settled or the run must end.
  */
 import * as Effect from "effect/Effect"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { apply, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
 import { cancelSurplus, recordCancel } from "./Cancelling.ts"
-import { passOver, skipSpent } from "./GoingOn.ts"
+import { catchUp, isFree, passOver, skipSpent } from "./GoingOn.ts"
 import type { Loaded } from "./Journaling.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
@@ -18,7 +18,7 @@ import { isFinal, jobsFor, settle, settledResult } from "./Settling.ts"
 import type { Shared } from "./Shared.ts"
 import { isSurplus } from "./Submitting.ts"
 import { awaitOutcome, policyOf, resolve } from "./Uncertainty.ts"
-import { cancelAndSettle, cancelOthers, end, finishJob, goesOn, judge, noJobs } from "./Waiting.ts"
+import { cancelAndSettle, cancelOthers, end, endBefore, finishJob, goesOn, judge, noJobs } from "./Waiting.ts"
 
 /** Takes a run to its end. */
 export const drive = (run: Run, shared: Shared): Effect.Effect<RunResult, StrategyError> =>
@@ -46,18 +46,26 @@ const advance = Effect.fnUntraced(function*(
       return () => settledResult(run, shared, state, settled)
     }
     const job = jobsOf(state)[0]
-    if (job !== undefined) return () => finishJob(run, shared, { job, first: undefined, state })
+    if (job !== undefined) {
+      catchUp(run, state, job)
+      return () => finishJob(run, shared, { job, first: undefined, state })
+    }
     if (yield* resolveOpen(run, shared, state)) continue
     if (run.order === undefined) return yield* nothingToResume(run, state)
     skipSpent(run, state)
     const { asked } = run
     if (asked === undefined) return yield* nothingToResume(run, state)
+    const pass = (reason: Verdict["reason"]): boolean => {
+      if (!isFree(state) || !passOver(run, reason)) return false
+      retries = { next: undefined }
+      return true
+    }
     if (due !== undefined) {
-      const failure = yield* waitForRetry(run, retries, due, means?.provider.retryBudget)
-      if (failure !== undefined) {
-        if (!passOver(run, due.verdict.reason)) return yield* failure
-        retries = { next: undefined }
-      }
+      const { verdict: { reason } } = due
+      // An open circuit is there so that nobody waits for it.
+      const isPassed = reason._tag === "CircuitOpen" && pass(reason)
+      const failure = isPassed ? undefined : yield* waitForRetry(run, retries, due, means?.provider.retryBudget)
+      if (failure !== undefined && !pass(reason)) return yield* failure
       due = undefined
       continue
     }
@@ -65,7 +73,7 @@ const advance = Effect.fnUntraced(function*(
     const request = requestOf(run, asked)
     const prepared = yield* Effect.result(prepare(providers, shared.namespace, { ...asked, request }))
     if (prepared._tag === "Failure") {
-      if (passOver(run, prepared.failure.verdict.reason)) continue
+      if (pass(prepared.failure.verdict.reason)) continue
       return yield* run.failure(prepared.failure)
     }
     means = prepared.success
@@ -90,7 +98,6 @@ const advance = Effect.fnUntraced(function*(
         if (means._tag === "Held" && policyOf(run, asked.strategy) === "resubmit") {
           yield* end(run, submission, error.verdict.reason)
         }
-        // What was told of its answer cannot be taken back.
         if (error.verdict.reason._tag === "StreamInterrupted") return yield* run.failure(error)
         continue
       }
@@ -102,8 +109,8 @@ const advance = Effect.fnUntraced(function*(
       case "Answered": {
         yield* means.provider.retryBudget?.giveBack ?? Effect.void
         const outcome = judge(run, result.outcome)
-        if (outcome._tag === "Failed" && goesOn(run, outcome.verdict)) {
-          yield* end(run, submission, outcome.verdict.reason)
+        if (outcome._tag === "Failed" && goesOn(run, state, submission.id, outcome.verdict)) {
+          yield* endBefore(run, submission, outcome.verdict.reason)
           retries = { next: undefined }
           continue
         }
@@ -112,6 +119,8 @@ const advance = Effect.fnUntraced(function*(
         }
         yield* end(run, submission, outcome.verdict.reason)
         due = new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })
+        // What was told of its answer cannot be taken back.
+        if (run.transcript?.hasContent === true) return yield* run.failure(due)
       }
     }
   }

@@ -27,11 +27,11 @@ export const follow = (watch: Watch): Effect.Effect<Followed> | undefined => {
   const { job, jobs, run } = watch
   const { stream, transcript } = run
   if (transcript === undefined || watch.isStreamRefused || job.sent.stream !== true) return undefined
-  if (stream !== undefined && !watch.isStreamTaken && run.mine.includes(job.id)) {
+  if (stream !== undefined && !watch.isStreamTaken && run.streamOf === job.id) {
     watch.isStreamTaken = true
     return heed(watch, stream.over)
   }
-  if (jobs.stream === undefined) return undefined
+  if (jobs.stream === undefined || !transcript.turnTo(job.id)) return undefined
   const reopened = jobs.stream(job.accepted.jobId, transcript.cursor, job.id)
   transcript.isReplaying ??= transcript.cursor === undefined && !run.mine.includes(job.id)
   return heed(watch, read(reopened, { run, transcript, patience: run.patience ?? jobPatience }))
@@ -52,9 +52,9 @@ const heed = (watch: Watch, reading: Effect.Effect<Read>): Effect.Effect<Followe
   })
 
 /** Comes when the job has been queued for too long: then it is polled, which says so. */
-const queueLimit = ({ run, startedAt }: Watch): Effect.Effect<undefined> => {
+const queueLimit = ({ isLeft, run, startedAt }: Watch): Effect.Effect<undefined> => {
   const { queuedDeadline } = run.spec
-  if (queuedDeadline === undefined) return Effect.never
+  if (queuedDeadline === undefined || isLeft) return Effect.never
   return Effect.flatMap(monotonicMillis, (now) => {
     const left = startedAt + Duration.toMillis(queuedDeadline) - now
     return Effect.flatMap(

@@ -4,8 +4,8 @@
  */
 import type { Verdict } from "../../errors/ProviderError.ts"
 import { defaultFallbackReasons } from "../../services/ResponseRequest.ts"
-import type { SessionState, Submission } from "../../services/Session.ts"
-import type { Run } from "./Run.ts"
+import { jobsOf, openSubmissions, type SessionState, type Submission } from "../../services/Session.ts"
+import type { Candidate, Run } from "./Run.ts"
 
 /** Reasons for another model, unless the request names its own. */
 const usualReasons: ReadonlySet<string> = new Set(defaultFallbackReasons)
@@ -37,6 +37,10 @@ export const passOver = (run: Run, reason: Verdict["reason"], word: string = rea
 export const leavesQueues = ({ candidate, order }: Run): boolean =>
   order !== undefined && candidate + 1 < order.candidates.length && isReason(order.request.fallbackOn, "Queued")
 
+/** Whether there is anything left to ask. */
+export const hasMore = ({ candidate, faults, order }: Run): boolean =>
+  order !== undefined && (candidate + 1 < order.candidates.length || faults < (order.request.repair ?? 0))
+
 /** Asks the same model again, with what does not fit, if the request allows it. */
 export const sendBack = (run: Run, reason: Verdict["reason"]): boolean => {
   const { order } = run
@@ -47,18 +51,69 @@ export const sendBack = (run: Run, reason: Verdict["reason"]): boolean => {
   return true
 }
 
+/** Whether no job of a session may be running but the one that is named: then another model may be asked. */
+export const isFree = (state: SessionState, besides?: string): boolean =>
+  jobsOf(state).every(({ id }) => id === besides) &&
+  openSubmissions(state).every(({ sent }) => sent.strategy !== "background")
+
 /** Passes over the models that have ended for good in this session, whoever asked them. */
 export const skipSpent = (run: Run, state: SessionState): void => {
   run.faults = state.submissions.filter(({ closed }) => isEnd(closed, "InvalidOutput")).length
   while (run.asked !== undefined) {
-    const { model } = run.asked.request
-    const spent = state.submissions.find(({ closed, sent }) =>
-      sent.model === model && closed?._tag === "Ended" && lastingEnds.has(closed.reason._tag) &&
-      (closed.reason._tag !== "InvalidOutput" || run.faults > (run.order?.request.repair ?? 0))
-    )
-    if (spent?.closed === undefined || !passOver(run, spent.closed.reason)) return
+    const spent = endOf(run, state, run.asked)
+    if (
+      spent === undefined || !passOver(run, spent.reason, spent.reason._tag === "JobCancelled" ? "Queued" : undefined)
+    ) {
+      return
+    }
   }
 }
+
+/** Puts a run that finds a job to wait for where the run was that had sent it. */
+export const catchUp = (run: Run, state: SessionState, { id, sent }: Submission): void => {
+  if (run.mine.includes(id)) return
+  const { order } = run
+  if (order !== undefined) {
+    skipSpent(run, state)
+    const { asked, candidate } = run
+    const { candidates: [first, ...others], request } = order
+    const known = [first, ...others].findIndex(({ request: { model } }) => model === sent.model)
+    if (known >= 0) run.candidate = Math.max(known, candidate)
+    else {
+      // A model that another call had named, between those that were asked and those that were not.
+      const position = asked !== undefined && endOf(run, state, asked) === undefined ? candidate : candidate + 1
+      const stranger: Candidate = { request: { ...request, model: sent.model }, strategy: sent.strategy }
+      run.order = {
+        request,
+        candidates: position === 0
+          ? [stranger, first, ...others]
+          : [first, ...others.slice(0, position - 1), stranger, ...others.slice(position - 1)]
+      }
+      run.candidate = position
+    }
+  }
+  run.passedOver = passedOverFor(state, id)
+}
+
+/** The models that a session had asked before a submission, with what came of each. */
+export const passedOverFor = (state: SessionState, id: string): Run["passedOver"] => {
+  const position = state.submissions.findIndex((submission) => submission.id === id)
+  const model = state.submissions[position]?.sent.model
+  const reasons = new Map<string, Verdict["reason"]>()
+  for (const { closed, sent } of state.submissions.slice(0, Math.max(position, 0))) {
+    if (closed !== undefined && sent.model !== model) reasons.set(sent.model, closed.reason)
+  }
+  return Array.from(reasons, ([model, reason]) => ({ model, reason }))
+}
+
+/** How a model has ended for good in a session, if it has. */
+const endOf = (run: Run, state: SessionState, { request: { model } }: Candidate): Submission["closed"] =>
+  state.submissions.find(({ closed, forFallback, sent }) => {
+    if (sent.model !== model || closed?._tag !== "Ended") return false
+    const tag = closed.reason._tag
+    if (tag === "JobCancelled") return forFallback === true
+    return lastingEnds.has(tag) && (tag !== "InvalidOutput" || run.faults > (run.order?.request.repair ?? 0))
+  })?.closed
 
 const isEnd = (closed: Submission["closed"], tag: string): boolean =>
   closed?._tag === "Ended" && closed.reason._tag === tag

@@ -45,8 +45,10 @@ export const open = Effect.fnUntraced(function*(
   const started = Deferred.makeUnsafe<string, Read>()
   const isJournaled = Latch.makeUnsafe(false)
   let startedAt = -Infinity
+  const { firstEvent, idle } = reading.patience
   const fiber = yield* read(stream, {
     ...reading,
+    patience: { firstEvent, idle: Math.max(idle, leastOpenMillis) },
     onStarted: (id) =>
       Effect.flatMap(monotonicMillis, (now) => {
         startedAt = now

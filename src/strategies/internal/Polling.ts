@@ -9,7 +9,7 @@ import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { follow } from "./Following.ts"
 import type { Run } from "./Run.ts"
@@ -54,8 +54,12 @@ export interface Watch {
   readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
   readonly startedAt: number
   pending: Pending
+  /** The provider has said something of the job. */
+  isKnown: boolean
   /** The stream that the job was started with has been read. */
   isStreamTaken: boolean
+  /** It was cancelled after it had been queued for too long: now its end is waited for, however long it is queued. */
+  isLeft: boolean
   /** The provider does not open the job's stream any more. */
   isStreamRefused: boolean
   missingSince: number | undefined
@@ -78,6 +82,8 @@ export const watchOf = (
     nextDelay,
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
+    isKnown: false,
+    isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
     missingSince: undefined,
@@ -95,6 +101,7 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   run.update({ polls: run.progress.polls + 1 })
   const result = yield* Effect.result(bounded(jobs.retrieve(jobId, job.id), pollTimeout, "poll"))
   if (result._tag === "Success") {
+    watch.isKnown = true
     watch.missingSince = undefined
     watch.deniedSince = undefined
     return result.success
@@ -154,8 +161,11 @@ const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
     // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
     Clock.clockWith((clock) => {
       const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, hint(watch)) : sleep, () => poll(watch))
+      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, hint(watch)) : sleep, pollOf(watch))
     }))
+
+// Not made where it is used, as all that is in sight there would be kept with it.
+const pollOf = (watch: Watch) => () => poll(watch)
 
 /** Comes when somebody says that the job may have ended, here or by settling the session. */
 const hint = ({ run }: Watch): Effect.Effect<void> =>
@@ -181,7 +191,7 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
   const { key, queuedDeadline } = run.spec
   const now = yield* monotonicMillis
   const queuedSince = watch.queuedSince = pending.phase === "queued" ? watch.queuedSince ?? startedAt : undefined
-  const left = queuedSince === undefined || queuedDeadline === undefined
+  const left = queuedSince === undefined || queuedDeadline === undefined || watch.isLeft
     ? Infinity
     : queuedSince + Duration.toMillis(queuedDeadline) - now
   const delay = yield* watch.nextDelay(pending)
@@ -195,7 +205,7 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
       jobId: job.accepted.jobId
     })
   }
-  return Duration.millis(Math.min(delay.value, left))
+  return Duration.min(Duration.millis(delay.value), restOf(left))
 })
 
 /** Gives up an exchange after a while, as a connection that hangs. */

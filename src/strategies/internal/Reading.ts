@@ -9,6 +9,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { Outcome, StreamEvent } from "../../services/Provider.ts"
+import { restOf } from "./Deadlines.ts"
 import type { Run } from "./Run.ts"
 import type { Transcript } from "./Transcript.ts"
 
@@ -60,6 +61,7 @@ class StreamReader {
   private status: string | undefined
   /** Events up to here were read from an earlier stream of the same job. */
   private readonly seen: number | undefined
+  private readonly source: string | undefined
   hasBegun = false
 
   constructor(reading: Reading, clock: Clock.Clock) {
@@ -67,6 +69,7 @@ class StreamReader {
     this.clock = clock
     this.heardAt = this.now
     this.seen = numberOf(reading.transcript.cursor)
+    this.source = reading.transcript.source
   }
 
   private get now(): number {
@@ -89,7 +92,8 @@ class StreamReader {
     for (let index = from; index < events.length; index++) {
       const event = events[index]
       if (event === undefined || this.isOld(event)) continue
-      if (event.cursor !== undefined) transcript.cursor = event.cursor
+      const { isMuted } = this
+      if (event.cursor !== undefined && !isMuted) transcript.cursor = event.cursor
       switch (event._tag) {
         case "Ended":
           transcript.tell()
@@ -97,13 +101,14 @@ class StreamReader {
         case "Started":
           if (onStarted === undefined) break
           return Effect.flatMap(onStarted(event.responseId), () => {
-            transcript.write(event, isReplay)
+            if (!this.isMuted) transcript.write(event, isReplay)
             return this.heed(events, index + 1)
           })
         case "Status":
           // Some say again and again that the stream is alive.
           if (this.status === event.status) continue
           this.status = event.status
+          if (isMuted) continue
           run.update({ phase: event.phase, status: event.status })
           break
         case "Usage":
@@ -111,12 +116,12 @@ class StreamReader {
           break
         case "Text":
         case "Reasoning":
-          if (run.progress.phase !== "stream") run.update({ phase: "stream", status: "streaming" })
+          if (run.progress.phase !== "stream" && !isMuted) run.update({ phase: "stream", status: "streaming" })
       }
-      transcript.write(event, isReplay)
+      if (!isMuted) transcript.write(event, isReplay)
     }
     transcript.tell()
-    return run.isPaced && !transcript.hasRoom ? this.waitForRoom : Effect.void
+    return !this.isMuted && run.isPaced && !transcript.hasRoom ? this.waitForRoom : Effect.void
   }
 
   private readonly waitForRoom: Effect.Effect<void> = Effect.callback<void>((resume) => {
@@ -135,12 +140,17 @@ class StreamReader {
     const left = this.isWaiting ? limit : this.heardAt + limit - this.now
     return left <= 0
       ? Effect.fail(silent(limit, this.hasBegun))
-      : Effect.andThen(Effect.sleep(Duration.millis(left)), this.watch)
+      : Effect.andThen(Effect.sleep(restOf(left)), this.watch)
   })
 
   cut(error: ProviderError): Read {
     this.reading.transcript.tell()
     return { _tag: "Cut", error, usage: this.usage }
+  }
+
+  /** Whether the watchers are told of another submission by now. */
+  private get isMuted(): boolean {
+    return this.reading.transcript.source !== this.source
   }
 
   // Some servers pass over the cursor, and begin at the beginning.

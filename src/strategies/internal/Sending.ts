@@ -68,7 +68,7 @@ export const send = Effect.fnUntraced(function*(
     result: yield* callHeld(
       run.spec.journal,
       submission,
-      heldCall(run, candidate, means),
+      heldCall(run, candidate, means, submission.id),
       policyOf(run, candidate.strategy) === "resubmit"
     )
   }
@@ -89,7 +89,9 @@ const sendJob = Effect.fnUntraced(function*(
       const { left, submission } = claimed
       const fiber = yield* submitJob(journal, submission, submitting(run, candidate, means, submission.id), left).pipe(
         Effect.tap((result) =>
-          result._tag === "Accepted" && result.stream !== undefined ? keep(run, shared, result.stream) : Effect.void
+          result._tag === "Accepted" && result.stream !== undefined
+            ? keep(run, shared, result, result.stream)
+            : Effect.void
         ),
         Effect.tap((result) => {
           if (result._tag !== "Accepted") return Effect.void
@@ -116,7 +118,7 @@ const claim = Effect.fnUntraced(
     const claimed = fingerprint === undefined || state.fingerprint !== undefined
       ? version
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
-    if (run.waiters.size === 0) return undefined
+    if (run.waiters.length === 0) return undefined
     const submission = yield* announce(journal, claimed, {
       ...candidate,
       provider: means.provider,
@@ -124,7 +126,7 @@ const claim = Effect.fnUntraced(
       isStreamed: run.transcript !== undefined && means._tag === "Job" && means.open !== undefined
     }, unsent)
     const left = submission.sent.submitTimeout - ((yield* monotonicMillis) - since)
-    if (left <= 0 || run.waiters.size === 0) {
+    if (left <= 0 || run.waiters.length === 0) {
       yield* withdraw(
         journal,
         submission,
@@ -154,37 +156,52 @@ const submitting = (
   submissionId: string
 ): Effect.Effect<Opened, ProviderError> => {
   const { transcript } = run
-  return transcript === undefined || means.open === undefined
-    ? means.submit(submissionId)
-    : open(means.open(submissionId), { run, transcript, patience: patienceOf(request, "job") })
+  if (transcript === undefined || means.open === undefined || !transcript.turnTo(submissionId)) {
+    return means.submit(submissionId)
+  }
+  return open(means.open(submissionId), { run, transcript, patience: patienceOf(request, "job") })
 }
 
-/** The run reads a stream on, now that the job's id is in the journal. When the run is over, it is closed. */
-const keep = (run: Run, { detach }: Shared, stream: OpenStream): Effect.Effect<unknown> => {
-  if (run.exit !== undefined) return detach(stream.close)
+/**
+ * The run reads a stream on, now that the job's id is in the journal. When the run is over, or waits for another job, it
+ * is closed, and tells nothing.
+ */
+const keep = (
+  run: Run,
+  { detach }: Shared,
+  { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>,
+  stream: OpenStream
+): Effect.Effect<unknown> => {
+  const isOthers = state !== undefined && isSurplus(state, job.id)
+  if (isOthers) run.transcript?.turnTo(undefined)
+  if (isOthers || run.exit !== undefined) return detach(stream.close)
   run.stream = stream
+  run.streamOf = job.id
   return stream.goOn
 }
 
 // A job that nobody waits for any more, or that was to be cancelled before it had an id.
 const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>): boolean =>
-  (run.waiters.size === 0 && run.spec.onInterrupt === "cancel") ||
+  (run.waiters.length === 0 && run.spec.onInterrupt === "cancel") ||
   (state !== undefined && state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested))
 
 /** A held call, watched as its answer grows if somebody watches. */
 const heldCall = (
   run: Run,
   { request }: Candidate,
-  { call, stream }: Extract<Means, { readonly _tag: "Held" }>
+  { call, stream }: Extract<Means, { readonly _tag: "Held" }>,
+  submissionId: string
 ): Effect.Effect<Outcome, ProviderError> => {
   const { transcript } = run
-  if (transcript === undefined || stream === undefined) return call
+  if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) return call
   return Effect.flatMap(
     read(stream, { run, transcript, patience: patienceOf(request, "held") }),
     (over): Effect.Effect<Outcome, ProviderError> => {
       if (over._tag === "Ended") return Effect.succeed(over.outcome)
-      if (!transcript.hasContent) return Effect.fail(over.error)
-      const { message, status, code, requestId, provider } = over.error.verdict.reason
+      const { verdict } = over.error
+      // The same call would fail in the same way again.
+      if (!transcript.hasContent || verdict._tag === "NonRetryable") return Effect.fail(over.error)
+      const { message, status, code, requestId, provider } = verdict.reason
       return Effect.fail(
         new ProviderError({
           verdict: {
@@ -197,7 +214,9 @@ const heldCall = (
               provider,
               content: transcript.text,
               usage: over.usage
-            })
+            }),
+            retryAfter: verdict.retryAfter,
+            retryHint: verdict.retryHint
           },
           evidence: "Uncertain"
         })

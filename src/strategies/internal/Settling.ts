@@ -11,6 +11,8 @@ import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
+import { passedOverFor } from "./GoingOn.ts"
+import { warnOfIgnored } from "./IgnoredBackground.ts"
 import { hasSubmission, record } from "./Journaling.ts"
 import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
@@ -23,6 +25,7 @@ export type Final =
   | {
     readonly _tag: "Failed"
     readonly verdict: Extract<Verdict, { readonly _tag: "NonRetryable" }>
+    readonly ignoredBackground?: boolean | undefined
   }
 
 export const isFinal = (outcome: Outcome): outcome is Final =>
@@ -43,9 +46,17 @@ export const settle = Effect.fnUntraced(function*(
   let mine: typeof Settled.Type | undefined
   const settling = record(run.spec.journal, (state, at) => {
     if (state.settled !== undefined || !hasSubmission(state, submission.id)) return undefined
+    // Somebody has found that only another job can cure it.
+    if (end._tag === "Failed" && hasEnded(state, submission.id)) return undefined
     const settlement = settlementOf(run, submission, end, state)
-    return mine = Settled.make({ at, submissionId: submission.id, settlement })
+    return mine = Settled.make({
+      at,
+      submissionId: submission.id,
+      settlement,
+      ...(end.ignoredBackground === true ? { ignoredBackground: true } : {})
+    })
   })
+  if (end.ignoredBackground === true) yield* warnOfIgnored(shared, submission)
   const unsettled = run.unsettled = conclude(run, submission, end, knownSubmissions, false)
   const recorded = yield* Effect.result(settling).pipe(
     // Nobody waits any more, but the answer is here, and may have been paid for.
@@ -98,6 +109,7 @@ export const settledResult = Effect.fnUntraced(function*(
         return yield* unreachable(run, settlement.jobId)
       }
       run.update({ jobId: settlement.jobId })
+      run.passedOver = passedOverFor(state, submissionId)
       const jobs = yield* jobsFor(run, shared.providers, submission)
       if (jobs === undefined) return yield* unreachable(run, settlement.jobId)
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
@@ -128,6 +140,9 @@ export const jobsFor = (
     Effect.map((provider) => provider.jobs),
     Effect.mapError((error: ProviderError) => run.failure(error))
   )
+
+const hasEnded = (state: SessionState, submissionId: string): boolean =>
+  state.submissions.some(({ closed, id }) => id === submissionId && closed?._tag === "Ended")
 
 const conclude = (
   run: Run,

@@ -13,6 +13,8 @@ export interface Shared {
   /** What tells the store's keys from those of others. */
   readonly namespace: string
   readonly doubts: Doubts
+  /** Models whose provider ignores `background`, as was told in the log. */
+  readonly ignorant: Set<string>
   /** Takes a run to its end; also from where it asks once more, after an end that will not do. */
   readonly drive: (run: Run) => Effect.Effect<RunResult, StrategyError>
   /** Forks work that outlives the run. */

@@ -70,7 +70,9 @@ export class Transcript {
   /** All characters of all kinds. */
   private written = 0
   private roomy: (() => void) | undefined
-  /** Where the provider's stream can go on. */
+  /** The submission whose stream it tells. */
+  source: string | undefined
+  /** Where that stream can go on. */
   cursor: string | undefined
   /** Whether what comes was perhaps told to another process before; decided once, and over at the first pause. */
   isReplaying: boolean | undefined
@@ -92,6 +94,15 @@ export class Transcript {
     let text = ""
     for (const item of this.items) if (item instanceof Passage && item.kind === kind) text += item.text
     return text
+  }
+
+  /** Turns to another submission's stream. `false`: what it has told of an answer cannot be taken back. */
+  turnTo(source: string | undefined): boolean {
+    if (this.source === source) return true
+    if (this.hasContent) return false
+    this.source = source
+    this.cursor = undefined
+    return true
   }
 
   /** Writes an event; `Ended` is not for the watchers. */

@@ -1,7 +1,6 @@
 /**
  * What to do about a submission whose fate the journal does not tell.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ProviderError } from "../../errors/ProviderError.ts"
@@ -10,7 +9,7 @@ import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { Accepted, type Entry, NotSubmitted, type Submission } from "../../services/Session.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
 import { bounded, pollTimeout } from "./Polling.ts"
@@ -62,7 +61,7 @@ export const awaitOutcome = Effect.fnUntraced(function*(
     const left = since + submission.sent.submitTimeout - now
     if (left <= 0) break
     const delay = Option.getOrElse(yield* nextDelay(waiting), () => left)
-    yield* Effect.sleep(Duration.millis(Math.min(delay, left)))
+    yield* Effect.sleep(restOf(Math.min(delay, left)))
     const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
     const found = state.submissions.find(({ id }) => id === submission.id)
     if (

@@ -2,16 +2,16 @@
  * Waits for a job and takes its session to the end that it calls for.
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
-import { InvalidRequest, JobCancelled } from "../../errors/Reason.ts"
+import { InvalidRequest } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError, type Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import { type AcceptedSubmission, jobsOf, type SessionState, type Submission } from "../../services/Session.ts"
 import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
-import { leavesQueues, passOver, sendBack } from "./GoingOn.ts"
+import { hasMore, isFree, leavesQueues, passOver, sendBack } from "./GoingOn.ts"
+import { noteIgnored, warnOfIgnored } from "./IgnoredBackground.ts"
 import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
 import { isFinal, jobsFor, settle } from "./Settling.ts"
@@ -57,7 +57,9 @@ const prepareWait = Effect.fnUntraced(function*(
   const jobs = yield* jobsFor(run, shared.providers, job)
   if (jobs === undefined) return yield* noJobs(run, job)
   yield* cancelOthers(run, shared, state, job.id)
-  const before = first === undefined && job.cancelRequested ? yield* cancelJob(run.spec.journal, jobs, job) : first
+  const before = first === undefined && job.cancelRequested
+    ? yield* cancelJob(run.spec.journal, jobs, job, job.forFallback)
+    : first
   return {
     shared,
     watch: yield* watchOf(run, jobs, job, before),
@@ -71,10 +73,13 @@ const waitForEnd = (
 ): Effect.Effect<RunResult, StrategyError> =>
   Effect.matchCauseEffect(restore(pollToEnd(wait.watch)), {
     onFailure: (cause) => {
+      const { watch } = wait
       const timeout = timeoutOf(cause)
-      return timeout?.phase === "queued" && leavesQueues(wait.watch.run)
-        ? restore(leaveQueue(wait, timeout))
-        : Effect.andThen(giveUp(wait, cause), Effect.failCause(cause))
+      if (timeout?.phase === "queued" && !watch.isLeft && leavesQueues(watch.run)) {
+        return leaveQueue(wait, timeout, restore)
+      }
+      const last = isMissing(watch, cause) ? restore(noteMissing(wait)) : giveUp(wait, cause)
+      return Effect.andThen(last, Effect.failCause(cause))
     },
     onSuccess: (outcome) => restore(finish(wait, outcome))
   })
@@ -84,48 +89,82 @@ const giveUp = (wait: Wait, cause: Cause.Cause<StrategyError>): Effect.Effect<vo
     ? cancelAndSettle(wait.watch, wait)
     : Effect.void
 
+/** Whether a job was never found since it was accepted: it is perhaps none. */
+const isMissing = ({ isKnown, job, run }: Watch, cause: Cause.Cause<StrategyError>): boolean =>
+  !isKnown && run.mine.includes(job.id) &&
+  failuresOf(cause).some((error) => error._tag === "NonRetryable" && error.reason._tag === "NotFound")
+
+const noteMissing = ({ shared, watch: { job, run } }: Wait): Effect.Effect<void> =>
+  Effect.andThen(warnOfIgnored(shared, job), noteIgnored(run.spec.journal, job))
+
 const timeoutOf = (cause: Cause.Cause<StrategyError>): Timeout | undefined => {
-  for (const reason of cause.reasons) {
-    if (Cause.isFailReason(reason) && reason.error._tag === "Timeout") return reason.error
-  }
+  for (const error of failuresOf(cause)) if (error._tag === "Timeout") return error
   return undefined
 }
 
-/** Cancels a job that nobody began to work on, and asks the next model once it is certain that it will not be. */
-const leaveQueue = (wait: Wait, timeout: Timeout): Effect.Effect<RunResult, StrategyError> => {
-  const { shared, watch: { job, jobs, run } } = wait
-  return Effect.flatMap(cancelJob(run.spec.journal, jobs, job), (after) => {
-    if (after?._tag !== "Ended") return Effect.fail(timeout)
-    const isCancelled = after.outcome._tag === "Failed" && after.outcome.verdict.reason._tag === "JobCancelled"
-    const waited = new JobCancelled({
-      message: `The job was cancelled after it had been queued for ${Duration.format(timeout.deadline)}`
-    })
-    return isCancelled && passOver(run, waited, "Queued")
-      ? Effect.andThen(end(run, job, waited), shared.drive(run))
-      : finish(wait, after.outcome)
+const failuresOf = (cause: Cause.Cause<StrategyError>): ReadonlyArray<StrategyError> =>
+  cause.reasons.flatMap((reason) => Cause.isFailReason(reason) ? [reason.error] : [])
+
+/** Cancels a job that nobody began to work on, so that the next model can be asked once it is certain to be over. */
+const leaveQueue = (
+  wait: Wait,
+  timeout: Timeout,
+  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+): Effect.Effect<RunResult, StrategyError> => {
+  const { watch } = wait
+  return Effect.flatMap(cancelJob(watch.run.spec.journal, watch.jobs, watch.job, true), (after) => {
+    if (after === undefined) return Effect.fail(timeout)
+    watch.first = after
+    watch.isLeft = true
+    return waitForEnd(wait, restore)
   })
 }
 
-const finish = (wait: Wait, told: Outcome): Effect.Effect<RunResult, StrategyError> => {
-  const { shared, submissions, watch: { job, run } } = wait
-  const outcome = judge(run, told)
-  if (outcome._tag === "Failed" && goesOn(run, outcome.verdict)) {
-    return Effect.andThen(end(run, job, outcome.verdict.reason), shared.drive(run))
+const finish = (wait: Wait, told: Outcome): Effect.Effect<RunResult, StrategyError> =>
+  Effect.flatMap(conclude(wait, judge(wait.watch.run, told)), (next) => next())
+
+/** Finds out what a job's end calls for. What is left to do is not done here, as it may take as long as another job. */
+const conclude = Effect.fnUntraced(function*(
+  { shared, submissions, watch: { job, run } }: Wait,
+  outcome: Outcome
+): Effect.fn.Return<() => Effect.Effect<RunResult, StrategyError>, StrategyError> {
+  if (outcome._tag === "Failed" && hasMore(run)) {
+    const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
+    if (goesOn(run, state, job.id, outcome.verdict)) {
+      yield* endBefore(run, job, outcome.verdict.reason)
+      // It tells nothing any more, and what the next one tells is not to be mixed up with it.
+      if (run.stream !== undefined) yield* run.stream.close
+      run.stream = undefined
+      return () => shared.drive(run)
+    }
   }
-  return isFinal(outcome)
-    ? settle(run, shared, job, outcome, submissions)
-    : Effect.andThen(
-      end(run, job, outcome.verdict.reason),
-      Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
-    )
-}
+  if (isFinal(outcome)) return () => settle(run, shared, job, outcome, submissions)
+  yield* end(run, job, outcome.verdict.reason)
+  return () => Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
+})
 
 /** An answer that does not fit the request's schema is none. */
 export const judge = ({ order }: Run, outcome: Outcome): Outcome =>
-  order === undefined ? outcome : StructuredOutput.check(order.request, outcome)
+  order === undefined
+    ? outcome
+    : { ...StructuredOutput.check(order.request, outcome), ignoredBackground: outcome.ignoredBackground }
 
-/** Whether the run asks once more after a verdict, and whom is then set. */
-export const goesOn = (run: Run, { reason }: Verdict): boolean => sendBack(run, reason) || passOver(run, reason)
+/** Whether the run asks once more after a submission's end, and whom is then set. */
+export const goesOn = (run: Run, state: SessionState, id: string, { reason }: Verdict): boolean => {
+  if (sendBack(run, reason)) return true
+  if (!isFree(state, id)) return false
+  const wasQueued = reason._tag === "JobCancelled" &&
+    state.submissions.some((submission) => submission.id === id && submission.forFallback === true)
+  return passOver(run, reason, wasQueued ? "Queued" : undefined)
+}
+
+/** Writes down that a submission came to nothing, before another one is made in its place. */
+export const endBefore = (
+  run: Run,
+  { id }: Submission,
+  reason: Verdict["reason"]
+): Effect.Effect<void, StrategyError> =>
+  Effect.asVoid(Effect.mapError(recordEnd(run.spec.journal, id, reason), (error) => run.unavailable(error)))
 
 /** Writes down that a submission came to nothing. */
 export const end = (run: Run, { id }: Submission, reason: Verdict["reason"]): Effect.Effect<void> =>

@@ -82,14 +82,18 @@ export const make = (
   /** Looks at the job now, and settles its session with what it has come to. */
   const settle = (session: string, jobId: string): Effect.Effect<Receipt, StrategyError> => {
     const settled: Receipt = { _tag: "Settled", jobId, session }
+    // A refusal or a failed job is an end like any other, once it is in the journal.
+    const unless = (error: StrategyError): Effect.Effect<Receipt, StrategyError> =>
+      Effect.flatMap(
+        Effect.mapError(store.load(session), (failure) => unavailable(failure, session)),
+        ({ entries }) => isOver(fold(entries), jobId) ? Effect.succeed(settled) : Effect.fail(error)
+      )
     return Effect.matchEffect(runs.resume(session, deadline), {
-      onSuccess: () => Effect.succeed(settled),
-      // A refusal or a failed job is an end like any other, once it is in the journal.
-      onFailure: (error) =>
-        Effect.flatMap(
-          Effect.mapError(store.load(session), (failure) => unavailable(failure, session)),
-          ({ entries }) => isOver(fold(entries), jobId) ? Effect.succeed(settled) : Effect.fail(error)
-        )
+      onSuccess: (answer) =>
+        answer.settled
+          ? Effect.succeed(settled)
+          : unless(new Timeout({ deadline, elapsed: deadline, phase: "running", session, jobId })),
+      onFailure: unless
     })
   }
 

@@ -54,6 +54,7 @@ export const retrieve = (world: World, exchange: Exchange): Reply.Reply => {
   if (job === undefined) return notFound(exchange)
   const now = world.now()
   if (exchange.call.endpoint === "responses.stream") {
+    if (now - job.progress.createdAt >= world.settings.streamWindowMillis) return streamClosed(exchange)
     const after = exchange.call.startingAfter
     job.record.streams = [...job.record.streams, { at: now, startingAfter: after }]
     return { _tag: "Events", headers: {}, source: ResponseEvents.source(job, after ?? -1) }
@@ -171,6 +172,12 @@ const find = (world: World, exchange: Exchange): ResponseJob | undefined => {
 const notFound = (exchange: Exchange): Reply.Reply =>
   Reply.error(ProviderErrors.openAi(404, {
     message: `Response with id '${exchange.id}' not found.`,
+    type: "invalid_request_error"
+  }))
+
+const streamClosed = (exchange: Exchange): Reply.Reply =>
+  Reply.error(ProviderErrors.openAi(400, {
+    message: `The stream of response '${exchange.id}' can no longer be opened.`,
     type: "invalid_request_error"
   }))
 

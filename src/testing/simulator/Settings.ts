@@ -79,6 +79,13 @@ export interface Options {
    */
   readonly pollHint?: Duration.Input | undefined
   /**
+   * For how long after its creation a response's stream can be opened; later, with 0 never,
+   * it is refused with 400.
+   *
+   * @default undefined (always)
+   */
+  readonly streamWindow?: Duration.Input | undefined
+  /**
    * Sent as `retry-after`, in whole seconds (rounded up), when a batch that is not finished is retrieved.
    *
    * @default "10 seconds"
@@ -146,6 +153,7 @@ export const check = (options: Options): Checked => ({
     apiKeys: options.apiKeys === undefined ? undefined : new Set(options.apiKeys),
     answer: options.answer ?? Answer.echo,
     pollHintMillis: options.pollHint === undefined ? undefined : millis("pollHint", options.pollHint),
+    streamWindowMillis: options.streamWindow === undefined ? Infinity : millis("streamWindow", options.streamWindow),
     batchPollHintSeconds: Math.ceil(millis("batchPollHint", options.batchPollHint ?? "10 seconds") / 1000),
     webhooks: options.webhooks === undefined ? undefined : checkWebhooks(options.webhooks)
   }

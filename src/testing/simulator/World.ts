@@ -28,6 +28,7 @@ export interface Settings {
   readonly apiKeys: ReadonlySet<string> | undefined
   readonly answer: (prompt: string) => string
   readonly pollHintMillis: number | undefined
+  readonly streamWindowMillis: number
   readonly batchPollHintSeconds: number
   readonly webhooks: { readonly url: string; readonly secret: Redacted.Redacted<string> } | undefined
 }

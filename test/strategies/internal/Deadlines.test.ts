@@ -19,7 +19,7 @@ describe("Deadlines", () => {
         const passed: Array<number> = []
         const late: Array<number> = []
         const registered = plans.map(({ at }, index) =>
-          deadlines.register(start + at, () => {
+          register(deadlines, start + at, () => {
             passed.push(index)
           })
         )
@@ -47,10 +47,10 @@ describe("Deadlines", () => {
     Effect.gen(function*() {
       const deadlines = yield* Deadlines.make
       const passed: Array<string> = []
-      deadlines.register(Infinity, () => passed.push("never"))
-      deadlines.register(10_000, () => passed.push("late"))
+      register(deadlines, Infinity, () => passed.push("never"))
+      register(deadlines, 10_000, () => passed.push("late"))
       yield* TestClock.adjust("1 second")
-      deadlines.register(2000, () => passed.push("early"))
+      register(deadlines, 2000, () => passed.push("early"))
       yield* TestClock.adjust("1 second")
       const early = [...passed]
       yield* TestClock.adjust("8 seconds")
@@ -65,7 +65,7 @@ describe("Deadlines", () => {
       const passed: Array<number> = []
       // The last one, 8, takes the place of 101, below 100.
       const takeBack = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 8].map((at) =>
-        deadlines.register(at, () => passed.push(at))
+        register(deadlines, at, () => passed.push(at))
       )
       takeBack[3]?.()
       yield* TestClock.adjust(8)
@@ -78,8 +78,8 @@ describe("Deadlines", () => {
       const deadlines = yield* Deadlines.make
       const passed: Array<string> = []
       yield* TestClock.adjust("1 second")
-      deadlines.register(1000, () => passed.push("now"))
-      deadlines.register(-Infinity, () => passed.push("long ago"))
+      register(deadlines, 1000, () => passed.push("now"))
+      register(deadlines, -Infinity, () => passed.push("long ago"))
       yield* TestClock.adjust(0)
 
       assert.deepStrictEqual(passed, ["now", "long ago"])
@@ -89,12 +89,12 @@ describe("Deadlines", () => {
     Effect.gen(function*() {
       const deadlines = yield* Deadlines.make
       const passed: Array<string> = []
-      const takeBack = deadlines.register(1000, () => passed.push("taken back"))
-      deadlines.register(500, () => {
+      const takeBack = register(deadlines, 1000, () => passed.push("taken back"))
+      register(deadlines, 500, () => {
         passed.push("first")
         takeBack()
-        deadlines.register(0, () => passed.push("past"))
-        deadlines.register(2000, () => passed.push("second"))
+        register(deadlines, 0, () => passed.push("past"))
+        register(deadlines, 2000, () => passed.push("second"))
       })
       yield* TestClock.adjust("500 millis")
       const then = [...passed]
@@ -104,3 +104,10 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(passed, ["first", "past", "second"])
     }))
 })
+
+/** Adds a deadline; returns what takes it back. */
+const register = ({ add, remove }: Deadlines.Deadlines, deadlineAt: number, pass: () => void): () => void => {
+  const entry: Deadlines.Entry = { deadlineAt, pass, position: -1 }
+  add(entry)
+  return () => remove(entry)
+}

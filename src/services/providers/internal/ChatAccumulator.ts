@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { grow, GrowingText, grown, grownFields } from "./GrowingText.ts"
 import { type Fields, fieldsOf, isFields, itemsOf, textOf } from "./OpenAiBody.ts"
 
 /**
@@ -50,7 +51,7 @@ export class ChatAccumulator {
     return {
       ...rest,
       object: "chat.completion",
-      choices: this.#choices.map(({ fields, message }) => ({ ...fields, message })),
+      choices: this.#choices.map(({ fields, message }) => ({ ...fields, message: grownFields(message) })),
       ...(usage === undefined ? undefined : { usage })
     }
   }
@@ -88,14 +89,16 @@ const addDelta = (target: Record<string, unknown>, delta: Fields): void => {
     if (key === "__proto__") continue
     const value = delta[key]
     const mine = target[key]
+    const text = mine instanceof GrowingText || (typeof mine === "string" && !wholeTexts.has(key)) ? mine : undefined
     if (key === "tool_calls") target[key] = addCalls(Array.isArray(mine) ? mine : [], itemsOf(value))
-    else if (typeof value === "string" && typeof mine === "string" && !wholeTexts.has(key)) target[key] = mine + value
+    else if (typeof value === "string" && text !== undefined) target[key] = grow(text, value)
     else if (Array.isArray(mine) && Array.isArray(value)) mine.push(...value)
     // Mistral writes parts while it thinks, and then text.
     else if (Array.isArray(mine) && typeof value === "string") mine.push(value)
-    else if (typeof mine === "string" && Array.isArray(value)) target[key] = [mine, ...value]
+    else if ((text !== undefined || typeof mine === "string") && Array.isArray(value)) {
+      target[key] = [grown(mine), ...value]
+    } else if (text !== undefined) continue
     else if (isFields(value) && isRecord(mine)) addDelta(mine, value)
-    else if (typeof mine === "string" && !wholeTexts.has(key)) continue
     else if (isTold(value) || mine === undefined) target[key] = copyOf(value)
   }
 }

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { grow, GrowingText, grownFields } from "./GrowingText.ts"
 import { type Fields, fieldsOf, isFields, parse, textOf } from "./OpenAiBody.ts"
 
 /**
@@ -34,7 +35,7 @@ export class MessageAccumulator {
   /** The message of all events so far. */
   get body(): unknown {
     if (this.#message === undefined) return undefined
-    return { ...this.#message, content: [...this.#blocks.values()].map(({ fields }) => fields) }
+    return { ...this.#message, content: [...this.#blocks.values()].map(({ fields }) => grownFields(fields)) }
   }
 
   /** Takes a `message_start`; `false` when it is another message's. */
@@ -47,7 +48,7 @@ export class MessageAccumulator {
   /** Takes a `content_block_start`; `false` when it is out of order. */
   startBlock(index: unknown, fields: Fields): boolean {
     if (this.#message === undefined || this.#blocks.has(index)) return false
-    this.#blocks.set(index, { fields: { ...fields }, input: "" })
+    this.#blocks.set(index, { fields: { ...fields }, input: new GrowingText("") })
     return true
   }
 
@@ -57,7 +58,7 @@ export class MessageAccumulator {
     if (block === undefined) return undefined
     switch (delta.type) {
       case "input_json_delta":
-        block.input += textOf(delta.partial_json)
+        block.input.append(textOf(delta.partial_json))
         break
       case "citations_delta": {
         const { citations } = block.fields
@@ -78,9 +79,10 @@ export class MessageAccumulator {
     const block = this.#blocks.get(index)
     if (block === undefined) return undefined
     const { fields } = block
+    const input = block.input.text
     // Input that was cut is kept as the text that there is.
-    if (block.input !== "") fields.input = parse(block.input)
-    return { block: fields, input: block.input === "" ? JSON.stringify(fields.input ?? {}) : block.input }
+    if (input !== "") fields.input = parse(input)
+    return { block: fields, input: input === "" ? JSON.stringify(fields.input ?? {}) : input }
   }
 
   /** Takes a `message_delta`; `false` when it is out of order. */
@@ -110,7 +112,7 @@ export const blockText = (block: Fields): string => block.type === "text" ? text
 
 interface Block {
   readonly fields: Record<string, unknown>
-  input: string
+  readonly input: GrowingText
 }
 
 const addFields = (fields: Record<string, unknown>, delta: Fields): void => {
@@ -119,7 +121,7 @@ const addFields = (fields: Record<string, unknown>, delta: Fields): void => {
     if (key === "type" || key === "__proto__") continue
     const value = delta[key]
     const mine = fields[key]
-    if (typeof mine !== "string") fields[key] = value
-    else if (typeof value === "string") fields[key] = mine + value
+    if (typeof mine !== "string" && !(mine instanceof GrowingText)) fields[key] = value
+    else if (typeof value === "string") fields[key] = grow(mine, value)
   }
 }

@@ -1,0 +1,207 @@
+/**
+ * The runs of a process: one for each key, joined by all callers with that key.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type { StrategyError } from "../../errors/StrategyError.ts"
+import type { LlmResponse } from "../../services/LlmResponse.ts"
+import type { Providers } from "../../services/Providers.ts"
+import { type Call, Caller, deadlineAt } from "./Caller.ts"
+import * as Deadlines from "./Deadlines.ts"
+import { drive, sessionMismatch } from "./Driving.ts"
+import * as Journaling from "./Journaling.ts"
+import { Run, type RunResult, type Waiter } from "./Run.ts"
+import { patienceOf } from "./Sending.ts"
+import type { Shared } from "./Shared.ts"
+import type { Doubts } from "./Uncertainty.ts"
+
+export interface Running {
+  /** Starts the run of the caller's session, or joins the one that there is, and waits for it. */
+  readonly enter: (call: Call) => Effect.Effect<LlmResponse, StrategyError>
+  /** The run of a session, if there is one. */
+  readonly runOf: (session: string) => Run | undefined
+  /** All runs, those without a session included. */
+  readonly active: ReadonlySet<Run>
+  readonly shared: Shared
+}
+
+/** How long the layer's end waits for submissions and cancels on their way. */
+const grace = Duration.seconds(10)
+
+/**
+ * Creates the runs of a scope. When it closes, they are interrupted; submissions and cancels that are on their way get
+ * 10 seconds. `isHinted` tells whether somebody will say that a job has ended.
+ */
+export const make = Effect.fnUntraced(function*(
+  providers: Providers["Service"],
+  namespace: string,
+  isHinted: () => boolean
+): Effect.fn.Return<Running, never, Scope.Scope> {
+  const runs = new Map<string, Run>()
+  const active = new Set<Run>()
+  const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
+  const background = new Set<Fiber.Fiber<unknown, unknown>>()
+
+  yield* Effect.addFinalizer(() => finish(active, background))
+  const deadlines = yield* Deadlines.make
+
+  /** Forks work that outlives its caller, and that the scope's end waits for. */
+  const detach = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
+    Effect.map(Effect.forkDetach(work, { startImmediately: true }), (fiber) => {
+      background.add(fiber)
+      fiber.addObserver(() => background.delete(fiber))
+      return fiber
+    })
+
+  const shared: Shared = {
+    providers,
+    namespace,
+    doubts,
+    ignorant: new Set(),
+    detach,
+    drive: (run) => drive(run, shared)
+  }
+
+  const start = (run: Run, context: Context.Context<never>): void => {
+    if (run.spec.key !== undefined) runs.set(run.spec.key, run)
+    active.add(run)
+    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, shared))
+    background.add(fiber)
+    fiber.addObserver((exit) => {
+      complete(run, exit)
+      if (run.stream !== undefined) Effect.runForkWith(context)(detach(run.stream.close))
+      background.delete(fiber)
+    })
+    // The deadlines of all callers may have passed while it was forked.
+    if (run.waiters.length === 0) fiber.interruptUnsafe()
+  }
+
+  const complete = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
+    forget(run)
+    active.delete(run)
+    run.exit = exit
+    // A session that is settled, or that nobody can come back to, is in no doubt.
+    if (Exit.isSuccess(exit) || !run.spec.journal.durable) {
+      for (const id of run.mine) doubts.lost.delete(id)
+    }
+    run.tell(undefined)
+    for (const waiter of run.dismissAll()) waiter.done(exit)
+  }
+
+  // Somebody who comes later must not join a run that is ending.
+  const forget = (run: Run): void => {
+    if (run.spec.key !== undefined && runs.get(run.spec.key) === run) runs.delete(run.spec.key)
+  }
+
+  const leave = (run: Run, waiter: Waiter): void => {
+    if (!run.dismiss(waiter) || run.waiters.length > 0) return
+    forget(run)
+    run.fiber?.interruptUnsafe()
+  }
+
+  /**
+   * Waits for a run, until the caller's own deadline; `undefined` stands for a new one, which starts with its first
+   * caller. When another run has taken its place, or is over, the caller looks again.
+   */
+  const join = (
+    call: Call,
+    running: Run | undefined,
+    again: Effect.Effect<LlmResponse, StrategyError>
+  ): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.contextWith((context: Context.Context<never>) =>
+      Effect.callback((resume) => {
+        const { key } = call.spec
+        // A run that came to its end while this caller was looking at the journal tells it too.
+        const ended = running?.hasLostKey === false ? running.exit : undefined
+        const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
+        if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
+        const run = running ?? newRun(call)
+        // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
+        // looks again.
+        const waiter = new Caller(
+          run,
+          deadlines,
+          call,
+          resume,
+          (call.order === undefined) === run.canSubmit ? again : undefined,
+          leave
+        )
+        if (ended !== undefined && isTold) return waiter.done(ended)
+        run.isHinted = isHinted()
+        run.admit(waiter)
+        const interrupted = waiter.register()
+        // A deadline that has passed already is told so at once.
+        if (running === undefined && run.waiters.includes(waiter)) start(run, context)
+        return interrupted
+      })
+    )
+
+  /** Starts the run of the caller's session, or joins the one that there is. */
+  const enter = (call: Call): Effect.Effect<LlmResponse, StrategyError> =>
+    Effect.suspend(() => {
+      const { key } = call.spec
+      const running = key === undefined ? undefined : runs.get(key)
+      return running === undefined
+        ? join(call, running, enter(call))
+        : Effect.andThen(checkJoin(running, call), join(call, running, enter(call)))
+    })
+
+  /**
+   * Whether a caller may join a run is the journal's to tell: a run whose session was removed, or lost to another
+   * request, gives up its key.
+   */
+  const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
+    const { marks, spec } = run
+    const { fingerprint, key } = call.spec
+    const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
+    const loaded = yield* Effect.timeoutOption(Effect.result(spec.journal.load), Duration.millis(left))
+    // The deadline has passed: the caller is told so when it joins.
+    if (loaded._tag === "None") return
+    if (loaded.value._tag === "Failure") {
+      const isSame = spec.fingerprint === undefined || fingerprint === undefined || spec.fingerprint === fingerprint
+      return isSame ? undefined : yield* Journaling.unavailable(loaded.value.failure, key)
+    }
+    const { state } = loaded.value.success
+    const isLost = !marks.every((id) => Journaling.hasSubmission(state, id)) ||
+      (spec.fingerprint !== undefined && state.fingerprint !== undefined && state.fingerprint !== spec.fingerprint)
+    if (isLost) {
+      run.hasLostKey = true
+      forget(run)
+    }
+    const owner = state.fingerprint ?? (isLost ? undefined : spec.fingerprint)
+    if (fingerprint !== undefined && owner !== undefined && owner !== fingerprint) return yield* sessionMismatch(key)
+  })
+
+  return { enter, runOf: (session) => runs.get(session), active, shared }
+})
+
+const newRun = ({ order, spec }: Call): Run => {
+  const run = new Run(spec, order)
+  if (order?.request.streamTimeouts !== undefined) run.patience = patienceOf(order.request, "job")
+  return run
+}
+
+const finish = (
+  active: ReadonlySet<Run>,
+  background: ReadonlySet<Fiber.Fiber<unknown, unknown>>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    for (const run of active) run.fiber?.interruptUnsafe()
+    return drained(background)
+  }).pipe(
+    Effect.timeoutOption(grace),
+    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...background])))
+  )
+
+// A run that ends may leave work behind it, such as the submission that it was about to send.
+const drained = (background: ReadonlySet<Fiber.Fiber<unknown, unknown>>): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    background.size === 0
+      ? Effect.void
+      : Effect.andThen(Fiber.awaitAll([...background]), drained(background))
+  )
