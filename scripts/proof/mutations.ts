@@ -191,7 +191,7 @@ const mutations: ReadonlyArray<Mutation> = [
     file: "src/strategies/internal/Running.ts",
     text: "      run.hasLostKey = true\n      forget(run)\n",
     by: "",
-    tests: [model, "in memory"]
+    tests: [model, "who comes later"]
   },
   {
     name: "another model is asked while a job may be running",

@@ -65,6 +65,16 @@ export const examples: ReadonlyArray<Example> = [
     ]
   },
   {
+    title: "give nothing of a forgotten session to who comes later",
+    actions: [
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "forget", process: 1, key: "k0", force: true },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "job", job: 0, to: "completed" },
+      { do: "pass", seconds: 10 }
+    ]
+  },
+  {
     title: "do not take a request for another one because a run that lost the key is still slow",
     actions: [
       { do: "meet", process: 0, at: "append Prepared", when: "before", effect: 90 },

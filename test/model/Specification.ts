@@ -545,6 +545,11 @@ export class Specification {
       call.variant === undefined || session.variant === call.variant,
       "an answer goes to the request that it belongs to"
     )
+    this.rule(
+      sessions.some(({ isRemoved, removedAtStep }) => !isRemoved || removedAtStep > call.startedAtStep) ||
+        this.hadStoreFault || call.life.disturbedUntil > 0,
+      "who comes after a session was removed gets nothing of it"
+    )
     this.rule(answer.attempts <= 5, "a call sends five submissions at most")
     if (answer.settled) {
       this.rule(

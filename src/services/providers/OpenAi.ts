@@ -190,7 +190,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
       },
       (self, jobId) =>
         self.pipe(
-          Effect.flatMap((state) => isWithoutUsage(state) ? lookAgain(retrieve(jobId), state) : Effect.succeed(state)),
+          Effect.filterOrElse((state) => !isWithoutUsage(state), (state) => lookAgain(retrieve(jobId), state)),
           Effect.catchIf(isPerhapsOver, () => retrieve(jobId))
         )
     ),
