@@ -288,6 +288,7 @@ const overridesOf = ({ overrides = {} }: Options): (query: Query) => Entry | und
     }
     return [keyOf(model), entry] as const
   })
+  if (entries.length === 0) return () => undefined
   const byModel = new Map(entries)
   // At OpenRouter `openai/gpt-5` is a name: a key with a known provider is none.
   const byName = new Map(entries.filter(([model]) => !ModelCatalog.parse(model).explicit))

@@ -145,20 +145,20 @@ const lookUp = ({ calcPrice }: Package, wanted: Wanted): Option.Option<Found> =>
   // Google writes `models/gemini-2.5-pro`, and Vertex AI `google/gemini-2.5-pro`.
   const name = providerId === "google" ? wanted.model.slice(wanted.model.lastIndexOf("/") + 1) : wanted.model
   const found = chosen(calcPrice, name, providerId, wanted.at)
-  if (found === null) return Option.none()
+  if (found === undefined) return Option.none()
   const { model, model_price: price, provider } = found
   return Option.map(ratesOf(price, wanted), (rates) => ({
     rates,
     model: model.id,
-    isListed: isListed(model, name),
+    isListed: found.isListed,
     source: `genai-prices/${provider.id}`
   }))
 }
 
-type Choice = ReturnType<Package["calcPrice"]>
+type Choice = NonNullable<ReturnType<Package["calcPrice"]>> & { readonly isListed: boolean }
 
 /** What the package chose, by model and minute: its rules are many, and one program asks few models. */
-const choices = new WeakMap<Package["calcPrice"], Map<string, Choice>>()
+const choices = new WeakMap<Package["calcPrice"], Map<string, Choice | undefined>>()
 
 /** Choices that are kept. */
 const mostChoices = 200
@@ -166,20 +166,25 @@ const mostChoices = 200
 // A price that holds by the hour begins on a minute.
 const minuteMillis = 60_000
 
-const chosen = (calcPrice: Package["calcPrice"], name: string, providerId: string, at: number): Choice => {
+const chosen = (
+  calcPrice: Package["calcPrice"],
+  name: string,
+  providerId: string,
+  at: number
+): Choice | undefined => {
   const minute = Math.floor(at / minuteMillis)
   const key = `${providerId}/${name}@${minute}`
-  if (typeof calcPrice !== "function") return null
+  if (typeof calcPrice !== "function") return undefined
   let known = choices.get(calcPrice)
   if (known === undefined) choices.set(calcPrice, known = new Map())
-  const before = known.get(key)
-  if (before !== undefined) return before
+  if (known.has(key)) return known.get(key)
   if (known.size >= mostChoices) known.clear()
   // Without tokens: the package only has to choose the entry and its price at that time.
-  const choice = Result.getOrElse(
+  const found = Result.getOrElse(
     Result.try(() => calcPrice({}, name, { providerId, timestamp: new Date(minute * minuteMillis) })),
     () => null
   )
+  const choice = found === null ? undefined : { ...found, isListed: isListed(found.model, name) }
   known.set(key, choice)
   return choice
 }
