@@ -38,6 +38,8 @@ export interface Options {
    * little is left, a call fails at once with its last error. `false` sets no
    * bound.
    *
+   * With `followServer`, a retry after a rate limit costs nothing: it waits its turn like every other request.
+   *
    * @default true, with the defaults of `RetryBudgetOptions`
    */
   readonly retryBudget?: boolean | RetryBudgetOptions | undefined

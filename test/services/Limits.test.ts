@@ -50,6 +50,20 @@ describe("Limits", () => {
         assert.isTrue(yield* take(failure(serverError)))
       }))
 
+    it.effect("lets retries after a rate limit pass where the account keeps to its rates", () =>
+      Effect.gen(function*() {
+        const rateLimited = refusal(new RateLimited({ message: "Slow down", status: 429 }))
+        const serverError = refusal(new ServerError({ message: "Oops", status: 500 }))
+        const paced = yield* Limits.make(account, { requestsPerMinute: 60, retryBudget: { size: 0 } })
+        const plain = yield* Limits.make(account, { retryBudget: { size: 0 } })
+        const takes = (limits: Limits.Limits, error: ProviderError) =>
+          limits.apply({ name: "acme", model: "m" }).retryBudget?.take(error)
+
+        assert.isTrue(yield* takes(paced, rateLimited) ?? Effect.succeed(undefined))
+        assert.isFalse(yield* takes(paced, serverError) ?? Effect.succeed(undefined))
+        assert.isFalse(yield* takes(plain, rateLimited) ?? Effect.succeed(undefined))
+      }))
+
     it.effect("takes nothing for a call that Holdfast itself held back", () =>
       Effect.gen(function*() {
         const { take } = yield* budget({ size: 0 })
@@ -680,3 +694,6 @@ const chatAnswer = {
   model: "m",
   choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "Hi", refusal: null } }]
 }
+
+const refusal = (reason: RateLimited | ServerError): ProviderError =>
+  new ProviderError({ verdict: { _tag: "Retryable", reason }, evidence: "Refused" })

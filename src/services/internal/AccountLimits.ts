@@ -28,7 +28,7 @@ import * as RetryTokens from "./RetryTokens.ts"
 
 /** Creates the limits of an account whose options are valid. */
 export const make = (account: AccountName, options: Options): Effect.Effect<Limits, never, Scope.Scope> => {
-  const retryBudget = budgetOf(options.retryBudget ?? true)
+  const retryBudget = budgetOf(options.retryBudget ?? true, followsServer(options))
   return isLimited(options)
     ? Effect.map(makeGates(account, options), (gates) => limitsOf(account, options, gates, retryBudget))
     : Effect.succeed({ apply: (provider) => withBudget(provider, retryBudget) })
@@ -54,10 +54,10 @@ const hasBreaker = ({ circuitBreaker = false }: Options): boolean => circuitBrea
 const isLimited = (options: Options): boolean =>
   hasRates(options) || hasBreaker(options) || options.concurrency !== undefined
 
-const budgetOf = (options: boolean | RetryBudgetOptions): RetryBudget | undefined => {
+const budgetOf = (options: boolean | RetryBudgetOptions, isPaced: boolean): RetryBudget | undefined => {
   if (options === false) return undefined
   const { retryCost = 5, size = 500, successReturn = 1, timeoutCost = 10 } = options === true ? {} : options
-  return RetryTokens.make({ retryCost, size, successReturn, timeoutCost })
+  return RetryTokens.make({ retryCost, size, successReturn, timeoutCost, rateLimitCost: isPaced ? 0 : retryCost })
 }
 
 const withBudget = (provider: Provider, retryBudget: RetryBudget | undefined): Provider =>

@@ -17,6 +17,8 @@ export interface Costs {
   readonly size: number
   readonly retryCost: number
   readonly timeoutCost: number
+  /** What a retry after the provider's rate limit costs: nothing where the account keeps to it, and waits anyway. */
+  readonly rateLimitCost: number
   readonly successReturn: number
 }
 
@@ -26,11 +28,12 @@ export interface Costs {
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ retryCost, size, successReturn, timeoutCost }: Costs): RetryBudget => {
+export const make = ({ rateLimitCost, retryCost, size, successReturn, timeoutCost }: Costs): RetryBudget => {
   let tokens = size
   const costOf = ({ evidence, verdict: { reason } }: ProviderError): number => {
     // Holdfast's own limits refused it, so the provider does not feel the retry.
     if (evidence === "NotSent" && (reason._tag === "CircuitOpen" || reason._tag === "RateLimited")) return 0
+    if (reason._tag === "RateLimited") return rateLimitCost
     return reason._tag === "Network" ? timeoutCost : retryCost
   }
   return {
