@@ -108,6 +108,38 @@ describe("stream", () => {
         assert.strictEqual(provider.calls("submitStream").length, 1)
       }))
 
+    it.effect("does not say of the next model's answer that it tells again", () =>
+      Effect.gen(function*() {
+        const filtered: ProviderError.Verdict = {
+          _tag: "NonRetryable",
+          reason: new Reason.ContentFiltered({ message: "Filtered" })
+        }
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [
+            Stream.concat(Stream.take(told("Paris"), 1), Stream.never),
+            told("Paris", ", of", " course.")
+          ],
+          stream: [Stream.concat(
+            Stream.take(told("Paris"), 1),
+            Stream.make<[StreamEvent]>({ _tag: "Ended", outcome: failed(filtered) })
+          )],
+          retrieve: [pending()]
+        })
+        const asked = { ...job, fallback: ["test/second"] }
+        const first = yield* start(provider)
+        yield* Stream.runDrain(Stream.take(first.stream(asked), 1))
+        const closing = yield* begin(first.close)
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(closing)
+        const second = yield* start(provider, first.store)
+        const fiber = yield* begin(Stream.runCollect(second.stream(asked)))
+        yield* TestClock.adjust("10 seconds")
+        const events = yield* Fiber.join(fiber)
+
+        assert.strictEqual(textOf(events), "Paris, of course.")
+        assert.isTrue(events.every((event) => event._tag !== "TextDelta" || !event.replayed))
+      }))
+
     it.effect("polls and tells what is missing when the stream is refused", () =>
       Effect.gen(function*() {
         const gone: ProviderError.Verdict = {

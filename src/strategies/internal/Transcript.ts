@@ -76,23 +76,15 @@ export class Transcript {
   cursor: string | undefined
   /** Whether what comes was perhaps told to another process before; decided once, and over at the first pause. */
   isReplaying: boolean | undefined
-  /** How many characters of the answer were told. */
-  get textLength(): number {
-    return this.lengths.Text
-  }
-
   /** Whether anything was told that a second answer would contradict. */
   get hasContent(): boolean {
     return this.written > 0 || this.items.some((item) => !(item instanceof Passage) && item._tag === "ToolCall")
   }
 
+  /** What was told of the answer's text. */
   get text(): string {
-    return this.textOf("Text")
-  }
-
-  private textOf(kind: Kind): string {
     let text = ""
-    for (const item of this.items) if (item instanceof Passage && item.kind === kind) text += item.text
+    for (const item of this.items) if (item instanceof Passage && item.kind === "Text") text += item.text
     return text
   }
 
@@ -102,6 +94,7 @@ export class Transcript {
     if (this.hasContent) return false
     this.source = source
     this.cursor = undefined
+    this.isReplaying = undefined
     return true
   }
 
