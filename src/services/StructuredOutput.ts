@@ -159,6 +159,7 @@ export const check = (request: Pick<ResponseRequest, "schema">, outcome: Outcome
   const issues = value.failure
   return {
     _tag: "Failed",
+    ignoredBackground: outcome.ignoredBackground,
     verdict: {
       _tag: "NonRetryable",
       reason: new InvalidOutput({

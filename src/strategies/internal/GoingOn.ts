@@ -76,19 +76,15 @@ export const catchUp = (run: Run, state: SessionState, { id, sent }: Submission)
   if (order !== undefined) {
     skipSpent(run, state)
     const { asked, candidate } = run
-    const { candidates: [first, ...others], request } = order
-    const known = [first, ...others].findIndex(({ request: { model } }) => model === sent.model)
+    const { candidates, request } = order
+    const known = candidates.findIndex(({ request: { model } }) => model === sent.model)
     if (known >= 0) run.candidate = Math.max(known, candidate)
     else {
       // A model that another call had named, between those that were asked and those that were not.
       const position = asked !== undefined && endOf(run, state, asked) === undefined ? candidate : candidate + 1
       const stranger: Candidate = { request: { ...request, model: sent.model }, strategy: sent.strategy }
-      run.order = {
-        request,
-        candidates: position === 0
-          ? [stranger, first, ...others]
-          : [first, ...others.slice(0, position - 1), stranger, ...others.slice(position - 1)]
-      }
+      const [first = stranger, ...others] = candidates.toSpliced(position, 0, stranger)
+      run.order = { request, candidates: [first, ...others] }
       run.candidate = position
     }
   }

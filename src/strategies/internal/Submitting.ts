@@ -111,13 +111,7 @@ export const withdraw = (
   unsent: Set<string>,
   message: string
 ): Effect.Effect<void> =>
-  record(
-    journal,
-    (state, at) =>
-      isOpen(state, submissionId)
-        ? NotSubmitted.make({ at, submissionId, reason: new Network({ message }) })
-        : undefined
-  ).pipe(
+  recordNotSubmitted(journal, submissionId, new Network({ message })).pipe(
     Effect.timeout("2 seconds"),
     Effect.catch(() => Effect.sync(() => unsent.add(submissionId)))
   )
@@ -187,6 +181,17 @@ export const callHeld = Effect.fnUntraced(function*(
   return yield* failed(journal, submission, result.failure)
 })
 
+/** Writes down that an open submission certainly was not accepted. */
+export const recordNotSubmitted = (
+  journal: SessionJournal,
+  submissionId: string,
+  reason: ProviderError["verdict"]["reason"]
+): Effect.Effect<SessionState, SessionStoreError> =>
+  record(
+    journal,
+    (state, at) => isOpen(state, submissionId) ? NotSubmitted.make({ at, submissionId, reason }) : undefined
+  )
+
 /** Writes down that a submission came to nothing that could still be waited for; the model's words are left out. */
 export const recordEnd = (
   journal: SessionJournal,
@@ -218,13 +223,10 @@ const failed = (journal: SessionJournal, submission: Submission, error: Provider
   error.evidence === "Uncertain"
     ? Effect.succeed({ _tag: "Uncertain", error })
     // A refusal that cannot be written leaves the submission open: the next run finds out again.
-    : record(journal, (state, at) =>
-      isOpen(state, submission.id)
-        ? NotSubmitted.make({ at, submissionId: submission.id, reason: error.verdict.reason })
-        : undefined).pipe(
-        Effect.ignore({ log: "Warn" }),
-        Effect.as({ _tag: "Refused", error })
-      )
+    : recordNotSubmitted(journal, submission.id, error.verdict.reason).pipe(
+      Effect.ignore({ log: "Warn" }),
+      Effect.as({ _tag: "Refused", error })
+    )
 
 const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
   recordEnd(journal, id, new Network({ message: "The caller left before the answer" })).pipe(

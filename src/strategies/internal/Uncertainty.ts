@@ -8,13 +8,14 @@ import { Network, SubmissionUncertain } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
-import { Accepted, type Entry, NotSubmitted, type Submission } from "../../services/Session.ts"
+import { Accepted, type Submission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
 import { bounded, pollTimeout } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
+import { recordNotSubmitted } from "./Submitting.ts"
 
 /** What a process knows of submissions without an outcome, whoever sent them. */
 export interface Doubts {
@@ -94,8 +95,7 @@ export const resolve = Effect.fnUntraced(function*(
     return true
   }
   if (lookup._tag === "Found") {
-    const { jobId } = lookup
-    yield* tell(run, submission, (at) => Accepted.make({ at, submissionId: submission.id, jobId }))
+    yield* recordFound(run, submission, lookup.jobId)
     return true
   }
   // The lookup may have taken long enough for others to find out.
@@ -119,14 +119,18 @@ export const resolve = Effect.fnUntraced(function*(
 })
 
 const close = (run: Run, { id }: Submission, message: string): Effect.Effect<void, StrategyError> =>
-  tell(run, { id }, (at) => NotSubmitted.make({ at, submissionId: id, reason: new Network({ message }) }))
+  Effect.asVoid(
+    Effect.mapError(
+      recordNotSubmitted(run.spec.journal, id, new Network({ message })),
+      (error) => run.unavailable(error)
+    )
+  )
 
-const tell = (
-  run: Run,
-  { id }: Pick<Submission, "id">,
-  entry: (at: number) => Entry
-): Effect.Effect<void, StrategyError> =>
-  record(run.spec.journal, (state, at) => isOpen(state, id) ? entry(at) : undefined).pipe(
+const recordFound = (run: Run, { id }: Submission, jobId: string): Effect.Effect<void, StrategyError> =>
+  record(
+    run.spec.journal,
+    (state, at) => isOpen(state, id) ? Accepted.make({ at, submissionId: id, jobId }) : undefined
+  ).pipe(
     Effect.mapError((error) => run.unavailable(error)),
     Effect.asVoid
   )

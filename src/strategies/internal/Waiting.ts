@@ -145,9 +145,7 @@ const conclude = Effect.fnUntraced(function*(
 
 /** An answer that does not fit the request's schema is none. */
 export const judge = ({ order }: Run, outcome: Outcome): Outcome =>
-  order === undefined
-    ? outcome
-    : { ...StructuredOutput.check(order.request, outcome), ignoredBackground: outcome.ignoredBackground }
+  order === undefined ? outcome : StructuredOutput.check(order.request, outcome)
 
 /** Whether the run asks once more after a submission's end, and whom is then set. */
 export const goesOn = (run: Run, state: SessionState, id: string, { reason }: Verdict): boolean => {
