@@ -59,6 +59,13 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [crashes, "not synced"]
   },
   {
+    name: "the name of a new folder is not synced",
+    file: "src/services/internal/JournalFolder.ts",
+    text: "Effect.andThen(fs.makeDirectory(directory, { mode: 0o700 }), syncFolder(withFile, parent))",
+    by: "fs.makeDirectory(directory, { mode: 0o700 })",
+    tests: ["test/proof/PowerLoss.test.ts"]
+  },
+  {
     name: "an append on files does not compare versions",
     file: "src/services/SessionStoreFile.ts",
     text: "if ((tip === undefined ? noVersion : versionOf(tip)) !== expected) return yield* conflict",

@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, FileSystem, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Holdfast, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
+import { join } from "node:path"
 import * as UnpluggedFileSystem from "../fixtures/UnpluggedFileSystem.ts"
 
 // Stops the main job at the n-th operation on its files, takes away all that was not synced by then, and runs it again.
@@ -13,8 +14,9 @@ describe("a power loss at the n-th operation on the files", () => {
       const files = yield* FileSystem.FileSystem
       let losses = 0
       while (true) {
-        const directory = yield* files.makeTempDirectoryScoped({ prefix: "holdfast-power-" })
-        const unplugged = UnpluggedFileSystem.make(directory, losses + 1)
+        const parent = yield* files.makeTempDirectoryScoped({ prefix: "holdfast-power-" })
+        const directory = join(parent, "a", "b")
+        const unplugged = UnpluggedFileSystem.make(parent, losses + 1)
         const provider = yield* ScriptedProvider.make({
           submit: [ScriptedProvider.accepted("job-1")],
           retrieve: [ScriptedProvider.pending(), ScriptedProvider.ended(ScriptedProvider.succeeded("Paris"))]

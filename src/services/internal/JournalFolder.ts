@@ -241,7 +241,7 @@ export const make = Effect.fnUntraced(function*(
     yield* fs.remove(grave, { force: true })
   })
 
-  yield* makeFolder(fs, path, directory)
+  yield* makeFolder({ fs, path, withFile }, directory)
   const names = yield* folder.names
   yield* Effect.forEach(
     names.filter((name) => isGrave.test(name)),
@@ -253,16 +253,20 @@ export const make = Effect.fnUntraced(function*(
 
 // Node's own recursive mkdir never ends in a file system that makes no folders, such as /proc.
 const makeFolder = (
-  fs: FileSystem.FileSystem,
-  path: Path.Path,
+  means: {
+    readonly fs: FileSystem.FileSystem
+    readonly path: Path.Path
+    readonly withFile: JournalFolder["withFile"]
+  },
   directory: string
 ): Effect.Effect<void, PlatformError> => {
-  const make = fs.makeDirectory(directory, { mode: 0o700 })
+  const { fs, path, withFile } = means
+  const parent = path.dirname(directory)
+  // A synced file is lost all the same if the name of its new folder is.
+  const make = Effect.andThen(fs.makeDirectory(directory, { mode: 0o700 }), syncFolder(withFile, parent))
   return make.pipe(
-    Effect.catchReason("PlatformError", "NotFound", (_, error) => {
-      const parent = path.dirname(directory)
-      return parent === directory ? Effect.fail(error) : Effect.andThen(makeFolder(fs, path, parent), make)
-    }),
+    Effect.catchReason("PlatformError", "NotFound", (_, error) =>
+      parent === directory ? Effect.fail(error) : Effect.andThen(makeFolder(means, parent), make)),
     Effect.catchReason(
       "PlatformError",
       "AlreadyExists",
