@@ -64,19 +64,44 @@ describe("SessionStoreFile", () => {
         for (const name of foreign) assert.strictEqual(fs.readFileSync(path.join(directory, name), "utf8"), name)
       })))
 
-    it.effect.skipIf(process.getuid?.() === 0)(
-      "that is read-only fails as unavailable (skipped as root)",
-      () =>
-        inDirectory(Effect.fnUntraced(function*(directory) {
+    it.effect("that may only be read is read, and fails an append as unavailable", () =>
+      inDirectory(Effect.fnUntraced(function*(directory) {
+        yield* appendAll(yield* open(directory), "key", [settled])
+        fs.chmodSync(fileOf(directory), 0o444)
+        fs.chmodSync(directory, 0o555)
+        const [{ entries }, ...errors] = yield* withoutRights(Effect.gen(function*() {
           const store = yield* open(directory)
-          fs.chmodSync(directory, 0o500)
-          const error = yield* Effect.flip(store.append("key", prepared("1"), Session.noVersion))
-          fs.chmodSync(directory, 0o700)
-
-          assert.instanceOf(error, SessionStoreError.StoreUnavailable)
-          assert.strictEqual(error.code, "EACCES")
+          const { entries, version } = yield* store.load("key")
+          return [
+            { entries },
+            yield* Effect.flip(store.append("key", prepared("2"), version)),
+            yield* Effect.flip(store.append("other", prepared("1"), Session.noVersion)),
+            yield* Effect.flip(open(path.join(directory, "folder")))
+          ] as const
         }))
-    )
+
+        assert.deepStrictEqual(entries, [settled])
+        for (const error of errors) assert.deepInclude(error, { _tag: "StoreUnavailable", code: "EACCES" })
+        assert.deepStrictEqual(fs.readdirSync(directory), ["key.holdfast"])
+      })))
+
+    it.effect("that may not be read fails as unavailable", () =>
+      inDirectory(Effect.fnUntraced(function*(directory) {
+        const store = yield* open(directory)
+        yield* appendAll(store, "key", [settled])
+        fs.chmodSync(fileOf(directory), 0)
+        const load = yield* withoutRights(Effect.flip(store.load("key")))
+        fs.chmodSync(directory, 0)
+        const errors = [
+          load,
+          yield* withoutRights(Effect.flip(store.load("key"))),
+          yield* withoutRights(Effect.flip(Stream.runCollect(store.list))),
+          yield* withoutRights(Effect.flip(open(directory)))
+        ]
+        fs.chmodSync(directory, 0o700)
+
+        for (const error of errors) assert.deepInclude(error, { _tag: "StoreUnavailable", code: "EACCES" })
+      })))
 
     it.effect("that cannot be made fails as unavailable", () =>
       inDirectory(Effect.fnUntraced(function*(directory) {
@@ -632,6 +657,16 @@ const open = Effect.fnUntraced(function*(directory: string, layer?: Layer.Layer<
   const context = yield* Layer.build(layer === undefined ? store : Layer.provide(store, layer))
   return Context.get(context, SessionStore.SessionStore)
 })
+
+/** Runs as somebody who has only the rights that a file's mode gives: root may read and write everything. */
+const withoutRights = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const isRoot = process.geteuid?.() === 0
+  return Effect.acquireUseRelease(
+    Effect.sync(() => isRoot && process.seteuid?.("nobody")),
+    () => effect,
+    () => Effect.sync(() => isRoot && process.seteuid?.(0))
+  )
+}
 
 type Store = SessionStore.SessionStore["Service"]
 
