@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -46,7 +47,8 @@ export interface Options {
  *
  * - `StoreUnavailable` when the database fails. After a failed `append` the
  *   entry may be there all the same; appending it again then is a `VersionConflict`.
- * - `StoreCorrupt` when a row cannot be read, or is of a newer version of Holdfast.
+ * - `StoreCorrupt` when a row cannot be read, or is of a newer version of
+ *   Holdfast. `list` leaves out a row whose key is lost, and logs it.
  *
  * **Gotchas**
  *
@@ -69,21 +71,24 @@ export const make = Effect.fnUntraced(function*(
       WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}`.pipe(Effect.mapError(failure("load")))
     const row = rows[0]
     if (row === undefined) return { version: noVersion, entries: [] }
+    // The schema's own message may quote the entry.
     const entries = yield* Effect.mapError(
       decodeEntries(row.entries.split("\n")),
-      (cause) =>
+      () =>
         new StoreCorrupt({
           message: row.entries.split("\n").some(isNewer)
             ? "The session was written by a newer version of Holdfast"
-            : "The session's row cannot be read",
-          cause
+            : "The session's row cannot be read"
         })
     )
     return { version: `${row.incarnation}.${row.version}` as Version, entries }
   })
 
   const append = Effect.fnUntraced(function*(key: string, entry: Entry, expected: Version) {
-    const line = yield* Effect.orDie(encodeEntry(entry))
+    const line = yield* Effect.mapError(
+      encodeEntry(entry),
+      () => new StoreUnavailable({ operation: "append", message: `The entry ${entry._tag} cannot be written as JSON` })
+    )
     const point = parse(expected)
     if (point === undefined) {
       const incarnation = randomUUID()
@@ -131,12 +136,9 @@ export const make = Effect.fnUntraced(function*(
   const list = Stream.paginate("", (after: string) =>
     Effect.gen(function*() {
       const rows = yield* page(after)
-      const keys = yield* Effect.mapError(
-        decodeKeys(rows.map((row) => row.session_key)),
-        (cause) => new StoreCorrupt({ message: "The key of a session cannot be read", cause })
-      )
+      const keys = yield* Effect.forEach(rows, keyOf)
       const last = rows.at(-1)
-      return [keys, rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)] as const
+      return [Arr.getSomes(keys), rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)] as const
     }))
 
   return { namespace, load, append, remove, list }
@@ -148,7 +150,15 @@ const pageSize = 1000
 const EntryText = Schema.fromJsonString(EntryJson)
 const encodeEntry = Schema.encodeEffect(EntryText)
 const decodeEntries = Schema.decodeEffect(Schema.Array(EntryText))
-const decodeKeys = Schema.decodeEffect(Schema.Array(Schema.fromJsonString(Schema.String)))
+const decodeKey = Schema.decodeOption(Schema.fromJsonString(Schema.String))
+
+const keyOf = Effect.fnUntraced(function*(row: { readonly key_hash: string; readonly session_key: string }) {
+  const key = decodeKey(row.session_key)
+  if (Option.isNone(key)) {
+    yield* Effect.logWarning("A session's key cannot be read and was left out of the list", row.key_hash)
+  }
+  return key
+})
 
 const Versioned = Schema.fromJsonString(Schema.Struct({ v: Schema.Int.check(Schema.isGreaterThan(formatVersion)) }))
 

@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Context, Effect, Layer, Redacted, Stream, Tracer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Session, SessionStore } from "holdfast"
 import { SessionStoreSuite } from "holdfast/testing"
@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
+import { inspect, promisify } from "node:util"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as Postgres from "../fixtures/Postgres.ts"
 
@@ -60,6 +60,47 @@ const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R
         assert.strictEqual(newer._tag, "StoreCorrupt")
         assert.include(newer.message, "newer version")
         assert.strictEqual(damaged._tag, "StoreCorrupt")
+        assert.notInclude(inspect(damaged, { depth: 9 }), "Prep")
+      }))
+
+    it.effect("lists all but a row whose key is damaged", () =>
+      Effect.gen(function*() {
+        const damaged = yield* inNamespace("damaged")
+        const sql = yield* SqlClient.SqlClient
+        for (const key of ["one", "two", "three"]) yield* damaged.append(key, prepared, Session.noVersion)
+        yield* sql`UPDATE holdfast_sessions SET session_key = '"tw' WHERE session_key = '"two"'`
+
+        const listed = yield* Stream.runCollect(damaged.list)
+
+        assert.sameMembers(listed, ["one", "three"])
+      }))
+
+    it.effect("does not make an entry that is no JSON a defect", () =>
+      Effect.gen(function*() {
+        const ours = yield* SessionStore.SessionStore
+        const error = yield* Effect.flip(ours.append("no JSON", unwritable, Session.noVersion))
+
+        assert.strictEqual(error._tag, "StoreUnavailable")
+        assert.strictEqual((yield* ours.load("no JSON")).version, Session.noVersion)
+      }))
+
+    it.effect("sends one statement for each append, load and removal", () =>
+      Effect.gen(function*() {
+        const ours = yield* SessionStore.SessionStore
+        const { count, tracer } = countingStatements()
+        const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Effect.map(Effect.withTracer(effect, tracer), (value) => ({ value, statements: count() }))
+
+        const first = yield* counted(ours.append("counted", prepared, Session.noVersion))
+        const second = yield* counted(ours.append("counted", prepared, first.value))
+        const conflict = yield* counted(Effect.flip(ours.append("counted", prepared, first.value)))
+        const loaded = yield* counted(ours.load("counted"))
+        const removed = yield* counted(ours.remove("counted", second.value))
+
+        assert.deepStrictEqual(
+          [first, second, conflict, loaded, removed].map(({ statements }) => statements),
+          [1, 1, 1, 1, 1]
+        )
       }))
 
     it.effect("says that a database without its table is unavailable", () =>
@@ -122,6 +163,30 @@ const inNamespace = (namespace: string) =>
   )
 
 const prepared = Session.Prepared.make({ at: 1, fingerprint: "f" })
+
+const unwritable = {
+  ...prepared,
+  _tag: "Settled",
+  submissionId: "s",
+  settlement: { _tag: "Answered", answer: { response: 1n } }
+} as unknown as Session.Entry
+
+/** Counts the statements since it was asked last. */
+const countingStatements = () => {
+  let statements = 0
+  const tracer = Tracer.make({
+    span: (options) => {
+      if (options.kind === "client") statements++
+      return new Tracer.NativeSpan(options)
+    }
+  })
+  const count = (): number => {
+    const counted = statements
+    statements = 0
+    return counted
+  }
+  return { count, tracer }
+}
 
 const openTenTimes = (kind: "postgres" | "sqlite", address: string) =>
   Effect.promise(() =>
