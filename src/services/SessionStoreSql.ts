@@ -138,7 +138,10 @@ export const make = Effect.fnUntraced(function*(
       const rows = yield* page(after)
       const keys = yield* Effect.forEach(rows, keyOf)
       const last = rows.at(-1)
-      return [Arr.getSomes(keys), rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)] as const
+      return [
+        Arr.getSomes(keys),
+        rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)
+      ] as const
     }))
 
   return { namespace, load, append, remove, list }

@@ -265,8 +265,11 @@ const makeFolder = (
   // A synced file is lost all the same if the name of its new folder is.
   const make = Effect.andThen(fs.makeDirectory(directory, { mode: 0o700 }), syncFolder(withFile, parent))
   return make.pipe(
-    Effect.catchReason("PlatformError", "NotFound", (_, error) =>
-      parent === directory ? Effect.fail(error) : Effect.andThen(makeFolder(means, parent), make)),
+    Effect.catchReason(
+      "PlatformError",
+      "NotFound",
+      (_, error) => parent === directory ? Effect.fail(error) : Effect.andThen(makeFolder(means, parent), make)
+    ),
     Effect.catchReason(
       "PlatformError",
       "AlreadyExists",
