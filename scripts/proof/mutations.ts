@@ -21,6 +21,7 @@ interface Mutation {
 }
 
 const crashes = "test/proof/CrashPoints.test.ts"
+const faults = "test/proof/FaultedFileSystem.test.ts"
 const processes = "test/proof/ManyProcesses.test.ts"
 const wire = "test/proof/WireFaults.test.ts"
 const evidence = "test/proof/Evidence.test.ts"
@@ -64,6 +65,21 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "Effect.andThen(fs.makeDirectory(directory, { mode: 0o700 }), syncFolder(withFile, parent))",
     by: "fs.makeDirectory(directory, { mode: 0o700 })",
     tests: ["test/proof/PowerLoss.test.ts"]
+  },
+  {
+    name: "a submission is sent although it could not be journaled",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "  yield* journal.append(sent, version).pipe(\n",
+    by:
+      "  yield* Effect.catchTag(journal.append(sent, version), \"StoreUnavailable\", () => Effect.succeed(version)).pipe(\n",
+    tests: [faults]
+  },
+  {
+    name: "a job's id is given up when the journal cannot be written at once",
+    file: "src/strategies/internal/Journaling.ts",
+    text: "    Effect.retry({ schedule: persistence, while: (error) => error._tag === \"StoreUnavailable\" })\n",
+    by: "    Effect.map((state) => state)\n",
+    tests: [faults]
   },
   {
     name: "an append on files does not compare versions",
@@ -308,9 +324,9 @@ const main = (): void => {
   for (const { file, name, text } of lost) {
     process.stdout.write(`"${name}": ${file} does not have exactly once: ${text}\n`)
   }
-  // Tests that fail anyway would notice everything.
+  // Tests that fail anyway would notice everything. Some have time limits, which a busy machine may exceed once.
   const sound = [...new Map(chosen.map(({ tests }) => [tests.join(), tests])).values()].filter((tests) => {
-    const failures = failing(tests)
+    const failures = failing(tests).length === 0 ? [] : failing(tests)
     for (const title of failures) process.stdout.write(`fails without any break: ${tests[0]}, ${title}\n`)
     return failures.length === 0
   })
@@ -326,7 +342,9 @@ const main = (): void => {
   for (const { mutation, tests } of rows) {
     process.stdout.write(`| ${mutation.name} | ${tests.slice(0, 2).join("; ") || "NONE"}${more(tests)} |\n`)
   }
-  if (rows.length < chosen.length || rows.some(({ tests }) => tests.length === 0)) process.exitCode = 1
+  const noticed = rows.filter(({ tests }) => tests.length > 0).length
+  process.stdout.write(`\n${noticed} of ${chosen.length} breaks were noticed\n`)
+  if (noticed < chosen.length) process.exitCode = 1
 }
 
 const more = (tests: ReadonlyArray<string>): string => tests.length > 2 ? `; and ${tests.length - 2} more` : ""

@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, FileSystem, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Holdfast, Session, SessionStore, type StrategyError } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
+import { join } from "node:path"
 import * as FaultedFileSystem from "../fixtures/FaultedFileSystem.ts"
 
 // Runs the main job on a file system whose n-th operation goes wrong, for n = 1, 2, 3 … until a run meets no fault,
@@ -19,18 +20,25 @@ describe("a file system whose n-th operation goes wrong", () => {
       const files = yield* FileSystem.FileSystem
       let met = 0
       for (let n = 1;; n++) {
-        const directory = yield* files.makeTempDirectoryScoped({ prefix: "holdfast-faulted-" })
+        const directory = join(yield* files.makeTempDirectoryScoped({ prefix: "holdfast-faulted-" }), "sessions")
         const faulted = FaultedFileSystem.make(fault, n, forever)
-        yield* check(directory, faulted, `${fault} at ${n}`)
+        yield* check(directory, faulted, forever, `${fault} at ${n}`)
         if (faulted.operations() < n) break
         met = n
       }
 
+      const what = `faulted file system, ${fault}${forever ? " from the n-th operation on" : ""}`
+      yield* Effect.sync(() => process.stdout.write(`${what}: ${met} runs\n`))
       assert.isAtLeast(met, 10)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)), 60_000)
 })
 
-const check = Effect.fnUntraced(function*(directory: string, faulted: FaultedFileSystem.Faulted, where: string) {
+const check = Effect.fnUntraced(function*(
+  directory: string,
+  faulted: FaultedFileSystem.Faulted,
+  forever: boolean,
+  where: string
+) {
   const provider = yield* ScriptedProvider.make({
     submit: [ScriptedProvider.accepted("job-1")],
     retrieve: [ScriptedProvider.pending(), ScriptedProvider.ended(ScriptedProvider.succeeded("Paris"))]
@@ -51,6 +59,8 @@ const check = Effect.fnUntraced(function*(directory: string, faulted: FaultedFil
   } else {
     assert.include(typed, outcomeOf(first), where)
   }
+  // Once what went wrong is over, the job's id is written down.
+  if (!forever && sent > 0) assert.include(journal, "Accepted", where)
   if (journal.includes("Accepted") || Exit.isSuccess(first) && first.value.settled) {
     assert.isTrue(Exit.isSuccess(second) && second.value.content === "Paris", `${where}: ${outcomeOf(second)}`)
   } else if (journal.includes("Submitting")) {

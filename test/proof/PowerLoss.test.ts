@@ -36,6 +36,7 @@ describe("a power loss at the n-th operation on the files", () => {
         if (again !== undefined && Exit.isSuccess(again)) assert.strictEqual(again.value.content, "Paris", where)
       }
 
+      yield* Effect.sync(() => process.stdout.write(`power losses: ${losses}\n`))
       assert.isAtLeast(losses, 10)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)), 60_000)
 })
