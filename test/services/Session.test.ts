@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import * as Reason from "../../src/errors/Reason.ts"
 import { LlmResponse } from "../../src/services/LlmResponse.ts"
 import * as Session from "../../src/services/Session.ts"
 import * as SessionStore from "../../src/services/SessionStore.ts"
@@ -186,6 +188,22 @@ describe("Session", () => {
         }
       }))
 
+    it.effect("reads what format 1 has written, every kind of entry and every reason, and writes it as it was", () =>
+      Effect.gen(function*() {
+        const lines = readFileSync(new URL("fixtures/session-entries-1.jsonl", import.meta.url), "utf8").trim().split(
+          "\n"
+        )
+        const entries = yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EntryText)(line))
+        const written = yield* Effect.forEach(entries, (entry) => Schema.encodeEffect(EntryText)(entry))
+        const reasons = entries.flatMap((entry) => entry._tag === "Ended" ? [entry.reason._tag] : [])
+
+        assert.deepStrictEqual(written, lines)
+        assert.sameMembers([...new Set(entries.map(({ _tag }) => _tag))], tagsOf(Session.Entry))
+        assert.sameMembers(reasons, [
+          ...new Set([...tagsOf(Reason.RetryableReason), ...tagsOf(Reason.NonRetryableReason)])
+        ])
+      }))
+
     it.effect("gives an answer back as an LlmResponse", () =>
       Effect.gen(function*() {
         const json = yield* Schema.encodeEffect(Session.EntryJson)(sampleEntries("text").at(-1)!)
@@ -225,6 +243,12 @@ describe("Session", () => {
       }))
   })
 })
+
+const EntryText = Schema.fromJsonString(Session.EntryJson)
+
+const tagsOf = <Tag extends string>(
+  union: { readonly members: ReadonlyArray<{ readonly fields: { readonly _tag: Schema.tag<Tag> } }> }
+): Array<Tag> => union.members.map(({ fields }) => fields._tag.schema.literal)
 
 const Step = Schema.Struct({
   kind: Schema.Literals([

@@ -5,7 +5,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { Session, SessionStore } from "holdfast"
 import { SessionStoreSuite } from "holdfast/testing"
 import { execFile } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -41,6 +41,32 @@ const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R
         const listed = yield* Stream.runCollect(many.list)
 
         assert.deepStrictEqual([...listed].sort(), keys.sort())
+      }))
+
+    it.effect("reads a row of format 1, and appends to it", () =>
+      Effect.gen(function*() {
+        const ours = yield* inNamespace("format 1")
+        const sql = yield* SqlClient.SqlClient
+        const entries = readFileSync(new URL("fixtures/session-entries-1.jsonl", import.meta.url), "utf8").trim()
+        yield* sql`
+          INSERT INTO holdfast_sessions (namespace, key_hash, session_key, incarnation, version, entries)
+          VALUES (
+            'format 1',
+            '754cbe0828157543c4380ec94f52a14a2edb1a60b50670f964b4ee035db508d2',
+            '"contract-42"',
+            '00112233-4455-6677-8899-aabbccddeeff',
+            41,
+            ${entries}
+          )`
+
+        const { entries: loaded, version } = yield* ours.load("contract-42")
+        yield* ours.append("contract-42", prepared, version)
+
+        assert.strictEqual(version, "00112233-4455-6677-8899-aabbccddeeff.41")
+        assert.strictEqual(loaded.length, 41)
+        assert.strictEqual(Session.fold(loaded).settled?.settlement._tag, "Failed")
+        assert.deepStrictEqual((yield* ours.load("contract-42")).entries, [...loaded, prepared])
+        assert.deepStrictEqual(yield* Stream.runCollect(ours.list), ["contract-42"])
       }))
 
     it.effect("says that a row of a newer version, or a damaged one, is corrupt", () =>
