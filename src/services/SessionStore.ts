@@ -53,6 +53,16 @@ export class SessionStore extends Context.Service<SessionStore, {
   readonly remove: (key: string, expected: Version) => Effect.Effect<void, SessionStoreError | VersionConflict>
   /** The keys of all sessions, in no particular order; a session made or removed meanwhile may or may not be there. */
   readonly list: Stream.Stream<string, SessionStoreError>
+  /**
+   * The keys of the sessions that are not settled; others may be among them. A store that cannot tell them by itself
+   * leaves it out: then all its sessions are read.
+   */
+  readonly listUnsettled?: Stream.Stream<string, SessionStoreError> | undefined
+  /**
+   * The keys of the sessions that have accepted a job, and of those with a submission of unknown fate, which may be the
+   * job's; others may be among them. Left out like `listUnsettled`.
+   */
+  readonly listForJob?: ((jobId: string) => Stream.Stream<string, SessionStoreError>) | undefined
 }>()("holdfast/services/SessionStore") {}
 
 /**

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
@@ -40,8 +41,9 @@ export interface Options {
  *
  * A session is one row of the table `holdfast_sessions`; an append is one
  * `UPDATE` of it, which names the version that it expects. The table is made
- * by a migration when the store is built, also when many processes build it at
- * once; `holdfast_migrations` remembers it.
+ * by migrations when the store is built, also when many processes build it at
+ * once; `holdfast_migrations` remembers them. Sessions that are not settled,
+ * and those of a job, are found by an index.
  *
  * **Errors**
  *
@@ -101,7 +103,7 @@ export const make = Effect.fnUntraced(function*(
       return `${incarnation}.1` as Version
     }
     const rows = yield* sql`
-      UPDATE holdfast_sessions SET version = version + 1, entries = entries || ${`\n${line}`}
+      UPDATE holdfast_sessions SET version = version + 1, entries = entries || ${`\n${line}`}${marks(sql, entry)}
       WHERE namespace = ${namespace} AND key_hash = ${hashOf(key)}
         AND incarnation = ${point.incarnation} AND version = ${point.version}
       RETURNING version`.pipe(Effect.mapError(failure("append")))
@@ -126,26 +128,60 @@ export const make = Effect.fnUntraced(function*(
     if (rows.length === 0) return yield* conflict
   })
 
-  /** One page of keys after a hash, in the order of hashes. */
-  const page = (after: string) =>
-    sql<{ readonly key_hash: string; readonly session_key: string }>`
-      SELECT key_hash, session_key FROM holdfast_sessions
-      WHERE namespace = ${namespace} AND key_hash > ${after}
-      ORDER BY key_hash LIMIT ${pageSize}`.pipe(Effect.mapError(failure("list")))
+  /** The keys of the rows that fulfil a condition, a page at a time, in the order of their hashes. */
+  const keysWhere = (condition: Fragment) =>
+    Stream.paginate("", (after: string) =>
+      Effect.gen(function*() {
+        const rows = yield* sql<{ readonly key_hash: string; readonly session_key: string }>`
+          SELECT key_hash, session_key FROM holdfast_sessions
+          WHERE namespace = ${namespace} AND key_hash > ${after} AND ${condition}
+          ORDER BY key_hash LIMIT ${pageSize}`.pipe(Effect.mapError(failure("list")))
+        const keys = yield* Effect.forEach(rows, keyOf)
+        const last = rows.at(-1)
+        return [
+          Arr.getSomes(keys),
+          rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)
+        ] as const
+      }))
 
-  const list = Stream.paginate("", (after: string) =>
-    Effect.gen(function*() {
-      const rows = yield* page(after)
-      const keys = yield* Effect.forEach(rows, keyOf)
-      const last = rows.at(-1)
-      return [
-        Arr.getSomes(keys),
-        rows.length < pageSize || last === undefined ? Option.none() : Option.some(last.key_hash)
-      ] as const
-    }))
-
-  return { namespace, load, append, remove, list }
+  return {
+    namespace,
+    load,
+    append,
+    remove,
+    list: keysWhere(sql`TRUE`),
+    listUnsettled: keysWhere(sql`is_over = 0`),
+    listForJob: (jobId) => {
+      const id = JSON.stringify(jobId)
+      return Stream.concat(
+        keysWhere(sql`job_id = ${id}`),
+        keysWhere(sql`is_over = 0 AND (job_id IS NULL OR job_id <> ${id}) AND (
+          entries LIKE ${`%"jobId":${escaped(id)}%`} ESCAPE '!'
+          OR entries NOT LIKE ${`%${tagged("Accepted")}%`} OR entries LIKE ${several("Submitting")})`)
+      )
+    }
+  }
 })
+
+/** What a row tells of its session beside the entries: its job, and that no more is to come. */
+const marks = (sql: SqlClient.SqlClient, entry: Entry): Fragment => {
+  switch (entry._tag) {
+    case "Accepted":
+      return sql`, job_id = ${JSON.stringify(entry.jobId)}, is_over = CASE WHEN job_id IS NULL THEN is_over ELSE 0 END`
+    case "Settled":
+      // With several submissions or jobs, one of them may be of unknown fate, or surplus.
+      return sql`, is_over = CASE WHEN entries LIKE ${several("Submitting")} OR entries LIKE ${several("Accepted")}
+        THEN 0 ELSE 1 END`
+    default:
+      return sql``
+  }
+}
+
+const tagged = (tag: Entry["_tag"]): string => `"_tag":"${tag}"`
+
+const several = (tag: Entry["_tag"]): string => `%${tagged(tag)}%${tagged(tag)}%`
+
+const escaped = (text: string): string => text.replaceAll(/[!%_]/g, (sign) => `!${sign}`)
 
 /** Keys that `list` reads at once. */
 const pageSize = 1000
@@ -194,9 +230,21 @@ const createSessions = Effect.flatMap(SqlClient.SqlClient, (sql) =>
     PRIMARY KEY (namespace, key_hash)
   )`)
 
+// Of the rows that are there already nothing is known, so that they are all looked at.
+const addMarks = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.all([
+    sql`ALTER TABLE holdfast_sessions ADD COLUMN job_id TEXT`,
+    sql`ALTER TABLE holdfast_sessions ADD COLUMN is_over INTEGER NOT NULL DEFAULT 0`,
+    sql`CREATE INDEX holdfast_sessions_job ON holdfast_sessions (namespace, job_id)`,
+    sql`CREATE INDEX holdfast_sessions_unsettled ON holdfast_sessions (namespace, key_hash) WHERE is_over = 0`
+  ]))
+
 // Another process may be making the tables at this moment: the loser looks again.
 const migrate = Migrator.make({})({
-  loader: Effect.succeed([[1, "create_sessions", Effect.succeed(createSessions)]]),
+  loader: Effect.succeed([
+    [1, "create_sessions", Effect.succeed(createSessions)],
+    [2, "add_marks", Effect.succeed(addMarks)]
+  ]),
   table: "holdfast_migrations"
 }).pipe(
   Effect.retry(

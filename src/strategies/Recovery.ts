@@ -90,7 +90,7 @@ export const recover = (
     return job.accepted.at + Duration.toMillis(job.sent.store ? stored : unstored)
   })
 
-  const unsettled = store.list.pipe(
+  const unsettled = (store.listUnsettled ?? store.list).pipe(
     Stream.mapEffect((session) => Effect.map(expiryOf(session), (expiry) => ({ session, expiry })), {
       concurrency: 16,
       unordered: true

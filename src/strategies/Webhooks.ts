@@ -119,9 +119,9 @@ export class Webhooks extends Context.Service<Webhooks, {
  *
  * **Gotchas**
  *
- * Where no run in this process waits for the job, the journals of the store are
- * read until its session is found. Throws a `RangeError` like
- * `WebhookSignature.verify`.
+ * Where no run in this process waits for the job, its session is looked for in
+ * the store: in SQL by the job's id, elsewhere by reading one journal after
+ * another. Throws a `RangeError` like `WebhookSignature.verify`.
  *
  * @category constructors
  * @since 0.1.0

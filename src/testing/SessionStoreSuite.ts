@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { noVersion, type Version } from "../services/Session.ts"
+import { fold, noVersion, openSubmissions, type Version } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
-import { oddKeys, prepared, sampleEntries } from "./internal/SessionSamples.ts"
+import { lives, oddKeys, prepared, sampleEntries } from "./internal/SessionSamples.ts"
 import { appendAll, type CaseError, check, clear, conflicts, same, sameEntries } from "./internal/SuiteChecks.ts"
 
 export {
@@ -59,6 +59,9 @@ const caseOf = <const Keys extends ReadonlyArray<string>>(
 
 const keysOf = (prefix: string, count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, index) => `${prefix}-${String(index).padStart(2, "0")}`)
+
+/** With signs that mean something to SQL. */
+const job = "resp_50%'\"\\!"
 
 /**
  * What every store must do.
@@ -258,6 +261,36 @@ export const cases: ReadonlyArray<Case<never, SessionStore>> = [
       const listed = yield* Stream.runCollect(store.list)
       yield* same("listed", listed.filter((key) => keys.includes(key)).toSorted().join(), keys.slice(0, 10).join())
     })),
+
+  caseOf(
+    "lists at least the sessions that are not settled, where it can tell",
+    Object.keys(lives(job)),
+    (store, keys) =>
+      Effect.gen(function*() {
+        for (const [key, entries] of Object.entries(lives(job))) yield* appendAll(store, key, entries)
+        const listed = yield* Stream.runCollect(store.listUnsettled ?? store.list)
+        for (const key of keys) {
+          const isUnsettled = fold((yield* store.load(key)).entries).settled === undefined
+          yield* check(!isUnsettled || listed.includes(key), `${key} is not listed`)
+        }
+      })
+  ),
+
+  caseOf(
+    "lists at least the sessions that may have a job, where it can tell",
+    Object.keys(lives(job)),
+    (store, keys) =>
+      Effect.gen(function*() {
+        for (const [key, entries] of Object.entries(lives(job))) yield* appendAll(store, key, entries)
+        const listed = yield* Stream.runCollect(store.listForJob?.(job) ?? store.list)
+        for (const key of keys) {
+          const state = fold((yield* store.load(key)).entries)
+          const mayHave = state.submissions.some(({ accepted }) => accepted?.jobId === job) ||
+            openSubmissions(state).some(({ id }) => id !== state.settled?.submissionId)
+          yield* check(!mayHave || listed.includes(key), `${key} is not listed`)
+        }
+      })
+  ),
 
   caseOf("keeps odd keys apart", oddKeys, (store, keys) =>
     Effect.gen(function*() {

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inspect, promisify } from "node:util"
+import * as SessionSamples from "../../src/testing/internal/SessionSamples.ts"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as Postgres from "../fixtures/Postgres.ts"
 
@@ -67,6 +68,25 @@ const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R
         assert.strictEqual(Session.fold(loaded).settled?.settlement._tag, "Failed")
         assert.deepStrictEqual((yield* ours.load("contract-42")).entries, [...loaded, prepared])
         assert.deepStrictEqual(yield* Stream.runCollect(ours.list), ["contract-42"])
+      }))
+
+    it.effect("lists no settled session as unsettled, and for a job none but its own and those in doubt", () =>
+      Effect.gen(function*() {
+        const ours = yield* inNamespace("marks")
+        const journals = SessionSamples.lives("resp_1")
+        for (const [key, entries] of Object.entries(journals)) {
+          let version = Session.noVersion
+          for (const entry of entries) version = yield* ours.append(key, entry, version)
+        }
+
+        const unsettled = yield* Stream.runCollect(ours.listUnsettled ?? Stream.empty)
+        const ofJob = yield* Stream.runCollect(ours.listForJob?.("resp_1") ?? Stream.empty)
+        const ofAnother = yield* Stream.runCollect(ours.listForJob?.("resp_2") ?? Stream.empty)
+
+        assert.notIncludeMembers(unsettled, ["suite:settled", "suite:settled without a job"])
+        assert.includeMembers(ofJob, ["suite:running", "suite:settled"])
+        assert.notIncludeMembers(ofAnother, ["suite:running", "suite:ended", "suite:settled"])
+        assert.strictEqual(new Set(ofJob).size, ofJob.length)
       }))
 
     it.effect("says that a row of a newer version, or a damaged one, is corrupt", () =>
@@ -166,6 +186,38 @@ describe("layerSql", () => {
       }).pipe(Effect.provide(Postgres.layer)),
     60_000
   )
+
+  it.effect("reads the sessions of its first table, and finds them by their job", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE holdfast_migrations (migration_id integer PRIMARY KEY NOT NULL,
+        created_at datetime NOT NULL DEFAULT current_timestamp, name VARCHAR(255) NOT NULL)`
+      yield* sql`INSERT INTO holdfast_migrations (migration_id, name) VALUES (1, 'create_sessions')`
+      yield* sql`CREATE TABLE holdfast_sessions (namespace TEXT NOT NULL, key_hash TEXT NOT NULL,
+        session_key TEXT NOT NULL, incarnation TEXT NOT NULL, version INTEGER NOT NULL, entries TEXT NOT NULL,
+        PRIMARY KEY (namespace, key_hash))`
+      yield* sql`INSERT INTO holdfast_sessions VALUES ('',
+        'c0c1baf2fa65372c83bc5781a31d3ee0bceb37e7917317f33a92825fe5367189', '"key"', 'i', 3, ${
+        [
+          `{"_tag":"Prepared","v":1,"at":1,"fingerprint":"1:abc"}`,
+          `{"_tag":"Submitting","v":1,"at":2,"submissionId":"s1","purpose":"answer","provider":"openai","model":"openai/gpt-5.5-pro","strategy":"background","submitTimeout":60000,"store":true}`,
+          `{"_tag":"Accepted","v":1,"at":3,"submissionId":"s1","jobId":"resp_1"}`
+        ].join("\n")
+      })`
+      const store = yield* Effect.map(
+        Layer.build(SessionStore.layerSql()),
+        (context) => Context.get(context, SessionStore.SessionStore)
+      )
+
+      const { entries, version } = yield* store.load("key")
+      const unsettled = yield* Stream.runCollect(store.listUnsettled ?? Stream.empty)
+      const ofJob = yield* Stream.runCollect(store.listForJob?.("resp_1") ?? Stream.empty)
+
+      assert.deepStrictEqual(entries.map(({ _tag }) => _tag), ["Prepared", "Submitting", "Accepted"])
+      assert.strictEqual(version, "i.3")
+      assert.deepStrictEqual(unsettled, ["key"])
+      assert.deepStrictEqual(ofJob, ["key"])
+    }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" })), Effect.scoped))
 
   it.live("makes its table once when ten processes open a SQLite file at the same time", () =>
     Effect.gen(function*() {

@@ -3,6 +3,7 @@ import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Holdfast, Session, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
+import * as SqliteClient from "../../src/services/SqliteClient.ts"
 
 describe("Recovery", () => {
   it.effect("takes every unsettled session to its end and leaves the settled ones alone", () =>
@@ -65,6 +66,37 @@ describe("Recovery", () => {
 
         assert.strictEqual(yield* Fiber.join(fiber), 10)
       }).pipe(Effect.provide(layer(scripted)))
+    }))
+
+  it.effect("reads no session that the store knows to be settled", () =>
+    Effect.gen(function*() {
+      const scripted = yield* ScriptedProvider.make({
+        retrieve: [ScriptedProvider.ended(ScriptedProvider.succeeded("done"))]
+      })
+      const loaded: Array<string> = []
+      const spied = Layer.effect(
+        SessionStore.SessionStore,
+        Effect.map(SessionStore.SessionStore, (store) => ({
+          ...store,
+          load: (key: string) => {
+            loaded.push(key)
+            return store.load(key)
+          }
+        }))
+      ).pipe(Layer.provideMerge(SessionStore.layerSql()), Layer.provide(SqliteClient.layer({ filename: ":memory:" })))
+      const [first, again] = yield* Effect.gen(function*() {
+        yield* running("a", "job-a", 0)
+        yield* running("b", "job-b", 0)
+        const first = yield* Stream.runCollect(Holdfast.recover())
+        loaded.length = 0
+        return [first, yield* Stream.runCollect(Holdfast.recover())]
+      }).pipe(Effect.provide(
+        Holdfast.layer.pipe(Layer.provideMerge(spied), Layer.provide(scripted.layer))
+      ))
+
+      assert.strictEqual(first?.length, 2)
+      assert.deepStrictEqual(again, [])
+      assert.deepStrictEqual(loaded, [])
     }))
 
   it.effect("tells what went wrong with one session and goes on with the others", () =>

@@ -8,6 +8,7 @@ import * as Holdfast from "../../src/Holdfast.ts"
 import type { Outcome } from "../../src/services/Provider.ts"
 import { Accepted, noVersion, Prepared, Submitting } from "../../src/services/Session.ts"
 import * as SessionStore from "../../src/services/SessionStore.ts"
+import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as WebhookSignature from "../../src/services/WebhookSignature.ts"
 import * as Webhooks from "../../src/strategies/Webhooks.ts"
 import { ScriptedProvider } from "../../src/testing/index.ts"
@@ -35,6 +36,34 @@ describe("Webhooks", () => {
       assert.deepStrictEqual(yield* run(send("job-77")), { _tag: "Settled", jobId: "job-77", session: "s-77" })
       assert.deepStrictEqual(scripted.calls("retrieve").map(({ jobId }) => jobId), ["job-77"])
     }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("read no session but their job's, where the store knows it", () =>
+    Effect.gen(function*() {
+      const loaded = new Set<string>()
+      const store = yield* SessionStore.SessionStore
+      const { run } = yield* world({ retrieve: [ended(answer("Paris"))] }).pipe(
+        Effect.provideService(SessionStore.SessionStore, {
+          ...store,
+          load: (key) => {
+            loaded.add(key)
+            return store.load(key)
+          }
+        })
+      )
+      yield* Effect.forEach(Array.from({ length: 10 }, (_, n) => n), (n) => journal(`s-${n}`, `job-${n}`))
+
+      assert.deepStrictEqual(yield* run(send("job-7")), { _tag: "Settled", jobId: "job-7", session: "s-7" })
+      assert.deepStrictEqual(yield* run(send("job-7", { id: "wh_2" })), {
+        _tag: "Settled",
+        jobId: "job-7",
+        session: "s-7"
+      })
+      assert.deepStrictEqual(yield* run(send("job-of-another-program", { id: "wh_3" })), {
+        _tag: "Unknown",
+        jobId: "job-of-another-program"
+      })
+      assert.deepStrictEqual([...loaded], ["s-7"])
+    }).pipe(Effect.provide(layerSqlite)))
 
   it.effect("fetch nothing when they are repeated, in this process and in another one", () =>
     Effect.gen(function*() {
@@ -231,6 +260,8 @@ const { ended } = ScriptedProvider
 
 const answer = (content: string, metadata: Record<string, string> = {}): Outcome =>
   ScriptedProvider.succeeded(content, { response: { metadata } })
+
+const layerSqlite = SessionStore.layerSql().pipe(Layer.provide(SqliteClient.layer({ filename: ":memory:" })))
 
 /** A process: the front door and the webhooks on one store. */
 const world = Effect.fnUntraced(function*(script: ScriptedProvider.Script, deadline?: "1 second") {

@@ -59,10 +59,10 @@ export const make = (
     return yield* new Timeout({ deadline, elapsed: deadline, phase: "running", jobId })
   })
 
-  /** Reads journals until the job's is found. */
+  /** Reads the journals that may be the job's until it is found. */
   const search = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Found, StrategyError> {
     let unread: SessionStoreError | undefined
-    const places = yield* store.list.pipe(
+    const places = yield* (store.listForJob?.(jobId) ?? store.list).pipe(
       Stream.mapEffect((session) =>
         Effect.match(store.load(session), {
           onFailure: (error): ReadonlyArray<Place> => {

@@ -129,6 +129,39 @@ export const sampleEntries = (text: string): ReadonlyArray<Session.Entry> => [
   })
 ]
 
+/**
+ * Journals of sessions at different points of their lives, by key. Those that name a job name `job`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lives = (job: string): Readonly<Record<string, ReadonlyArray<Session.Entry>>> => {
+  const [, sent] = sampleEntries("")
+  const submitting = (submissionId: string): ReadonlyArray<Session.Entry> =>
+    sent?._tag === "Submitting" ? [{ ...sent, submissionId }] : []
+  const accepted = (submissionId: string, jobId = job) => Session.Accepted.make({ at: 3, submissionId, jobId })
+  const ended = (submissionId: string) =>
+    Session.Ended.make({ at: 4, submissionId, reason: new JobCancelled({ message: "" }) })
+  const settled = (submissionId: string) =>
+    Session.Settled.make({ at: 5, submissionId, settlement: { _tag: "Reference", jobId: job } })
+  const journals: Record<string, ReadonlyArray<Session.Entry>> = {
+    "never sent": [],
+    "of unknown fate": submitting("a"),
+    "running": [...submitting("a"), accepted("a")],
+    "settled": [...submitting("a"), accepted("a"), settled("a")],
+    "settled without a job": [...submitting("a"), settled("a")],
+    "ended": [...submitting("a"), accepted("a"), ended("a")],
+    "running another job, one of unknown fate": [...submitting("a"), ...submitting("b"), accepted("b", "another")],
+    "settled, one of unknown fate": [...submitting("a"), ...submitting("b"), accepted("b", "another"), settled("b")],
+    "settled, with a surplus job": [...submitting("a"), accepted("a", "another"), settled("a"), accepted("a")],
+    "settled, with another surplus job": [...submitting("a"), accepted("a"), accepted("a", "another"), settled("a")],
+    "settled, with a late surplus job": [...submitting("a"), accepted("a"), settled("a"), accepted("a", "another")]
+  }
+  return Object.fromEntries(
+    Object.entries(journals).map(([key, entries]) => [`suite:${key}`, [prepared(key), ...entries]])
+  )
+}
+
 const usage = new Usage({
   inputTokens: 1,
   cacheReadTokens: 2,
