@@ -235,7 +235,7 @@ const addMarks = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   Effect.all([
     sql`ALTER TABLE holdfast_sessions ADD COLUMN job_id TEXT`,
     sql`ALTER TABLE holdfast_sessions ADD COLUMN is_over INTEGER NOT NULL DEFAULT 0`,
-    sql`CREATE INDEX holdfast_sessions_job ON holdfast_sessions (namespace, job_id)`,
+    sql`CREATE INDEX holdfast_sessions_job ON holdfast_sessions (namespace, job_id) WHERE job_id IS NOT NULL`,
     sql`CREATE INDEX holdfast_sessions_unsettled ON holdfast_sessions (namespace, key_hash) WHERE is_over = 0`
   ]))
 
