@@ -114,6 +114,14 @@ export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.
       : Result.succeed(OpenAiOutcome.make({ ...content, stopped }, body, reply, context)))
 }
 
+/**
+ * Returns whether a `finish_reason` says that the answer has reached its length.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isLengthLimit = (finish: string): boolean => /^(?:length|max_tokens|model_length)$/i.test(finish)
+
 type Content = Omit<OpenAiOutcome.Ending, "stopped">
 type Stopped = OpenAiOutcome.Ending["stopped"]
 
@@ -129,6 +137,7 @@ const stoppedBy = (
     return Result.succeed(done)
   }
   const finish = textOf(choice.finish_reason)
+  if (isLengthLimit(finish)) return Result.succeed({ _tag: "Limited", limit: finish })
   switch (finish.toLowerCase()) {
     case "stop":
     case "eos":
@@ -140,10 +149,6 @@ const stoppedBy = (
     case "tool_call":
     case "function_call":
       return Result.succeed(done)
-    case "length":
-    case "max_tokens":
-    case "model_length":
-      return Result.succeed({ _tag: "Limited", limit: finish })
     case "sensitive":
     case "safety":
     case "recitation":

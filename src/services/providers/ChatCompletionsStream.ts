@@ -91,9 +91,10 @@ export const toStreamed = (payload: Payload, provider: string): Payload =>
  *
  * **Errors**
  *
- * What an error in a chunk says, `Uncertain`, and what
- * `ChatCompletions.outcomeOf` fails with. `InvalidResponse` for an event that
- * is no JSON and a body that is no event stream.
+ * What an error in a chunk says, `Uncertain`, unless the answer has reached its
+ * length before it; and what `ChatCompletions.outcomeOf` fails with.
+ * `InvalidResponse` for an event that is no JSON and a body that is no event
+ * stream.
  *
  * **Source**
  *
@@ -121,7 +122,7 @@ class Reader implements EventStream.Reader {
     if (!isFields(chunk)) return this.#stray(event)
     const choices = itemsOf(chunk.choices)
     const failed = event.name === "error" || isErrorSet(chunk.error) ? chunk : choices.find(hasError)
-    if (failed !== undefined) return this.#error(failed)
+    if (failed !== undefined) return this.#failed(failed, chunk, out)
     this.#answer.add(chunk)
     if (!this.#isStarted && (choices.length > 0 || textOf(chunk.id) !== "")) this.#start(chunk, out)
     for (const choice of choices) {
@@ -132,7 +133,7 @@ class Reader implements EventStream.Reader {
   }
 
   finish(out: Array<StreamEvent>): EventStream.Step {
-    return this.#answer.isFinished ? this.#judge(out) : "Over"
+    return this.#answer.finishReason === "" ? "Over" : this.#judge(out)
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
@@ -198,6 +199,13 @@ class Reader implements EventStream.Reader {
     this.#count(body.usage, out)
     out.push({ _tag: "Ended", outcome: outcome.success })
     return "Over"
+  }
+
+  // OpenRouter reports the limit once more, as an error 400, with the usage.
+  #failed(error: Fields, { usage }: Fields, out: Array<StreamEvent>): EventStream.Step {
+    if (!ChatCompletions.isLengthLimit(this.#answer.finishReason)) return this.#error(error)
+    this.#answer.add({ usage })
+    return this.#judge(out)
   }
 
   #error(body: Fields): ProviderError {

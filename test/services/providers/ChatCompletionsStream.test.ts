@@ -215,6 +215,26 @@ describe("ChatCompletionsStream", () => {
       assert.strictEqual(textOf(result.events), "He")
     }))
 
+  it.effect.each<[string, string]>([
+    ["length", "[Incomplete]"],
+    ["stop", "!ServerError"],
+    ["error", "!ServerError"]
+  ])("takes an error after the finish reason %s for %s", ([finish, expected]) =>
+    Effect.gen(function*() {
+      const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+      const failed = { ...chunk(), error: { code: 502, message: "Upstream failed" }, usage }
+      const result = yield* run([chunk({ content: "He" }), chunk({}, finish), failed])
+
+      assert.strictEqual(endOf(result), expected)
+      if (finish !== "length") return
+      const outcome = outcomeOf(result.events)
+      assert.deepNestedInclude(outcome, {
+        "verdict.reason.content": "He",
+        "verdict.reason.limit": "length",
+        "verdict.reason.usage.totalTokens": 3
+      })
+    }))
+
   it.effect("takes the whole answer of a server that does not stream", () =>
     Effect.gen(function*() {
       const body = {
@@ -274,7 +294,7 @@ const ends: ReadonlyArray<readonly [string, number, string]> = [
   ["tool-use-failed-error-streaming.json", 0, "!InvalidRequest"],
   ["tool-use-failed-error-streaming.json", 1, "tool-calls"],
   ["tool-use-failed-error-streaming.json", 2, "stop"],
-  ["openrouter-stream-error", 0, "!InvalidRequest"],
+  ["openrouter-stream-error", 0, "[Incomplete]"],
   ["refusal-openai-gpt-4o-completions-async-stream", 0, "[Refusal]"],
   ["refusal-openai-gpt-4o-completions-stream", 0, "[Refusal]"]
 ]

@@ -39,9 +39,9 @@ export class ChatAccumulator {
     return this.#body.usage ?? this.#xUsage
   }
 
-  /** Whether the first choice has a `finish_reason`. */
-  get isFinished(): boolean {
-    return textOf(this.#choices[0]?.fields.finish_reason) !== ""
+  /** The `finish_reason` of the first choice; empty while it has none. */
+  get finishReason(): string {
+    return textOf(this.#choices[0]?.fields.finish_reason)
   }
 
   /** The body of all chunks so far. */
