@@ -1,18 +1,25 @@
 import Anthropic from "@anthropic-ai/sdk"
 import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted, Schedule, Stream } from "effect"
+import { Holdfast, Providers, type ResponseRequest, SessionStore } from "holdfast"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import OpenAI from "openai"
+import { type Recorded, serve } from "../../fixtures/proof/RecordedServer.ts"
 import type { ProviderError } from "../../../src/errors/ProviderError.ts"
 import * as ErrorClassifier from "../../../src/services/providers/ErrorClassifier.ts"
 
 const folder = process.env["HOLDFAST_RECORDINGS"]
 
 describe.skipIf(folder === undefined)("recorded errors (HOLDFAST_RECORDINGS)", () => {
-  it("are all in the table", () => {
+  it("are all in the tables", () => {
+    const rows: ReadonlyArray<readonly [string, number, ...ReadonlyArray<string>]> = [...answers, ...ends]
     const missing = files().flatMap((file) =>
-      exchanges(file).flatMap((response, index) =>
-        response.status >= 400 && !answers.some((row) => row[1] === index && file.includes(row[0])) ? [file] : []
+      exchanges(file).flatMap(({ status }, index) =>
+        (status >= 400 || (index === 0 && failedKinds.test(file))) &&
+          !rows.some(([name, at]) => at === index && file.includes(name))
+          ? [file]
+          : []
       )
     )
 
@@ -48,6 +55,77 @@ describe.skipIf(folder === undefined)("recorded errors (HOLDFAST_RECORDINGS)", (
 
     assert.strictEqual(verdict._tag, expected)
     assert.strictEqual(verdict.reason._tag === "JobFailed" ? verdict.reason.reason._tag : "", inner)
+  })
+
+  it.live("end every strategy as the table says, over HTTP, after one request", () =>
+    Effect.gen(function*() {
+      const rows = answers.flatMap(([name, index, expected, evidence]) =>
+        waysOf(name).map((way) => ({
+          way,
+          recorded: read(name, index),
+          title: `${name} ${index}, ${way.strategy}${way.isStreamed ? ", streamed" : ""}`,
+          expected: way.strategy === "background" && evidence === "Uncertain"
+            ? "NonRetryable SubmissionUncertain, 1 request"
+            : `${expected}, 1 request`
+        }))
+      )
+      const { play } = yield* world
+      const played: Array<readonly [string, string]> = []
+      for (const { recorded, title, way } of rows) {
+        const { error, requests } = yield* play(way, title, () => recorded)
+        played.push([title, `${error}, ${requests.length} request`])
+      }
+
+      assert.isAbove(rows.length, 300)
+      assert.deepStrictEqual(played, rows.map(({ expected, title }) => [title, expected]))
+    }), 60_000)
+
+  it.live("end the strategies that meet them under status 200 or in a stream, over HTTP", () =>
+    Effect.gen(function*() {
+      const { play } = yield* world
+      const played: typeof ends = []
+      for (const [name, index, model, strategy] of ends) {
+        const recorded = asStream(read(name, index))
+        // A body that is no stream may also come from a server that does not stream.
+        for (const isStreamed of typeof recorded.body === "string" ? [true] : [false, true]) {
+          const { error } = yield* play({ model, strategy, isStreamed }, `${name} ${isStreamed}`, () => recorded)
+          played.push([name, index, model, strategy, error])
+        }
+      }
+
+      assert.deepStrictEqual(new Set(played.map(String)), new Set(ends.map(String)))
+    }), 60_000)
+
+  it.live("end background jobs that fail or are cancelled meanwhile, over HTTP", () =>
+    Effect.gen(function*() {
+      const { play } = yield* world
+      const played: Array<readonly [string, boolean, string]> = []
+      for (const [name, index] of jobEnds) {
+        const body = endedResponse(read(name, index))
+        const queued = { ...body, status: "queued", background: true, error: null, output: [] }
+        for (const isStreamed of [false, true]) {
+          const { error, requests } = yield* play(
+            { model: "openai/gpt-5.5", strategy: "background", isStreamed },
+            `${name} ${isStreamed}`,
+            (method) => ({ status: 200, headers: {}, body: method === "POST" ? queued : { ...body, background: true } })
+          )
+          played.push([name, isStreamed, error])
+          assert.strictEqual(requests.filter((method) => method === "POST").length, 1)
+        }
+      }
+
+      assert.deepStrictEqual(
+        played,
+        jobEnds.flatMap(([name, _, expected]) => [false, true].map((isStreamed) => [name, isStreamed, expected]))
+      )
+    }))
+
+  it("say so where only their words led to the reason", () => {
+    const inferred = answers.filter(([name, index]) =>
+      ErrorClassifier.fromBody(read(name, index), context).verdict.reason.inferred
+    )
+
+    assert.deepStrictEqual(inferred.map(([name]) => name), inferredFromWords)
   })
 
   it("take the wait from Google's RetryInfo and from the message", () => {
@@ -126,6 +204,15 @@ const answers: Array<readonly [string, number, string, string]> = [
   ["test-openrouter-errors-raised", 2, "Retryable RateLimited", "Refused"]
 ]
 
+/** Those without a code that tells: the words of the message decide. */
+const inferredFromWords = [
+  "auth-error--ruby_llm--chat-error-handling-with-bedrock",
+  "auth-error--ruby_llm--chat-error-handling-with-xai",
+  "scenarios-bedrock",
+  "scenarios-deepseek",
+  "scenarios-openrouter"
+]
+
 /** Streams with an `error` event. */
 const events: Array<readonly [string, string]> = [
   ["failed--prism", "Retryable ServerError"],
@@ -136,6 +223,49 @@ const events: Array<readonly [string, string]> = [
   ["test-openrouter-stream-error", "NonRetryable InvalidRequest"]
 ]
 
+/** What comes under status 200 and is no answer: file, exchange, who is asked and how, what it comes to. */
+const ends: Array<readonly [string, number, string, ResponseRequest.StrategyName, string]> = [
+  ["test-chat-content-filtering-with-events", 0, "openai/m", "completions", "NonRetryable ContentFiltered"],
+  ["test-prompt-content-filtering-with-events-with-content", 0, "openai/m", "sync", "NonRetryable ContentFiltered"],
+  ["test-prompt-content-filtering-with-events-with-no", 0, "openai/m", "sync", "NonRetryable ContentFiltered"],
+  ["test-prompt-content-filtering.json", 0, "openai/m", "completions", "NonRetryable ContentFiltered"],
+  // The error event speaks first; of a job, the failed response that follows would.
+  ["failed--prism", 0, "openai/m", "sync", "Retryable ServerError"],
+  ["failed--vercel-ai", 0, "openai/m", "sync", "NonRetryable QuotaExceeded"],
+  ["response-stream-incomplete", 0, "openai/m", "sync", "NonRetryable Incomplete"],
+  ["responses-prompt-caching-5-6", 0, "openai/m", "sync", "NonRetryable Incomplete"],
+  ["test-max-tokens-openai-gpt-4o-responses-async", 0, "openai/m", "sync", "NonRetryable Incomplete"],
+  ["test-max-tokens-openai-gpt-4o-responses-sync", 0, "openai/m", "background", "NonRetryable Incomplete"],
+  ["maxtokensasync", 0, "openai/m", "sync", "NonRetryable Incomplete"],
+  // A message that is spliced into another one.
+  ["spliced-message-start", 0, "anthropic/m", "completions", "Retryable StreamInterrupted"],
+  ["test-tool-use-failed-error-streaming-with-text", 0, "openai/m", "completions", "NonRetryable InvalidRequest"],
+  ["test-tool-use-failed-error-streaming.json", 0, "openai/m", "completions", "NonRetryable InvalidRequest"],
+  ["openai-rate-limit-midstream--issue-quoted--09", 0, "openai/m", "sync", "Retryable RateLimited"],
+  ["openai-response-failed-server-error", 0, "openai/m", "sync", "Retryable JobFailed"],
+  // It has reached its length before the error says so.
+  ["test-openrouter-stream-error", 0, "openai/m", "completions", "NonRetryable Incomplete"],
+  ["completions-async-stream", 0, "openai/m", "completions", "NonRetryable Refusal"],
+  ["completions-async.json", 0, "openai/m", "completions", "NonRetryable Refusal"],
+  ["gpt-4o-completions-stream", 0, "openai/m", "completions", "NonRetryable Refusal"],
+  ["test-refusal-openai-gpt-4o-responses-async", 0, "openai/m", "sync", "NonRetryable Refusal"],
+  ["test-refusal-openai-gpt-4o-responses-sync", 0, "openai/m", "background", "NonRetryable Refusal"],
+  ["structuredrefusalworksasync", 0, "openai/m", "completions", "NonRetryable Refusal"],
+  ["test-async-parsed-refused-completion", 0, "openai/m", "completions", "NonRetryable Refusal"],
+  ["test-parsed-refused-completion", 0, "openai/m", "completions", "NonRetryable Refusal"]
+]
+
+/** Responses that a poll finds ended: file, exchange, what they come to. */
+const jobEnds: Array<readonly [string, number, string]> = [
+  ["failed--prism", 0, "NonRetryable JobFailed"],
+  ["failed--vercel-ai", 0, "NonRetryable JobFailed"],
+  ["openai-response-failed-server-error", 0, "Retryable JobFailed"],
+  ["cancancelbackgroundresponses.json", 1, "NonRetryable JobCancelled"],
+  ["cancancelbackgroundresponsesasync", 1, "NonRetryable JobCancelled"],
+  ["test-refusal-openai-gpt-4o-responses-sync", 0, "NonRetryable Refusal"],
+  ["test-max-tokens-openai-gpt-4o-responses-sync", 0, "NonRetryable Incomplete"]
+]
+
 /** Jobs that ended as failed. */
 const jobs: Array<readonly [string, string, string]> = [
   ["failed--prism", "NonRetryable", "InvalidRequest"],
@@ -144,13 +274,11 @@ const jobs: Array<readonly [string, string, string]> = [
 ]
 
 const kinds =
-  /^(anthropic-(invalid|overloaded|rate)|auth-error|azure-content|content-filter|context-length|delete-then|failed-|gemini-|http-error|insufficient|midstream-error|openai-(rate|response)|rate-limit)/
+  /^(anthropic-(invalid|overloaded|rate)|auth-error|azure-content|background-cancelled|content-filter|context-length|delete-then|failed-|gemini-|http-error|incomplete|insufficient|malformed|midstream-error|openai-(rate|response)|rate-limit|refusal)/
 
-interface Recorded {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: unknown
-}
+/** Whose first exchange is a failure, whatever its status. */
+const failedKinds =
+  /^(content-filter|failed-|incomplete|malformed-stream--vercel-ai--spliced|midstream-error|openai-(rate|response)|rate-limit|refusal)/
 
 const context: ErrorClassifier.Context = { provider: "recorded", operation: "submit", now: Date.UTC(2026, 10, 22) }
 
@@ -202,9 +330,87 @@ const thrownByStream = async (recorded: Recorded): Promise<unknown> => {
   return assert.fail("the SDK did not throw")
 }
 
-const failedJob = (recorded: Recorded): unknown => {
-  const data = typeof recorded.body === "string"
-    ? recorded.body.split("\n").findLast((line) => line.includes("response.failed\"")) ?? ""
-    : `data: ${JSON.stringify(recorded.body)}`
-  return (JSON.parse(data.slice("data: ".length)) as { response: { error: unknown } }).response.error
+const failedJob = (recorded: Recorded): unknown => endedResponse(recorded)["error"]
+
+/** An event that was recorded alone, as the stream that it came in. */
+const asStream = (recorded: Recorded): Recorded => {
+  const { type = "" } = Object(recorded.body) as { readonly type?: string }
+  return type === "error" || type.startsWith("response.")
+    ? {
+      ...recorded,
+      headers: { "content-type": "text/event-stream" },
+      body: `event: ${type}\ndata: ${JSON.stringify(recorded.body)}\n\n`
+    }
+    : recorded
 }
+
+/** The response of a body, of its last event, or of the event that it is. */
+const endedResponse = ({ body }: Recorded): Readonly<Record<string, unknown>> => {
+  if (typeof body === "string") {
+    const line = body.split("\n").findLast((line) => line.includes("response.failed\"")) ?? ""
+    return (JSON.parse(line.slice("data: ".length)) as Event).response ?? {}
+  }
+  return (body as Event).response ?? body as Readonly<Record<string, unknown>>
+}
+
+interface Event {
+  readonly response?: Readonly<Record<string, unknown>>
+}
+
+/** One way to meet an answer. */
+interface Way {
+  readonly model: string
+  readonly strategy: ResponseRequest.StrategyName
+  readonly isStreamed: boolean
+}
+
+/** Those of the provider that gave the answer, or of OpenAI for what speaks like it. */
+const waysOf = (name: string): ReadonlyArray<Way> => {
+  const model = name.includes("anthropic")
+    ? "anthropic/claude-opus-5-5"
+    : /gemini|google|opentelemetry/.test(name)
+    ? "gemini/gemini-3.8-flash"
+    : "openai/gpt-5.5"
+  const strategies = model.startsWith("openai/")
+    ? ["background", "sync", "completions"] as const
+    : ["background", "completions"] as const
+  return strategies.flatMap((strategy) => [false, true].map((isStreamed) => ({ model, strategy, isStreamed })))
+}
+
+/** Holdfast, and a server that all providers lead to. */
+const world = Effect.gen(function*() {
+  let replyTo: (method: string) => Recorded = () => ({ status: 404, headers: {}, body: "" })
+  const { methods, url: baseUrl } = yield* serve((method) => replyTo(method))
+  const settings = { baseUrl, apiKey: Redacted.make("key-of-nobody") }
+  const live = Holdfast.layer.pipe(
+    Layer.provide([
+      SessionStore.layerMemory,
+      Providers.layer({ openai: settings, anthropic: settings, gemini: settings })
+    ])
+  )
+  const holdfast = Context.get(yield* Layer.build(live), Holdfast.Holdfast)
+  const play = Effect.fnUntraced(function*(
+    { isStreamed, model, strategy }: Way,
+    session: string,
+    reply: (method: string) => Recorded
+  ) {
+    replyTo = reply
+    const before = methods.length
+    const request = {
+      model,
+      strategy,
+      session,
+      prompt: "Hi",
+      retry: Schedule.recurs(0),
+      poll: Schedule.spaced("1 millis")
+    }
+    const error = yield* Effect.flip(
+      isStreamed ? Stream.runDrain(holdfast.stream(request)) : Effect.asVoid(holdfast.execute(request))
+    )
+    return {
+      error: error._tag === "Timeout" ? `Timeout ${error.phase}` : `${error._tag} ${error.reason._tag}`,
+      requests: methods.slice(before)
+    }
+  })
+  return { play }
+})
