@@ -56,17 +56,19 @@ export const makeValidator = (): ((exchanges: ReadonlyArray<Exchanged>) => Reado
       const schemas = schemasOf(method, path)
       // Google publishes none for Interactions among these documents.
       if (schemas === undefined) return []
-      const bodies = received === undefined ? [] : received.split("\n").flatMap(jsonOf)
+      const lines = received === undefined ? [] : received.split("\n")
+      const events = lines.flatMap((line) => line.startsWith("data: ") ? jsonOf(line.slice("data: ".length)) : [])
       const validate = schemas.api === "openai" ? openAi : anthropic
       return [
         ...(schemas.request === undefined ? [] : requests[schemas.request]?.(sent) ?? []),
-        ...bodies.flatMap((body) =>
+        ...lines.flatMap(jsonOf).flatMap((body) =>
           status >= 400
             ? unpublished.test(JSON.stringify(body)) ? [] : validate("ErrorResponse", body)
             : schemas.isPage
             ? itemsOf(body).flatMap((item) => validate(schemas.response, item))
             : validate(schemas.response, body)
-        )
+        ),
+        ...events.flatMap((event) => validate(schemas.event ?? "no stream", event))
       ].map((problem) => `${method} ${path}: ${problem}`)
     })
 }
@@ -78,6 +80,8 @@ interface Schemas {
   readonly api: "openai" | "anthropic"
   readonly request?: string
   readonly response: string
+  /** Of a stream. */
+  readonly event?: string
   readonly isPage?: boolean
 }
 
@@ -92,7 +96,12 @@ const schemasOf = (method: string, path: string): Schemas | undefined => {
     case "/v1/chat/completions":
       return { api: "openai", request: "CreateChatCompletionRequest", response: "CreateChatCompletionResponse" }
     case "/v1/messages":
-      return { api: "anthropic", request: "CreateMessageParams", response: "Message" }
+      return {
+        api: "anthropic",
+        request: "CreateMessageParams",
+        response: "Message",
+        event: "MessageStreamEvent"
+      }
     case "/v1/messages/batches":
       return isPost
         ? { api: "anthropic", request: "CreateMessageBatchParams", response: "MessageBatch" }

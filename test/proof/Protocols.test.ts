@@ -111,20 +111,32 @@ function protocols(): ReadonlyArray<Protocol> {
         [{ outcome: "unknown-status" }, "Retryable InvalidResponse"]
       ]
     },
-    {
-      name: "Anthropic Messages",
-      request: { model: "anthropic/claude-opus-5-5", prompt: "2 + 2?", strategy: "completions", session: "s" },
-      rich: { ...rich, stop: ["END"], metadata: { user_id: "u" } },
-      endpoint: "messages.create",
-      errors: anthropicErrors,
-      damages: held,
-      ends: [
-        ...ends,
-        [{ outcome: "refused" }, "NonRetryable Refusal"],
-        [{ outcome: "failed" }, "Retryable ServerError"],
-        [{ outcome: "unknown-status" }, "Retryable InvalidResponse"]
-      ]
-    },
+    // A call whose answer may be long is streamed inside.
+    ...[
+      { name: "Anthropic Messages", maxOutputTokens: 2000 },
+      { name: "Anthropic Messages, streamed inside", maxOutputTokens: 32_000 }
+    ].map(
+      ({ maxOutputTokens, name }): Protocol => ({
+        name,
+        request: {
+          model: "anthropic/claude-opus-5-5",
+          prompt: "2 + 2?",
+          strategy: "completions",
+          session: "s",
+          maxOutputTokens
+        },
+        rich: { ...rich, stop: ["END"], metadata: { user_id: "u" }, maxOutputTokens },
+        endpoint: "messages.create",
+        errors: anthropicErrors,
+        damages: held,
+        ends: [
+          ...ends,
+          [{ outcome: "refused" }, "NonRetryable Refusal"],
+          [{ outcome: "failed" }, "Retryable ServerError"],
+          [{ outcome: "unknown-status" }, "Retryable InvalidResponse"]
+        ]
+      })
+    ),
     {
       name: "Anthropic Message Batches",
       request: { model: "anthropic/claude-opus-5-5", prompt: "2 + 2?", strategy: "background", session: "s" },
