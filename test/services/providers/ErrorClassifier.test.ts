@@ -84,6 +84,13 @@ describe("ErrorClassifier", () => {
         short(http(429, { error: { code: "rate_limit_exceeded", message: "prompt is too long: 9 > 8" } })),
         "NonRetryable ContextLengthExceeded"
       )
+      assert.strictEqual(
+        short(http(429, {
+          type: "error",
+          error: { type: "rate_limit_error", code: "1113", message: "[1113][Insufficient balance. Please recharge.]" }
+        })),
+        "NonRetryable QuotaExceeded"
+      )
     })
 
     it("does not take a long user id for a long prompt", () => {
@@ -247,8 +254,11 @@ const codeRows: Array<readonly [string, number, string]> = [
     "billing_not_active",
     "enforced_spend_limit_reached",
     "contract_spend_limit_reached",
-    "quota_exceeded"
+    "quota_exceeded",
+    "exceeded_current_quota_error"
   ]),
+  ...rows("NonRetryable QuotaExceeded", 400, ["Arrearage"]),
+  ...rows("NonRetryable QuotaExceeded", 403, ["AccountOverdueError", "OperationDenied.ServiceOverdue"]),
   ...rows("NonRetryable QuotaExceeded", 402, ["billing_error", "linked_organization_spend_limit_reached"]),
   ...rows("Retryable RateLimited", 429, [
     "rate_limit_exceeded",
@@ -262,9 +272,11 @@ const codeRows: Array<readonly [string, number, string]> = [
     "com.amazon.coral.service#ThrottlingException",
     "ThrottlingException:http://internal.amazon.com/",
     "token_quota_reached",
-    "RateLimitReached"
+    "RateLimitReached",
+    "rate_limit_reached_error"
   ]),
-  ...rows("Retryable Overloaded", 429, ["resource_unavailable"]),
+  ...rows("Retryable Overloaded", 429, ["resource_unavailable", "engine_overloaded_error", "ServerOverloaded"]),
+  ...rows("Retryable Overloaded", 498, ["capacity_exceeded"]),
   ...rows("Retryable Overloaded", 529, ["overloaded_error"]),
   ...rows("Retryable Overloaded", 503, [
     "server_is_overloaded",
@@ -307,7 +319,12 @@ const codeRows: Array<readonly [string, number, string]> = [
     "ResponsibleAIPolicyViolation",
     "bio_policy",
     "misalignment_policy_violation",
-    "image_content_policy_violation"
+    "image_content_policy_violation",
+    "data_inspection_failed",
+    "DataInspectionFailed",
+    "SensitiveContentDetected",
+    "SensitiveContentDetected.Violence",
+    "InputTextSensitiveContentDetected"
   ]),
   ...rows("NonRetryable InvalidRequest", 400, [
     "previous_response_not_found",
@@ -352,6 +369,11 @@ const textRows: Array<readonly [string, number, string]> = [
   ...rows("NonRetryable QuotaExceeded", 400, [
     "Your credit balance is too low to access the Anthropic API",
     "You have reached your workspace spend limit"
+  ]),
+  ...rows("NonRetryable QuotaExceeded", 429, ["Insufficient balance or no resource package. Please recharge."]),
+  ...rows("NonRetryable PermissionDenied", 400, [
+    "This organization has been disabled.",
+    "User location is not supported for the API use."
   ]),
   ...rows("NonRetryable AuthenticationFailed", 400, ["Incorrect API key provided.", "API key not valid."]),
   ...rows("NonRetryable AuthenticationFailed", 403, ["The security token included in the request is invalid."]),

@@ -5,8 +5,9 @@
  * **Source**
  *
  * Error reference pages of OpenAI, Azure OpenAI, Anthropic, Google (Gemini API
- * troubleshooting, google.rpc.Code), Amazon Bedrock and xAI; recorded errors of
- * these and of other compatible servers.
+ * troubleshooting, google.rpc.Code), Amazon Bedrock, xAI, Groq, Moonshot, Z.AI,
+ * Alibaba Cloud Model Studio and Volcengine Ark; recorded errors of these and of
+ * other compatible servers.
  *
  * @since 0.1.0
  */
@@ -54,11 +55,13 @@ export const signals: ReadonlyMap<string, Kind> = rows({
     project_spend_limit_exceeded organization_usage_limit_exceeded billing_hard_limit_reached billing_not_active
     enforced_spend_limit_reached contract_spend_limit_reached linked_organization_spend_limit_reached
     linked_organization_billing_unavailable billing_error quota_exceeded insufficient_balance
-    servicequotaexceededexception quota_per_day`,
-  RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached ramp_limit_exceeded
-    resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
+    servicequotaexceededexception exceeded_current_quota_error arrearage accountoverdueerror
+    operationdenied.serviceoverdue quota_per_day`,
+  RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached rate_limit_reached_error
+    ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
   Overloaded: `resource_unavailable overloaded_error overloaded server_is_overloaded engine_overloaded
-    service_unavailable_error service_unavailable unavailable modelnotreadyexception serviceunavailableexception`,
+    engine_overloaded_error serveroverloaded capacity_exceeded service_unavailable_error service_unavailable
+    unavailable modelnotreadyexception serviceunavailableexception`,
   ServerError: `timeout_error deadline_exceeded cmek_key_unreachable cmek_context_unavailable vector_store_timeout
     internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception data_loss`,
   Network: "failed_to_download_image cancelled",
@@ -73,7 +76,9 @@ export const signals: ReadonlyMap<string, Kind> = rows({
     exceed_context_size_error too_many_tokens tokens_limit_reached`,
   ContentFiltered: `content_policy_violation content_filter responsibleaipolicyviolation bio_policy
     misalignment_policy_violation image_content_policy_violation safety blocklist prohibited_content spii recitation
-    image_safety`,
+    image_safety data_inspection_failed datainspectionfailed sensitivecontentdetected
+    sensitivecontentdetected.severeviolation sensitivecontentdetected.violence inputtextsensitivecontentdetected
+    inputimagesensitivecontentdetected outputtextsensitivecontentdetected`,
   InvalidRequest: `previous_response_not_found invalid_encrypted_content tool_use_failed request_too_large
     unsupported_parameter unsupported_value unsupported_file invalid_value invalid_type missing_required_parameter
     image_dimensions_too_large unimplemented`
@@ -152,6 +157,7 @@ const contextLength: ReadonlyArray<string> = [
  */
 export const rateLimitRefinements: ReadonlyArray<TextRule> = [
   { kind: "ContextLengthExceeded", statuses: [], texts: contextLength },
+  { kind: "QuotaExceeded", statuses: [], texts: ["insufficient balance"] },
   {
     kind: "InvalidRequest",
     statuses: [],
@@ -202,6 +208,12 @@ export const textRules: ReadonlyArray<TextRule> = [
       "security token included in the request is invalid",
       "security token included in the request is expired"
     ]
+  },
+  { kind: "QuotaExceeded", statuses: [429], texts: ["insufficient balance"] },
+  {
+    kind: "PermissionDenied",
+    statuses: [400],
+    texts: ["organization has been disabled", "user location is not supported"]
   },
   { kind: "InvalidRequest", statuses: [413, 429], texts: ["request too large"] },
   {
