@@ -55,7 +55,7 @@ export interface Context {
  *
  * The API wants a `max_tokens` and refuses one above the model's limit. Only
  * tokens that were generated are billed, so the default is the published limit.
- * Models newer than the table get 64,000, which no newer one has fallen below.
+ * Models newer than the table get 128,000, as all since Claude 5.
  *
  * **Source**
  *
@@ -71,7 +71,8 @@ export const maxOutputTokens: ReadonlyArray<readonly [model: RegExp, limit: numb
   [/claude-3-/, 4096],
   [/claude-opus-4(?:[-@](?:0|1|\d{8})(?!\d)|$)/, 32_000],
   [/claude-(?:opus|sonnet)-4-[678](?!\d)/, 128_000],
-  [/claude-[a-z]+-(?:[4-9]|[1-9]\d)(?!\d)/, 64_000],
+  [/claude-[a-z]+-4(?!\d)/, 64_000],
+  [/claude-[a-z]+-(?:[5-9]|[1-9]\d)(?!\d)/, 128_000],
   [/(?:)/, 8192]
 ]
 

@@ -58,8 +58,12 @@ describe("AnthropicMessages.toBody", () => {
     ["claude-opus-4-6", 128_000],
     ["claude-sonnet-4-6", 128_000],
     ["claude-opus-4-8", 128_000],
-    ["claude-opus-5-5", 64_000],
-    ["us.anthropic.claude-opus-5-5-v1:0", 64_000],
+    ["claude-sonnet-5", 128_000],
+    ["claude-opus-5-5", 128_000],
+    ["claude-haiku-5-5", 128_000],
+    ["claude-fable-5-2", 128_000],
+    ["us.anthropic.claude-opus-5-5-v1:0", 128_000],
+    ["claude-opus-12", 128_000],
     ["some-other-model", 8192]
   ])("asks %s for %i tokens at most", (model, limit) => {
     const body = AnthropicMessages.toBody(decode({}), { provider: "anthropic", model })
