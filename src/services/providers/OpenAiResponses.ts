@@ -184,9 +184,14 @@ const ended = (outcome: Outcome): JobState => ({ _tag: "Ended", outcome })
 
 const isResponse = (body: Fields): boolean => body.object === "response" || textOf(body.id) !== ""
 
-const jobFailure = (body: Fields, context: OpenAiOutcome.Context): Outcome => ({
+// OpenRouter's own word for the error stands beside it.
+const jobFailure = ({ error, error_type, service_tier, usage }: Fields, context: OpenAiOutcome.Context): Outcome => ({
   _tag: "Failed",
-  verdict: ErrorClassifier.jobFailure(body.error, usageOf(body.usage, body.service_tier), context)
+  verdict: ErrorClassifier.jobFailure(
+    isFields(error) && error_type !== undefined ? { ...error, error_type } : error,
+    usageOf(usage, service_tier),
+    context
+  )
 })
 
 const endOf = (

@@ -134,8 +134,12 @@ class Reader implements EventStream.Reader {
       case "response.failed":
       case "response.cancelled":
         return this.#end(fieldsOf(body.response), out)
+      case "error":
+      // OpenRouter's word for it.
+      case "response.error":
+        return this.#error(body)
     }
-    return type === "error" || (isErrorSet(body.error) && !type.startsWith("response.")) ? this.#error(body) : "More"
+    return isErrorSet(body.error) && !type.startsWith("response.") ? this.#error(body) : "More"
   }
 
   finish(): EventStream.Step {

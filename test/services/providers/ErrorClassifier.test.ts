@@ -259,7 +259,11 @@ const codeRows: Array<readonly [string, number, string]> = [
   ]),
   ...rows("NonRetryable QuotaExceeded", 400, ["Arrearage"]),
   ...rows("NonRetryable QuotaExceeded", 403, ["AccountOverdueError", "OperationDenied.ServiceOverdue"]),
-  ...rows("NonRetryable QuotaExceeded", 402, ["billing_error", "linked_organization_spend_limit_reached"]),
+  ...rows("NonRetryable QuotaExceeded", 402, [
+    "billing_error",
+    "payment_required",
+    "linked_organization_spend_limit_reached"
+  ]),
   ...rows("Retryable RateLimited", 429, [
     "rate_limit_exceeded",
     "tokens",
@@ -283,7 +287,8 @@ const codeRows: Array<readonly [string, number, string]> = [
     "service_unavailable_error",
     "slow_down",
     "UNAVAILABLE",
-    "ModelNotReadyException"
+    "ModelNotReadyException",
+    "provider_overloaded"
   ]),
   ...rows("Retryable ServerError", 500, ["api_error", "server_error", "INTERNAL", "a_code_of_next_year"]),
   ...rows("Retryable ServerError", 504, ["timeout_error", "DEADLINE_EXCEEDED"]),
@@ -365,6 +370,9 @@ const textRows: Array<readonly [string, number, string]> = [
     "Output blocked by content filtering policy",
     "the prompt triggering Azure OpenAI's content management policy",
     "flagged as potentially violating our usage policy"
+  ]),
+  ...rows("NonRetryable ContentFiltered", 403, [
+    "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"
   ]),
   ...rows("NonRetryable QuotaExceeded", 400, [
     "Your credit balance is too low to access the Anthropic API",
@@ -494,6 +502,20 @@ const shapes: Array<readonly [string, number, unknown, string, Record<string, st
     { error: { message: "Provider returned error", code: 400, metadata: { raw: "prompt is too long" } } },
     "NonRetryable ContextLengthExceeded",
     { message: "Provider returned error: prompt is too long", code: "400" }
+  ],
+  [
+    "OpenRouter's word among its metadata",
+    403,
+    { error: { code: 403, message: "Words", metadata: { error_type: "content_policy_violation", reasons: ["a"] } } },
+    "NonRetryable ContentFiltered",
+    { message: "Words", code: "content_policy_violation" }
+  ],
+  [
+    "OpenRouter's word beside Anthropic's",
+    400,
+    { type: "error", error: { type: "invalid_request_error", error_type: "refusal", message: "Words" } },
+    "NonRetryable ContentFiltered",
+    { message: "Words", type: "invalid_request_error" }
   ],
   ["plain text", 500, "upstream connect error", "Retryable ServerError", { message: "upstream connect error" }],
   ["nothing", 500, undefined, "Retryable ServerError", { message: "HTTP 500" }]

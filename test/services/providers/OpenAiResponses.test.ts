@@ -264,6 +264,18 @@ describe("OpenAiResponses.stateOf", () => {
     assert.strictEqual(verdictOf(final).reason._tag, "JobFailed")
   })
 
+  it.each([
+    ["authentication", "AuthenticationFailed"],
+    ["provider_overloaded", "Overloaded"],
+    ["content_policy_violation", "ContentFiltered"],
+    ["server", "ServerError"]
+  ])("classifies a failed job by the error_type %s that OpenRouter puts beside its error", (error_type, expected) => {
+    const error = { code: "server_error", message: "Sorry" }
+    const { reason } = verdictOf(stateOf(response({ status: "failed", error, error_type })))
+
+    assert.strictEqual(reason._tag === "JobFailed" ? reason.reason._tag : reason._tag, expected)
+  })
+
   it("does not take a completed response with an error for a success", () => {
     const state = stateOf(response({ error: { code: "server_error", message: "Sorry" }, output: [message("Hi")] }))
 

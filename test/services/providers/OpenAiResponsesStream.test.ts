@@ -103,6 +103,11 @@ describe("OpenAiResponsesStream", () => {
   it.effect.each<[string, object, string]>([
     ["of its own", { type: "error", code: "rate_limit_exceeded", message: "Slow down" }, "!RateLimited"],
     ["in a field", { type: "error", error: { code: "server_error", message: "Oops" } }, "!ServerError"],
+    [
+      "of OpenRouter",
+      { type: "response.error", error: { code: "rate_limit_exceeded", message: "Slow" } },
+      "!RateLimited"
+    ],
     ["without a type", { error: { code: "insufficient_quota", message: "Pay" } }, "!QuotaExceeded"]
   ])(
     "fails with an error %s, Uncertain, after what came before it",

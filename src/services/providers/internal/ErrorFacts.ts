@@ -224,6 +224,7 @@ const validationOf = (detail: unknown): string | undefined => {
 const codesOf = (node: unknown, root: unknown): ReadonlyArray<string> =>
   [
     ForeignValue.word(ForeignValue.get(node, "details"), "error_code"),
+    ForeignValue.string(ForeignValue.get(node, "metadata"), "error_type"),
     ...detailsOf(node).map((detail) => ForeignValue.string(detail, "reason")),
     ForeignValue.word(node, "code"),
     ForeignValue.word(ForeignValue.get(node, "innererror"), "code"),

@@ -5,9 +5,9 @@
  * **Source**
  *
  * Error reference pages of OpenAI, Azure OpenAI, Anthropic, Google (Gemini API
- * troubleshooting, google.rpc.Code), Amazon Bedrock, xAI, Groq, Moonshot, Z.AI,
- * Alibaba Cloud Model Studio and Volcengine Ark; recorded errors of these and of
- * other compatible servers.
+ * troubleshooting, google.rpc.Code), Amazon Bedrock, xAI, Groq, OpenRouter,
+ * Moonshot, Z.AI, Alibaba Cloud Model Studio and Volcengine Ark; recorded errors
+ * of these and of other compatible servers.
  *
  * @since 0.1.0
  */
@@ -54,19 +54,20 @@ export const signals: ReadonlyMap<string, Kind> = rows({
   QuotaExceeded: `insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded
     project_spend_limit_exceeded organization_usage_limit_exceeded billing_hard_limit_reached billing_not_active
     enforced_spend_limit_reached contract_spend_limit_reached linked_organization_spend_limit_reached
-    linked_organization_billing_unavailable billing_error quota_exceeded insufficient_balance
+    linked_organization_billing_unavailable billing_error quota_exceeded insufficient_balance payment_required
     servicequotaexceededexception exceeded_current_quota_error arrearage accountoverdueerror
     operationdenied.serviceoverdue quota_per_day`,
   RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached rate_limit_reached_error
     ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
   Overloaded: `resource_unavailable overloaded_error overloaded server_is_overloaded engine_overloaded
-    engine_overloaded_error serveroverloaded capacity_exceeded service_unavailable_error service_unavailable
+    engine_overloaded_error serveroverloaded provider_overloaded capacity_exceeded service_unavailable_error service_unavailable
     unavailable modelnotreadyexception serviceunavailableexception`,
   ServerError: `timeout_error deadline_exceeded cmek_key_unreachable cmek_context_unavailable vector_store_timeout
     internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception data_loss`,
   Network: "failed_to_download_image cancelled",
   Conflict: "conflict_error conflictexception aborted",
-  AuthenticationFailed: `invalid_api_key api_key_invalid api_key_expired authentication_error unauthenticated
+  AuthenticationFailed: `invalid_api_key api_key_invalid api_key_expired authentication_error authentication
+    unauthenticated
     ip_not_authorized unrecognizedclientexception invalidsignatureexception expiredtokenexception
     incompletesignatureexception`,
   PermissionDenied: `permission_error permission_denied unsupported_country_region_territory organization_on_hold
@@ -75,7 +76,7 @@ export const signals: ReadonlyMap<string, Kind> = rows({
   ContextLengthExceeded: `context_length_exceeded string_above_max_length model_context_window_exceeded
     exceed_context_size_error too_many_tokens tokens_limit_reached`,
   ContentFiltered: `content_policy_violation content_filter responsibleaipolicyviolation bio_policy
-    misalignment_policy_violation image_content_policy_violation safety blocklist prohibited_content spii recitation
+    misalignment_policy_violation image_content_policy_violation refusal safety blocklist prohibited_content spii recitation
     image_safety data_inspection_failed datainspectionfailed sensitivecontentdetected
     sensitivecontentdetected.severeviolation sensitivecontentdetected.violence inputtextsensitivecontentdetected
     inputimagesensitivecontentdetected outputtextsensitivecontentdetected`,
@@ -181,7 +182,8 @@ export const textRules: ReadonlyArray<TextRule> = [
       "rejected as a result of our safety system",
       "content filtering policy",
       "content management policy",
-      "violating our usage policy"
+      "violating our usage policy",
+      "content violates usage guidelines"
     ]
   },
   {
