@@ -18,7 +18,7 @@ import { accept, type Exchange, type InteractionJob, jobAction, recordOf, type W
  */
 export const create = (world: World, exchange: Exchange): Reply.Reply => {
   const { body } = exchange
-  if ((stringAt(body, "model") ?? "") === "") return invalid("Either 'model' or 'agent' must be set.")
+  if (askedOf(body) === "") return invalid("Either 'model' or 'agent' must be set.")
   if (promptOf(body["input"]) === "") return invalid("'input' must not be empty.")
   if (body["stream"] === true) return invalid("The simulator does not stream interactions.")
   const isBackground = body["background"] === true &&
@@ -117,7 +117,7 @@ const makeJob = (world: World, exchange: Exchange, isBackground: boolean): Inter
   const { settings } = world
   const now = world.now()
   const action = jobAction(exchange)
-  const model = stringAt(body, "model") ?? ""
+  const model = askedOf(body)
   const tools: unknown = body["tools"]
   const tool: unknown = Array.isArray(tools) ? tools[0] : undefined
   const prompt = promptOf(body["input"])
@@ -148,6 +148,8 @@ const makeJob = (world: World, exchange: Exchange, isBackground: boolean): Inter
     })
   }
 }
+
+const askedOf = (body: JsonObject): string => stringAt(body, "model") ?? stringAt(body, "agent") ?? ""
 
 /** The text of the last turn: of a string, of contents, or of steps. */
 const promptOf = (input: unknown): string => {
@@ -184,7 +186,7 @@ const bodyAt = (job: InteractionJob, now: number, withInput: boolean): Record<st
     id: job.id,
     object: "interaction",
     status,
-    model: job.model,
+    [stringAt(request, "model") === undefined ? "agent" : "model"]: job.model,
     created: timestamp(progress.createdAt),
     updated: timestamp(progress.endedAt ?? progress.cancelledAt ?? now),
     ...(system === undefined ? {} : { system_instruction: system }),

@@ -75,6 +75,15 @@ describe("GeminiInput.toPayload", () => {
     assert.deepStrictEqual<unknown>(payload, { model: "gemini-3.8-flash", background: true, store: true, ...expected })
   })
 
+  it.each([
+    ["by its name", "deep-research-pro-preview-12-2025", {}, "deep-research-pro-preview-12-2025"],
+    ["of the provider's own options", "gemini-3.8-flash", { agent: "mine" }, "mine"]
+  ])("asks an agent %s, without a model", (_, model, providerOptions, agent) => {
+    const payload = GeminiInput.toPayload(request({ providerOptions }), { provider: "gemini", model })
+
+    assert.deepStrictEqual<unknown>(Result.getOrThrow(payload), { agent, input: "Hi", background: true, store: true })
+  })
+
   it("refuses store: false, which a background job cannot have, and sends nothing", () => {
     const error = Result.getOrThrow(Result.flip(GeminiInput.toPayload(request({ store: false }), about)))
 

@@ -31,6 +31,18 @@ describe("GeminiInteractions over HTTP", () => {
         assert.deepInclude(submissions[0], { model: "gemini-3.8-flash", background: true, accepted: true })
       })))
 
+  it.live("gets the report of an agent", () =>
+    withSimulator({ completeAfterPolls: 1 }, (sim) =>
+      Effect.gen(function*() {
+        const process = yield* start(sim)
+        const model = "gemini/deep-research-pro-preview-12-2025"
+        const answer = yield* process.execute({ ...request, model })
+
+        const { submissions } = yield* sim.ledger
+        assert.deepInclude(answer, { model: "deep-research-pro-preview-12-2025", settled: true })
+        assert.containSubset(submissions, [{ body: { agent: "deep-research-pro-preview-12-2025" } }])
+      })))
+
   it.live("goes on with the same interaction after its process was lost", () =>
     withSimulator({ jobDuration: "1 hour" }, (sim) =>
       Effect.gen(function*() {

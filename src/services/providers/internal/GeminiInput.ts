@@ -15,6 +15,8 @@ import * as OutputFormat from "./OutputFormat.ts"
  *
  * **Details**
  *
+ * - A model that is named `deep-research-…` is sent as `agent`. Beside an `agent`
+ *   of `providerOptions` no model is sent: one of the two is asked.
  * - `instructions` is `system_instruction`; earlier turns are the steps
  *   `user_input` and `model_output` of `input`.
  * - `maxOutputTokens`, `temperature`, `topP` and `stop` are in `generation_config`.
@@ -37,6 +39,7 @@ import * as OutputFormat from "./OutputFormat.ts"
  *
  * Google, "Interactions API", "Data storage and retention":
  * https://ai.google.dev/gemini-api/docs/interactions-overview
+ * Google, "Deep Research agent": https://ai.google.dev/gemini-api/docs/deep-research
  * The shapes are those of `CreateModelInteraction` of `@google/genai` 3.1.0.
  *
  * @category constructors
@@ -62,7 +65,9 @@ export const toPayload = (
   })
   return Result.succeed({
     ...withOptions({
-      model: about.model,
+      ...(agents.test(about.model)
+        ? { agent: about.model }
+        : { model: providerOptions?.["agent"] === undefined ? about.model : undefined }),
       input: inputOf(request),
       system_instruction: instructions === "" ? undefined : instructions,
       generation_config: Object.keys(generation).length === 0 ? undefined : generation,
@@ -72,6 +77,8 @@ export const toPayload = (
     store: true
   })
 }
+
+const agents = /^deep-research-/
 
 const thinkingLevels: Readonly<Record<NonNullable<ResponseRequest["reasoningEffort"]>, string>> = {
   none: "minimal",
