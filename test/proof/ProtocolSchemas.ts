@@ -89,12 +89,17 @@ const schemasOf = (method: string, path: string): Schemas | undefined => {
   const isPost = method.toUpperCase() === "POST"
   switch (path.replace(/\/(resp|msgbatch)_\w+/, "/id")) {
     case "/v1/responses":
-      return { api: "openai", request: "CreateResponse", response: "Response" }
+      return { api: "openai", request: "CreateResponse", response: "Response", event: "ResponseStreamEvent" }
     case "/v1/responses/id":
     case "/v1/responses/id/cancel":
-      return { api: "openai", response: "Response" }
+      return { api: "openai", response: "Response", event: "ResponseStreamEvent" }
     case "/v1/chat/completions":
-      return { api: "openai", request: "CreateChatCompletionRequest", response: "CreateChatCompletionResponse" }
+      return {
+        api: "openai",
+        request: "CreateChatCompletionRequest",
+        response: "CreateChatCompletionResponse",
+        event: "CreateChatCompletionStreamResponse"
+      }
     case "/v1/messages":
       return {
         api: "anthropic",

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Redacted, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Redacted, Schedule, Scope, Stream } from "effect"
 import { Holdfast, Providers, type ResponseRequest, Schedules, SessionStore, type StrategyError } from "holdfast"
 import { Simulator } from "holdfast/testing"
 import * as Transport from "../../src/services/providers/Transport.ts"
@@ -53,6 +53,19 @@ export const suite = (protocol: Protocol): void => {
           })
           assert.isAbove(answer.usage?.totalTokens ?? 0, 0)
           assert.deepInclude(again, { content: answer.content, submissions: 1, attempts: 0, resumed: true })
+          assert.lengthOf((yield* world.sim.ledger).submissions, 1)
+        })))
+
+    it.live("tells the same answer as a stream", () =>
+      withSimulator({ completeAfterPolls: 1 }, (world) =>
+        Effect.gen(function*() {
+          const process = yield* world.start
+          const events = yield* Stream.runCollect(process.stream({ ...request, ...protocol.rich }))
+
+          const last = events.at(-1)
+          const told = events.map((event) => event._tag === "TextDelta" ? event.delta : "").join("")
+          assert.include(told, "You asked: 2 + 2?")
+          assert.strictEqual(last?._tag === "Completed" ? last.response.content : "", told)
           assert.lengthOf((yield* world.sim.ledger).submissions, 1)
         })))
 
