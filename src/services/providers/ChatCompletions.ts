@@ -32,8 +32,9 @@ export interface PayloadOptions {
  *
  * **Details**
  *
- * - `maxOutputTokens` is `max_completion_tokens` for `openai` and `azure`,
- *   `max_tokens` for every other host.
+ * - `maxOutputTokens` is `max_completion_tokens` for `openai` and `azure`, and on
+ *   every host for OpenAI's reasoning models, which refuse the older
+ *   `max_tokens`; it is `max_tokens` for all others.
  * - `store` is sent to `openai` and `azure` only, when the request names it,
  *   and `metadata` only beside `store: true`, without which OpenAI refuses
  *   them. Leaving them out changes no answer.
@@ -67,7 +68,7 @@ export const toPayload = (
     withOptions({
       model,
       messages,
-      [isOpenAi ? "max_completion_tokens" : "max_tokens"]: request.maxOutputTokens,
+      [isOpenAi || reasoningModel.test(model) ? "max_completion_tokens" : "max_tokens"]: request.maxOutputTokens,
       temperature: request.temperature,
       top_p: request.topP,
       reasoning_effort: request.reasoningEffort,
@@ -77,6 +78,9 @@ export const toPayload = (
       ...asked.success.fields
     }, request.providerOptions))
 }
+
+// `gpt-5.6-sol`, `openai/gpt-5`, `us.openai.gpt-5.6-sol`, `o3`, but not `gpt-oss-120b`.
+const reasoningModel = /(?:^|[./])(?:gpt-[5-9]|o[1-9])(?![a-z0-9])/i
 
 /**
  * Returns the outcome that a reply describes.

@@ -101,6 +101,23 @@ describe("ChatCompletions.toPayload", () => {
     assert.deepStrictEqual(payloadOf(input, provider), { model: "gpt-4o", ...expected })
   })
 
+  it.each([
+    ["azure_ai", "gpt-5", "max_completion_tokens"],
+    ["bedrock", "us.openai.gpt-5.6-sol", "max_completion_tokens"],
+    ["github", "openai/o3-mini", "max_completion_tokens"],
+    ["openrouter", "openai/gpt-4o", "max_tokens"],
+    ["groq", "openai/gpt-oss-120b", "max_tokens"],
+    ["huggingface", "allenai/olmo-3", "max_tokens"]
+  ])("limits the answer at %s of %s by %s", (provider, model, key) => {
+    const payload = ChatCompletions.toPayload(requestOf({ maxOutputTokens: 9 }), { provider, model })
+
+    assert.deepStrictEqual<unknown>(Result.getOrThrow(payload), {
+      model,
+      messages: [{ role: "user", content: "Hi" }],
+      [key]: 9
+    })
+  })
+
   it.each<[string, Partial<RequestInput>]>([
     ["a file by url", { prompt: [{ type: "file", url: "https://example.com/a.pdf" }] }],
     ["an image by file id", { prompt: [{ type: "image", fileId: "file-1" }] }],
