@@ -35,6 +35,8 @@ export interface PayloadOptions {
  * - `maxOutputTokens` is `max_completion_tokens` for `openai` and `azure`, and on
  *   every host for OpenAI's reasoning models, which refuse the older
  *   `max_tokens`; it is `max_tokens` for all others.
+ * - `reasoningEffort` is `reasoning_effort`; for `gemini`, `"xhigh"` and `"max"`
+ *   become `"high"`, the most there is.
  * - `store` is sent to `openai` and `azure` only, when the request names it,
  *   and `metadata` only beside `store: true`, without which OpenAI refuses
  *   them. Leaving them out changes no answer.
@@ -71,7 +73,7 @@ export const toPayload = (
       [isOpenAi || reasoningModel.test(model) ? "max_completion_tokens" : "max_tokens"]: request.maxOutputTokens,
       temperature: request.temperature,
       top_p: request.topP,
-      reasoning_effort: request.reasoningEffort,
+      reasoning_effort: effortOf(request.reasoningEffort, provider),
       stop: request.stop,
       store: isOpenAi ? request.store : undefined,
       metadata: isOpenAi && request.store === true ? request.metadata : undefined,
@@ -81,6 +83,9 @@ export const toPayload = (
 
 // `gpt-5.6-sol`, `openai/gpt-5`, `us.openai.gpt-5.6-sol`, `o3`, but not `gpt-oss-120b`.
 const reasoningModel = /(?:^|[./])(?:gpt-[5-9]|o[1-9])(?![a-z0-9])/i
+
+const effortOf = (effort: ResponseRequest["reasoningEffort"], provider: string) =>
+  provider === "gemini" && (effort === "xhigh" || effort === "max") ? "high" : effort
 
 /**
  * Returns the outcome that a reply describes.

@@ -92,6 +92,18 @@ describe("ChatCompletions.toPayload", () => {
       { max_tokens: 9, stop: "END", messages: [{ role: "user", content: "Hi" }] }
     ],
     [
+      "asks Gemini for the most effort that it has",
+      "gemini",
+      { reasoningEffort: "xhigh" },
+      { reasoning_effort: "high", messages: [{ role: "user", content: "Hi" }] }
+    ],
+    [
+      "leaves Gemini's lesser efforts",
+      "gemini",
+      { reasoningEffort: "none" },
+      { reasoning_effort: "none", messages: [{ role: "user", content: "Hi" }] }
+    ],
+    [
       "merges the provider's options last",
       "openai",
       { temperature: 0, providerOptions: { temperature: 1, seed: 7 } },
