@@ -411,6 +411,38 @@ describe("Providers.layer", () => {
     }
   })
 
+  it.effect("asks a provider's Responses API at its own address, unless another one is given", () =>
+    Effect.gen(function*() {
+      const urls: Array<string> = []
+      const fetch: Transport.Fetch = (input) => {
+        urls.push(String(input))
+        return Promise.resolve(Response.json({ error: { message: "No" } }, { status: 401 }))
+      }
+      const asked = Effect.fnUntraced(function*(settings: Providers.ProviderSettings) {
+        const { resolve } = yield* built(
+          Providers.layer({ perplexity: { apiKey: Redacted.make(secret), ...settings } }).pipe(
+            Layer.provide(Layer.succeed(Transport.Transport, { fetch, fetchFresh: fetch }))
+          )
+        )
+        const provider = yield* resolve("perplexity/sonar")
+        yield* Effect.flip(complete(provider))
+        yield* Effect.flip(provider.responses?.create(minimal) ?? Effect.void)
+        yield* Effect.flip(provider.jobs?.submit(minimal, { submissionId: "s" }) ?? Effect.void)
+        return urls.splice(0)
+      })
+
+      assert.deepStrictEqual(yield* asked({}), [
+        "https://api.perplexity.ai/chat/completions",
+        "https://api.perplexity.ai/v1/responses",
+        "https://api.perplexity.ai/v1/responses"
+      ])
+      assert.deepStrictEqual(yield* asked({ baseUrl: "https://proxy.test/p" }), [
+        "https://proxy.test/p/chat/completions",
+        "https://proxy.test/p/responses",
+        "https://proxy.test/p/responses"
+      ])
+    }))
+
   it.live("talks to a server through one client per provider and one transport", () =>
     Effect.gen(function*() {
       const simulator = yield* Simulator.Simulator
@@ -476,7 +508,7 @@ const offersOf = ({ completions, jobs, responses }: Provider) => ({
   completions: completions !== undefined
 })
 
-const complete = (provider: Provider) => {
-  const request = Schema.decodeSync(ResponseRequest)({ model: "m", prompt: "Hi" })
-  return provider.completions === undefined ? Effect.die("no completions") : provider.completions.complete(request)
-}
+const minimal = Schema.decodeSync(ResponseRequest)({ model: "m", prompt: "Hi" })
+
+const complete = (provider: Provider) =>
+  provider.completions === undefined ? Effect.die("no completions") : provider.completions.complete(minimal)

@@ -447,6 +447,15 @@ describe("OpenAi", () => {
       assert.strictEqual(error.verdict.reason.message, "Bad thing")
     }))
 
+  it.effect("reads the code that stands beside an error's words", () =>
+    Effect.gen(function*() {
+      const body = { code: "insufficient_balance", error: "Words" }
+      const { complete } = yield* recorded({}, () => Response.json(body, { status: 429 }))
+      const { verdict: { reason } } = yield* Effect.flip(complete())
+
+      assert.deepInclude(reason, { _tag: "QuotaExceeded", code: "insufficient_balance", message: "Words" })
+    }))
+
   it.effect("refuses what an API has no form for before it asks for a key", () =>
     Effect.gen(function*() {
       const { calls, create } = yield* recorded({ apiKey: Effect.fail(noToken) })
