@@ -166,11 +166,13 @@ describe("ErrorClassifier", () => {
     })
 
     it("keeps the id of the request, from headers or body", () => {
-      const headers = new Headers({ "x-request-id": "req_1" })
-      const fromHeader = ErrorClassifier.fromBody({ status: 500, headers, body: "" }, context)
+      for (const name of ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"]) {
+        const headers = new Headers({ [name]: "req_1" })
+        const fromHeader = ErrorClassifier.fromBody({ status: 500, headers, body: "" }, context)
+        assert.strictEqual(fromHeader.verdict.reason.requestId, "req_1", name)
+      }
       const fromBody = http(529, { type: "error", error: { message: "Words" }, request_id: "req_2" })
 
-      assert.strictEqual(fromHeader.verdict.reason.requestId, "req_1")
       assert.strictEqual(fromBody.verdict.reason.requestId, "req_2")
       assert.strictEqual(fromBody.verdict.reason.provider, "test")
     })
