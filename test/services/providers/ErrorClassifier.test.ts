@@ -362,7 +362,19 @@ const textRows: Array<readonly [string, number, string]> = [
     "The maximum input length is 8000 tokens",
     "Input Tokens Exceeded: Number of input tokens exceeds maximum length",
     "too many tokens: size limit exceeded by 25836 tokens",
-    "Input is too long for requested model"
+    "Input is too long for requested model",
+    "This model's maximum prompt length is 131072 but the request contains 136973 tokens.",
+    "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+    "The decoder prompt (length 8357) is longer than the maximum model length of 8192.",
+    "The number of tokens to keep from the initial prompt is greater than the context length",
+    "However, the model is loaded with context length of only 4096 tokens, which is not enough.",
+    "prompt too long; exceeded max context length by 4096 tokens",
+    "invalid params, context window exceeds limit (2013)",
+    "Invalid request: Your request exceeded model token limit: 262144 (requested: 300000)",
+    "Prompt exceeds max length",
+    "Range of input length should be [1, 30720]",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193.",
+    "Input validation error: `inputs` must have less than 4096 tokens."
   ].flatMap((text) =>
     [400, 413, 422, 429].map((status) => [text, status, "NonRetryable ContextLengthExceeded"] as const)
   ),

@@ -147,7 +147,19 @@ const contextLength: ReadonlyArray<string> = [
   "too many tokens: size limit exceeded",
   "input is too long for requested model",
   "current length is*while limit is",
-  "maximum input length is*tokens"
+  "maximum input length is*tokens",
+  "maximum prompt length is",
+  "too large for model with*maximum context length",
+  "longer than the maximum model length",
+  "greater than the context length",
+  "loaded with context length of only",
+  "prompt too long; exceeded",
+  "context window exceeds limit",
+  "exceeded model token limit",
+  "prompt exceeds max length",
+  "range of input length should be",
+  "`inputs` tokens + `max_new_tokens` must be",
+  "`inputs` must have less than"
 ]
 
 /**
