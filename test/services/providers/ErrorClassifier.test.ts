@@ -91,6 +91,17 @@ describe("ErrorClassifier", () => {
         })),
         "NonRetryable QuotaExceeded"
       )
+      for (
+        const message of [
+          "Your prepayment credits are depleted.",
+          "Your project has exceeded its monthly spending cap."
+        ]
+      ) {
+        assert.strictEqual(
+          short(http(429, [{ error: { code: 429, message, status: "RESOURCE_EXHAUSTED" } }])),
+          "NonRetryable QuotaExceeded"
+        )
+      }
     })
 
     it("does not take a long user id for a long prompt", () => {
@@ -392,7 +403,14 @@ const textRows: Array<readonly [string, number, string]> = [
     "Your credit balance is too low to access the Anthropic API",
     "You have reached your workspace spend limit"
   ]),
-  ...rows("NonRetryable QuotaExceeded", 429, ["Insufficient balance or no resource package. Please recharge."]),
+  ...rows("NonRetryable QuotaExceeded", 403, [
+    "You have run out of credits or need a subscription.",
+    "Your newly created team doesn't have any credits yet."
+  ]),
+  ...rows("NonRetryable QuotaExceeded", 429, [
+    "Insufficient balance or no resource package. Please recharge.",
+    "Your team has either used all available credits or reached its monthly spending limit."
+  ]),
   ...rows("NonRetryable PermissionDenied", 400, [
     "This organization has been disabled.",
     "User location is not supported for the API use."

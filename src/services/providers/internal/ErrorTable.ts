@@ -162,6 +162,13 @@ const contextLength: ReadonlyArray<string> = [
   "`inputs` must have less than"
 ]
 
+const emptyAccount: ReadonlyArray<string> = [
+  "insufficient balance",
+  "used all available credits",
+  "credits are depleted",
+  "spending cap"
+]
+
 /**
  * Texts that decide against a rate limit: no wait can cure these.
  *
@@ -170,7 +177,7 @@ const contextLength: ReadonlyArray<string> = [
  */
 export const rateLimitRefinements: ReadonlyArray<TextRule> = [
   { kind: "ContextLengthExceeded", statuses: [], texts: contextLength },
-  { kind: "QuotaExceeded", statuses: [], texts: ["insufficient balance"] },
+  { kind: "QuotaExceeded", statuses: [], texts: emptyAccount },
   {
     kind: "InvalidRequest",
     statuses: [],
@@ -198,6 +205,7 @@ export const textRules: ReadonlyArray<TextRule> = [
       "content violates usage guidelines"
     ]
   },
+  { kind: "QuotaExceeded", statuses: [400, 403, 429, "none"], texts: emptyAccount },
   {
     kind: "QuotaExceeded",
     statuses: [400, 403, "none"],
@@ -206,8 +214,9 @@ export const textRules: ReadonlyArray<TextRule> = [
       "spend limit",
       "spending limit",
       "reached your specified api usage limits",
-      "insufficient balance",
-      "exceeded your current quota"
+      "exceeded your current quota",
+      "run out of credits",
+      "doesn't have any credits"
     ]
   },
   {
@@ -223,7 +232,6 @@ export const textRules: ReadonlyArray<TextRule> = [
       "security token included in the request is expired"
     ]
   },
-  { kind: "QuotaExceeded", statuses: [429], texts: ["insufficient balance"] },
   {
     kind: "PermissionDenied",
     statuses: [400],
