@@ -104,6 +104,17 @@ describe("ErrorClassifier", () => {
       }
     })
 
+    it.each([
+      ["Your team has either used all available credits or reached its limit.", "NonRetryable QuotaExceeded", true],
+      ["Content violates usage guidelines. Failed check: BIO", "NonRetryable ContentFiltered", true],
+      ["Your team may not use this model.", "NonRetryable PermissionDenied", undefined]
+    ])("reads why xAI denies permission: %s", (words, expected, inferred) => {
+      const error = http(403, { code: "permission-denied", error: words })
+
+      assert.strictEqual(short(error), expected)
+      assert.strictEqual(error.verdict.reason.inferred, inferred)
+    })
+
     it("does not take a long user id for a long prompt", () => {
       const error = (param: string) =>
         short(http(400, { error: { code: "string_above_max_length", param, message: "string too long" } }))

@@ -169,21 +169,34 @@ const emptyAccount: ReadonlyArray<string> = [
   "spending cap"
 ]
 
+const filtered: ReadonlyArray<string> = [
+  "rejected as a result of the safety system",
+  "rejected as a result of our safety system",
+  "content filtering policy",
+  "content management policy",
+  "violating our usage policy",
+  "content violates usage guidelines"
+]
+
 /**
- * Texts that decide against a rate limit: no wait can cure these.
+ * Texts that say more than a code that has come to a kind: a rate limit that no
+ * wait can cure, and a permission that xAI denies for want of credits or for
+ * what the prompt holds.
  *
  * @category models
  * @since 0.1.0
  */
-export const rateLimitRefinements: ReadonlyArray<TextRule> = [
-  { kind: "ContextLengthExceeded", statuses: [], texts: contextLength },
-  { kind: "QuotaExceeded", statuses: [], texts: emptyAccount },
-  {
-    kind: "InvalidRequest",
-    statuses: [],
-    texts: ["request too large for", "input or output tokens must be reduced"]
-  }
-]
+export const refinements: ReadonlyMap<Kind, ReadonlyArray<Omit<TextRule, "statuses">>> = new Map([
+  ["RateLimited", [
+    { kind: "ContextLengthExceeded", texts: contextLength },
+    { kind: "QuotaExceeded", texts: emptyAccount },
+    { kind: "InvalidRequest", texts: ["request too large for", "input or output tokens must be reduced"] }
+  ]],
+  ["PermissionDenied", [
+    { kind: "QuotaExceeded", texts: [...emptyAccount, "run out of credits", "doesn't have any credits"] },
+    { kind: "ContentFiltered", texts: filtered }
+  ]]
+])
 
 /**
  * Texts, tried in order after the codes and types that decide.
@@ -196,14 +209,7 @@ export const textRules: ReadonlyArray<TextRule> = [
   {
     kind: "ContentFiltered",
     statuses: [400, 403, 422, 500, "none"],
-    texts: [
-      "rejected as a result of the safety system",
-      "rejected as a result of our safety system",
-      "content filtering policy",
-      "content management policy",
-      "violating our usage policy",
-      "content violates usage guidelines"
-    ]
+    texts: filtered
   },
   { kind: "QuotaExceeded", statuses: [400, 403, 429, "none"], texts: emptyAccount },
   {

@@ -28,7 +28,8 @@ export interface Ruling {
  * **Details**
  *
  * The order is: codes, types, text, HTTP status, vague codes and types,
- * the transport's messages, codes and names. What is still unknown is
+ * the transport's messages, codes and names. Where a code speaks of a rate limit
+ * or of a permission, the text may say more. What is still unknown is
  * `ServerError` where a provider spoke, else `Network`.
  * `x-should-retry: false` makes what an HTTP status alone decided
  * not retryable: a 429 becomes `QuotaExceeded`, anything else `InvalidRequest`;
@@ -112,8 +113,10 @@ const byCode = (
     signal === "string_above_max_length" && facts.param === "user"
       ? "InvalidRequest"
       : ErrorTable.signalsAtStatus.get(`${signal} ${status}`) ?? ErrorTable.signals.get(signal))
-  if (kind !== "RateLimited") return kind === undefined ? undefined : { kind, inferred: false }
-  const refined = exceedsLimit(facts.text) ? "InvalidRequest" : byText(ErrorTable.rateLimitRefinements, facts.text)
+  if (kind === undefined) return undefined
+  const refined = kind === "RateLimited" && exceedsLimit(facts.text)
+    ? "InvalidRequest"
+    : byText(ErrorTable.refinements.get(kind) ?? [], facts.text)
   return { kind: refined ?? kind, inferred: refined !== undefined }
 }
 
@@ -123,7 +126,10 @@ const exceedsLimit = (text: string): boolean => {
   return numbers !== null && Number(numbers[2]) > Number(numbers[1])
 }
 
-const byText = (rules: ReadonlyArray<ErrorTable.TextRule>, text: string): ErrorTable.Kind | undefined =>
+const byText = (
+  rules: ReadonlyArray<Omit<ErrorTable.TextRule, "statuses">>,
+  text: string
+): ErrorTable.Kind | undefined =>
   text === "" ? undefined : rules.find((rule) => rule.texts.some((pattern) => contains(text, pattern)))?.kind
 
 const contains = (text: string, pattern: string): boolean => {
