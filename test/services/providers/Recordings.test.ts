@@ -128,10 +128,12 @@ describe.skipIf(folder === undefined)("recorded errors (HOLDFAST_RECORDINGS)", (
     assert.deepStrictEqual(inferred.map(([name]) => name), inferredFromWords)
   })
 
-  it("take the wait from Google's RetryInfo and from the message", () => {
+  it("take the wait from Google's RetryInfo, from the message, and from the header that names one", () => {
     const gemini = ErrorClassifier.fromBody(read("scenarios-gemini", 0), context).verdict
     const openai = ErrorClassifier.fromBody(read("openai-rate-limit-429--issue-quoted--07", 0), context).verdict
+    const azure = ErrorClassifier.fromBody(read("scenarios-azure-grok", 0), context).verdict
 
+    assert.strictEqual(azure._tag === "Retryable" ? String(azure.retryAfter) : "", "1000 millis")
     assert.strictEqual(gemini._tag === "Retryable" ? String(gemini.retryAfter) : "", "48000 millis")
     assert.strictEqual(openai._tag === "Retryable" ? String(openai.retryHint) : "", "69696 millis")
   })

@@ -19,8 +19,9 @@ export type Header = (name: string) => string | undefined
  *
  * **Details**
  *
- * `retry-after-ms` is a number of milliseconds; `retry-after` a number of
- * seconds or a date, which counts from `now` (Unix time in milliseconds).
+ * `retry-after-ms` is a number of milliseconds, and zero only where `retry-after`
+ * is not there: Azure sends `0` beside `1`. `retry-after` is a number of seconds
+ * or a date, which counts from `now` (Unix time in milliseconds).
  * Decimals and zero are allowed. Anything else is ignored: lists, signs, a date
  * in the past, more than 366 days.
  *
@@ -33,9 +34,9 @@ export type Header = (name: string) => string | undefined
  */
 export const fromHeaders = (header: Header, now: number): Duration.Duration | undefined => {
   const value = header("retry-after")
-  return wait(number(header("retry-after-ms"))) ??
-    wait(number(value) * 1000) ??
-    wait(fromHttpDate(value, now) - now)
+  const exact = wait(number(header("retry-after-ms")))
+  if (exact !== undefined && !Duration.isZero(exact)) return exact
+  return wait(number(value) * 1000) ?? wait(fromHttpDate(value, now) - now) ?? exact
 }
 
 /**
