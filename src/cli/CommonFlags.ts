@@ -23,6 +23,7 @@ export const defaultDirectory = ".holdfast"
  * @since 0.1.0
  */
 export const storeFlag: Flag.Flag<Option.Option<string>> = Flag.String("store").pipe(
+  Flag.filter((folder) => folder.trim() !== "", () => "a folder, not an empty text"),
   Flag.withMetavar("folder"),
   Flag.withDescription(`Folder of the sessions (default: HOLDFAST_STORE, or ${defaultDirectory})`),
   Flag.optional

@@ -87,11 +87,7 @@ const afterRetryable = (
     : `in ${Durations.format(retryAfter)} or later`
   switch (reason._tag) {
     case "SessionUnavailable":
-      return [
-        `Check that the folder can be read and written (${
-          reason.code ?? "see above"
-        }), or choose another one with --store.`
-      ]
+      return ["Check that the folder can be read and written, and has room, or choose another one with --store."]
     case "Conflict":
       // Without the provider's words it is the session itself that is busy.
       if (session !== undefined && reason.status === undefined) {
@@ -143,25 +139,36 @@ const afterNonRetryable = ({ reason, session }: NonRetryable, next: NextCommands
       return session === undefined ? [] : [`Run the original command again with ${sessionFlag(session)}.`]
     case "SessionCorrupt":
       return session === undefined ? [] : [
-        "Its file was damaged, or written by a newer version of Holdfast. Choose another --session."
+        "Choose another --session. To give the key up, with what it has paid for, remove its file."
       ]
-    case "Refusal":
     case "ContentFiltered":
+      // With a status it is an HTTP refusal, and no outcome of the session.
+      return reason.status === undefined
+        ? afterOutcome(reason, session, next)
+        : ["The request was refused. Change it, and use another --session for it."]
+    case "Refusal":
     case "Incomplete":
     case "EmptyContent":
     case "InvalidOutput":
     case "JobFailed":
     case "JobCancelled":
     case "JobExpired":
-      return session === undefined ? partialAdvice(reason) : [
-        ...partialAdvice(reason),
-        `This is the session's final outcome; see it with  ${next.show(session)}`,
-        "To ask again, and pay again, use another --session."
-      ]
+      return afterOutcome(reason, session, next)
     default:
       return []
   }
 }
+
+const afterOutcome = (
+  reason: NonRetryableReason,
+  session: string | undefined,
+  next: NextCommands
+): ReadonlyArray<string> =>
+  session === undefined ? partialAdvice(reason) : [
+    ...partialAdvice(reason),
+    `This is the session's final outcome; see it with  ${next.show(session)}`,
+    "To ask again, and pay again, use another --session."
+  ]
 
 const partialAdvice = (reason: NonRetryableReason): ReadonlyArray<string> =>
   "content" in reason && reason.content !== undefined && reason.content !== ""

@@ -107,7 +107,7 @@ const prune = Command.make(
   "prune",
   {
     olderThan: Durations.flag("older-than").pipe(
-      Flag.withDescription("Only sessions whose last entry is older: 12h, 30d"),
+      Flag.withDescription("Only sessions whose last entry is older: 12h, 90d (default: 30d)"),
       Flag.withDefault(Duration.days(30))
     ),
     states: Flag.Literals("state", SessionStatus.literals).pipe(

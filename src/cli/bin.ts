@@ -1,49 +1,30 @@
 #!/usr/bin/env node
 /**
- * The entry of the `holdfast` command.
+ * The entry of the `holdfast` command. It imports nothing but `node:module`, so that a Node that is too old, or a
+ * package that is missing, is told in words.
  *
  * @since 0.1.0
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
-import { enableCompileCache } from "node:module"
+import * as Module from "node:module"
 
-enableCompileCache()
-
-// A reader that has gone away (`| head`) is no error of ours; a disk that is full is.
-let unwritten: string | undefined
-process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
-  if (code !== "EPIPE") unwritten = code ?? message
-})
-process.stderr.on("error", () => {})
-
-// The first signal interrupts the program; who is in a hurry sends another one.
-let signals = 0
-const onSignal = (): void => {
-  if (++signals > 1) process.exit(130)
+const refuse = (message: string): void => {
+  process.stderr.write(`Error: ${message}\n`)
+  process.exitCode = 1
 }
-process.on("SIGINT", onSignal)
-process.on("SIGTERM", onSignal)
 
-// Node's console says nothing of what it could not write.
-const unhushed = (console: Console.Console): Console.Console =>
-  Object.assign(Object.create(console), { log: (text: string) => process.stdout.write(`${text}\n`) })
+const isMissing = (error: unknown, name: string): boolean =>
+  error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND" && error.message.includes(name)
 
-const { main } = await import("./Main.ts")
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 
-NodeRuntime.runMain(Console.consoleWith((console) => Effect.provideService(main, Console.Console, unhushed(console))), {
-  disableErrorReporting: true,
-  // Waits for what is still to be written, not for idle connections.
-  teardown: (exit) =>
-    Runtime.defaultTeardown(exit, (code) => {
-      process.stdout.write("", () =>
-        // The event of an error comes after the callback.
-        setImmediate(() => {
-          const isLost = code === 0 && unwritten !== undefined
-          const said = isLost ? `Error: stdout cannot be written: ${unwritten}\n` : ""
-          process.stderr.write(said, () => process.exit(isLost ? 1 : code))
-        }))
-    })
-})
+if (major < 22 || (major === 22 && minor < 19)) {
+  refuse(`holdfast needs Node 22.19 or newer, and this is Node ${process.versions.node}`)
+} else {
+  Module.enableCompileCache()
+  try {
+    await import("./Process.ts")
+  } catch (error) {
+    if (!isMissing(error, "'@effect/platform-node'")) throw error
+    refuse("holdfast needs a package that is not installed:  npm install @effect/platform-node")
+  }
+}

@@ -205,7 +205,7 @@ export const make = Effect.fnUntraced(function*(
     load: (key) =>
       load(key).pipe(
         Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(none)),
-        (effect) => available("load", effect),
+        (effect) => available("load", folder.pathOf(key), effect),
         Effect.uninterruptible
       ),
     append: Effect.fnUntraced(function*(key: string, entry: Entry, expected: Version) {
@@ -214,11 +214,11 @@ export const make = Effect.fnUntraced(function*(
         number === 1 ? `{"key":${JSON.stringify(key)},"entry":${json}}` : `{"entry":${json}}`
       const { tip } = yield* withLock(key)(Effect.uninterruptible(append(key, expected, payload)))
       return versionOf(tip)
-    }, (effect) => available("append", effect)),
+    }, (effect, key) => available("append", folder.pathOf(key), effect)),
     remove: (key, expected) =>
       remove(key, expected).pipe(
         Effect.catchReason("PlatformError", "NotFound", () => expected === noVersion ? Effect.void : conflict),
-        (effect) => available("remove", effect),
+        (effect) => available("remove", folder.pathOf(key), effect),
         Effect.uninterruptible,
         withLock(key)
       ),
@@ -273,20 +273,30 @@ const unavailable = (operation: string, error: PlatformError): StoreUnavailable 
     : ""
   return new StoreUnavailable({
     operation,
-    message: `The file system failed: ${code ?? reason._tag} in ${reason.method}${path}`,
+    message: `The file system failed: ${wordsOf(reason.cause, code) ?? reason._tag} in ${reason.method}${path}`,
     code,
     cause: error
   })
 }
 
+// Node writes `ENOSPC: no space left on device, write`.
+const wordsOf = (cause: unknown, code: string | undefined): string | undefined => {
+  const words = Predicate.isError(cause) ? /^[A-Z0-9_]+: ([^,]+)/.exec(cause.message)?.[1] : undefined
+  return code === undefined || words === undefined ? code : `${words} (${code})`
+}
+
 const available = <A, E extends SessionStoreError | VersionConflict, R>(
   operation: string,
+  path: string,
   effect: Effect.Effect<A, E | PlatformError, R>
-): Effect.Effect<A, E | StoreUnavailable, R> =>
-  Effect.mapError(
-    effect,
-    (error): E | StoreUnavailable => isPlatformError(error) ? unavailable(operation, error) : error
-  )
+): Effect.Effect<A, E | StoreCorrupt | StoreUnavailable, R> =>
+  Effect.mapError(effect, (error): E | StoreCorrupt | StoreUnavailable => {
+    if (isPlatformError(error)) return unavailable(operation, error)
+    // Who restores the file, or removes it, has to know which one it is.
+    return error._tag === "StoreCorrupt"
+      ? new StoreCorrupt({ message: `${error.message}: ${path}`, cause: error.cause })
+      : error
+  })
 
 const newer = (): StoreCorrupt =>
   new StoreCorrupt({ message: "The session was written by a newer version of Holdfast" })

@@ -117,6 +117,36 @@ describe("holdfast, as a process", () => {
           })))
   )
 
+  for (
+    const [what, setup, said] of [
+      [
+        "Node is too old",
+        `Object.defineProperty(process.versions, "node", { value: "20.20.2" })`,
+        "Error: holdfast needs Node 22.19 or newer, and this is Node 20.20.2\n"
+      ],
+      [
+        "its peer is not installed",
+        `import { registerHooks } from "node:module"
+        registerHooks({
+          resolve(name, context, next) {
+            if (!name.startsWith("@effect/platform-node")) return next(name, context)
+            throw Object.assign(new Error("Cannot find package '@effect/platform-node'"), { code: "ERR_MODULE_NOT_FOUND" })
+          }
+        })`,
+        "Error: holdfast needs a package that is not installed:  npm install @effect/platform-node\n"
+      ]
+    ] as const
+  ) {
+    it.live(`says in words that ${what}`, () =>
+      Effect.gen(function*() {
+        const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(setup)}`
+        const process = yield* start(["--help"], { NODE_OPTIONS })
+        const { code, stderr, stdout } = yield* process.ended
+
+        assert.deepStrictEqual([code, stdout, stderr], [1, "", said])
+      }).pipe(Effect.scoped))
+  }
+
   it.live("simulates a provider until SIGINT", () =>
     Effect.gen(function*() {
       const process = yield* start(["simulate", "--job-duration", "100ms"], {})

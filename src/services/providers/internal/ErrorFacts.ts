@@ -283,5 +283,5 @@ const messageOfLinks = (links: ReadonlyArray<Link>): string | undefined => {
   const outer = links[0]?.message
   const inner = links.findLast((link) => link.code !== undefined && link.message !== undefined)?.message
   if (outer === undefined || inner === undefined || outer.includes(inner)) return outer ?? inner
-  return `${outer.slice(0, maxRead / 2)}: ${inner}`
+  return `${outer.slice(0, maxRead / 2).replace(/\.$/, "")}: ${inner}`
 }
