@@ -132,6 +132,7 @@ describe("SessionStoreFile", () => {
         const list = yield* Effect.flip(Stream.runCollect(store.list))
 
         assert.deepInclude(append, { _tag: "StoreUnavailable", operation: "append", code: "ENOENT" })
+        assert.include(append.message, "no such file or directory (ENOENT) in open")
         assert.deepInclude(list, { _tag: "StoreUnavailable", operation: "list", code: "ENOENT" })
       })))
   })
@@ -266,8 +267,9 @@ describe("SessionStoreFile", () => {
         const append = yield* Effect.flip(store.append("key", prepared("2"), version))
         const remove = yield* Effect.flip(store.remove("key", version))
 
-        assert.strictEqual(append._tag, "StoreCorrupt")
-        assert.strictEqual(remove._tag, "StoreCorrupt")
+        const message = `The session's file is damaged: ${path.join(directory, "key.holdfast")}`
+        assert.deepInclude(append, { _tag: "StoreCorrupt", message })
+        assert.deepInclude(remove, { _tag: "StoreCorrupt", message })
         assert.deepStrictEqual(read(directory), bytes)
         assert.deepStrictEqual(yield* Stream.runCollect(store.list), ["key"])
       })))
