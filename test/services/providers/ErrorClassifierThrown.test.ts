@@ -54,6 +54,10 @@ describe("ErrorClassifier, of what is thrown", () => {
       const error = ErrorClassifier.classify(new TypeError("fetch failed", { cause }), context)
 
       assert.strictEqual(error.verdict.reason.message, "fetch failed: getaddrinfo ENOTFOUND api.test")
+      assert.strictEqual(
+        ErrorClassifier.classify(new OpenAI.APIConnectionError({ cause }), context).verdict.reason.message,
+        "Connection error: getaddrinfo ENOTFOUND api.test"
+      )
     })
 
     it("does not read words of an answer out of a SyntaxError", () => {
