@@ -104,6 +104,7 @@ describe("holdfast run", () => {
       ["a missing image", ["run", "--image", "/nowhere/a.png", "Hello"], /There is no file \/nowhere\/a\.png/],
       ["an image that is none", ["run", "--image", "package.json", "Hello"], /package\.json is no image/],
       ["an empty key", ["run", "--session=", "Hello"], /--session is empty/],
+      ["an empty folder", ["run", "--store=", "Hello"], /--store[^]*a folder, not an empty text/],
       ["an unknown command", ["rnu"], /Unknown subcommand "rnu"/]
     ] as const
   ) {
@@ -166,6 +167,33 @@ describe("holdfast run", () => {
         })
     ))
 
+  for (
+    const [title, rule, said, unsaid] of [
+      [
+        "a refused request",
+        { on: "responses.create", do: { _tag: "Error", error: "contentFilter" } },
+        "The request was refused.",
+        "final outcome"
+      ],
+      [
+        "an answer that a filter stopped",
+        { do: { _tag: "Job", outcome: "incomplete", reason: "content_filter" } },
+        "This is the session's final outcome",
+        "was refused"
+      ]
+    ] as const
+  ) {
+    it.live(`tells ${title} from what is settled`, () =>
+      inFolder({ script: [rule] }, ({ run }) =>
+        Effect.gen(function*() {
+          const { stderr } = yield* run(["run", "-s", "s", "Hello"])
+
+          assert.match(stderr, /^NonRetryable ContentFiltered: /m)
+          assert.include(stderr, said)
+          assert.notInclude(stderr, unsaid)
+        })))
+  }
+
   it.live("ends with exit code 3 for an error that may go away, and says what to run again", () =>
     inFolder(
       { script: [{ times: "always", do: { _tag: "Error", error: "overloaded" } }] },
@@ -217,7 +245,7 @@ describe("holdfast run", () => {
         const { code, stderr } = yield* run(["run", "--store", "package.json", "Hello"])
 
         assert.strictEqual(code, 3)
-        assert.match(stderr, /Retryable SessionUnavailable/)
+        assert.match(stderr, /Retryable SessionUnavailable: .* file already exists \(EEXIST\) in makeDirectory/)
         assert.include(stderr, "--store")
       })))
 

@@ -27,7 +27,9 @@ describe("holdfast sessions", () => {
         yield* fs.writeFileString(`${folder}/sessions/${bad}`, text.replace("gpt", "xxx"))
         const listed = yield* run(["sessions", "ls"])
         const json = yield* run(["sessions", "list", "--json"])
+        const shown = yield* run(["sessions", "show", "bad"])
 
+        assert.include(shown.stderr, `: ${folder}/sessions/${bad}\n`)
         assert.match(listed.stdout, /^SESSION +STATE +MODEL +SUBMITTED +JOB$/m)
         assert.match(listed.stdout, /^good +settled +openai\/gpt-5\.5-pro +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +resp_\w+$/m)
         assert.match(listed.stdout, /^bad +SessionCorrupt$/m)
