@@ -8,7 +8,6 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,11 +25,10 @@ import { Providers } from "./services/Providers.ts"
 import type { RequestInput, ResponseRequest, StrategyName } from "./services/ResponseRequest.ts"
 import { layerMemory, SessionStore } from "./services/SessionStore.ts"
 import * as BackgroundJob from "./strategies/BackgroundJob.ts"
-import type { ResponseEvent } from "./services/ResponseEvent.ts"
 import * as Completions from "./strategies/Completions.ts"
 import * as Cost from "./strategies/Cost.ts"
 import * as Recovery from "./strategies/Recovery.ts"
-import type { ResponseStrategy } from "./strategies/ResponseStrategy.ts"
+import type { Decoded, EventFor, RequestFor, ResponseStrategy } from "./strategies/ResponseStrategy.ts"
 import { RetryPolicy } from "./strategies/Schedules.ts"
 import * as SessionProgress from "./strategies/SessionProgress.ts"
 import * as SessionRuns from "./strategies/SessionRuns.ts"
@@ -38,16 +36,7 @@ import * as Sessions from "./strategies/Sessions.ts"
 import * as StrategySelector from "./strategies/StrategySelector.ts"
 import * as SyncRetry from "./strategies/SyncRetry.ts"
 
-/**
- * What the answer to a request has beside an `LlmResponse`: with a `schema`, the decoded `value`, which is absent when
- * the model only called tools.
- *
- * @category models
- * @since 0.1.0
- */
-export type Decoded<Request extends RequestInput> = Request extends { readonly schema: Schema.Decoder<infer Value> }
-  ? { readonly value?: Value }
-  : unknown
+export type { Decoded } from "./strategies/ResponseStrategy.ts"
 
 /**
  * Options for `resume`.
@@ -76,15 +65,13 @@ export interface ResumeOptions {
  */
 export class Holdfast extends Context.Service<Holdfast, {
   /** Gets the response to a request, by the strategy that it names or that `StrategySelector` chooses. */
-  readonly execute: <const Request extends RequestInput>(
-    request: Request
-  ) => Effect.Effect<LlmResponse & Decoded<Request>, StrategyError>
+  readonly execute: ResponseStrategy["execute"]
   /**
    * Gets the response to a request, watched as it grows: the text of all `TextDelta`s is the answer's `content`, and
    * `Completed` is the last event. A background job's stream is opened again where it was cut, also by a later process
    * with the same session. Leaving the stream early is leaving the call.
    */
-  readonly stream: (request: RequestInput) => Stream.Stream<ResponseEvent, StrategyError>
+  readonly stream: ResponseStrategy["stream"]
   /**
    * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known,
    * with `SubmissionUncertain` when one may be, and with `SessionNotFound`.
@@ -139,16 +126,8 @@ export const make = Effect.gen(function*() {
   }
 
   return Holdfast.of({
-    execute: <const Request extends RequestInput>(request: Request) =>
-      // The strategy adds the value that the type promises.
-      Effect.flatMap(
-        Effect.suspend(() => strategyOf(request).execute(request)),
-        Cost.added
-      ) as Effect.Effect<LlmResponse & Decoded<Request>, StrategyError>,
-    stream: (request) =>
-      Stream.suspend(() => strategyOf(request).stream(request)).pipe(
-        Stream.mapArrayEffect(priced)
-      ),
+    execute: (request) => Effect.suspend(() => strategyOf(request).execute(request)),
+    stream: (request) => Stream.suspend(() => strategyOf(request).stream(request)),
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
@@ -161,19 +140,6 @@ export const make = Effect.gen(function*() {
     forget: sessions.forget
   })
 })
-
-/** Only the last event has an answer, whose cost is to be told. */
-const priced = (
-  events: Arr.NonEmptyReadonlyArray<ResponseEvent>
-): Effect.Effect<Arr.NonEmptyReadonlyArray<ResponseEvent>> => {
-  const last = Arr.lastNonEmpty(events)
-  return last._tag === "Completed"
-    ? Effect.map(
-      Cost.added(last.response),
-      (response) => Arr.map(events, (event) => event === last ? { ...last, response } : event)
-    )
-    : Effect.succeed(events)
-}
 
 /**
  * Provides `Holdfast` and the three strategies that it stands on.
@@ -196,9 +162,9 @@ export const layer: Layer.Layer<
  * @category combinators
  * @since 0.1.0
  */
-export const execute = <const Request extends RequestInput>(
-  request: Request
-): Effect.Effect<LlmResponse & Decoded<Request>, StrategyError, Holdfast> =>
+export const execute = <Output extends Schema.Decoder<unknown> = never>(
+  request: RequestFor<Output>
+): Effect.Effect<LlmResponse & Decoded<Output>, StrategyError, Holdfast> =>
   Holdfast.use((holdfast) => holdfast.execute(request))
 
 /**
@@ -207,7 +173,9 @@ export const execute = <const Request extends RequestInput>(
  * @category combinators
  * @since 0.1.0
  */
-export const stream = (request: RequestInput): Stream.Stream<ResponseEvent, StrategyError, Holdfast> =>
+export const stream = <Output extends Schema.Decoder<unknown> = never>(
+  request: RequestFor<Output>
+): Stream.Stream<EventFor<Output>, StrategyError, Holdfast> =>
   Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.stream(request)))
 
 /**

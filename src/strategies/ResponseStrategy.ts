@@ -14,6 +14,37 @@ import type { ResponseEvent } from "../services/ResponseEvent.ts"
 import { type RequestInput, ResponseRequest, type StrategyName } from "../services/ResponseRequest.ts"
 
 /**
+ * A request, and the schema of its answer. Without a schema, `Output` is `never`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestFor<Output extends Schema.Decoder<unknown>> = RequestInput & {
+  readonly schema?: Output | undefined
+}
+
+/**
+ * What an answer has beside an `LlmResponse`: with a schema, the decoded `value`, which is absent when the model only
+ * called tools.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decoded<Output extends Schema.Decoder<unknown>> = [Output] extends [never] ? unknown
+  : { readonly value?: Output["Type"] }
+
+/**
+ * An event of a stream whose last one has the decoded `value` in its `response`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EventFor<Output extends Schema.Decoder<unknown>> = [Output] extends [never] ? ResponseEvent
+  :
+    | Exclude<ResponseEvent, { readonly _tag: "Completed" }>
+    | (Extract<ResponseEvent, { readonly _tag: "Completed" }> & { readonly response: Decoded<Output> })
+
+/**
  * A way to get a response.
  *
  * @category services
@@ -29,7 +60,9 @@ export interface ResponseStrategy {
    * With a session, the request belongs to its key: the same key gives the
    * same answer again, and another request under it is `SessionMismatch`.
    */
-  readonly execute: (request: RequestInput) => Effect.Effect<LlmResponse, StrategyError>
+  readonly execute: <Output extends Schema.Decoder<unknown> = never>(
+    request: RequestFor<Output>
+  ) => Effect.Effect<LlmResponse & Decoded<Output>, StrategyError>
   /**
    * As `execute`, watched as the answer grows. The text of all `TextDelta`s is the answer's `content`, and `Completed`
    * is the last event. Leaving the stream early is leaving the call.
@@ -37,7 +70,9 @@ export interface ResponseStrategy {
    * Where nothing more can be told of an answer that was told in part, it fails with `Retryable` and
    * `StreamInterrupted`.
    */
-  readonly stream: (request: RequestInput) => Stream.Stream<ResponseEvent, StrategyError>
+  readonly stream: <Output extends Schema.Decoder<unknown> = never>(
+    request: RequestFor<Output>
+  ) => Stream.Stream<EventFor<Output>, StrategyError>
 }
 
 /**

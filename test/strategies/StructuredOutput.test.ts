@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Fiber, Schema, SchemaGetter, Stream } from "effect"
+import { Context, DateTime, Effect, Fiber, Layer, Schema, SchemaGetter, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Holdfast, type LlmResponse, type Provider, type ResponseRequest, Usage } from "holdfast"
+import {
+  BackgroundJob,
+  Holdfast,
+  type LlmResponse,
+  PriceCatalog,
+  type Provider,
+  type ResponseRequest,
+  SessionStore,
+  Usage
+} from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { expectTypeOf } from "vitest"
 import { begin, factsOf, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
@@ -63,6 +72,8 @@ describe("a request with a schema", () => {
       expectTypeOf<Effect.Success<ReturnType<typeof typed>>>().toExtend<LlmResponse.LlmResponse>()
       expectTypeOf<{ readonly model: string; readonly prompt: string; readonly schema: typeof service }>()
         .not.toExtend<ResponseRequest.RequestInput>()
+      // @ts-expect-error a misspelt option is told before the program runs
+      Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema: City, temprature: 1 })
     })
 
     it.effect("comes from the journal too, decoded again", () =>
@@ -125,7 +136,28 @@ describe("a request with a schema", () => {
         const process = yield* start(yield* answering(oslo))
         const events = yield* Stream.runCollect(process.stream(asked))
 
-        assert.containSubset(events.at(-1), { _tag: "Completed", response: { value: { name: "Oslo", people: 7 } } })
+        const last = events.at(-1)
+        const value = last?._tag === "Completed" ? last.response.value : undefined
+
+        expectTypeOf(value).toEqualTypeOf<typeof City.Type | undefined>()
+        assert.deepStrictEqual(value, { name: "Oslo", people: 7 })
+      }))
+
+    it.effect("has its type in a strategy's own service, too, whose answers are priced", () =>
+      Effect.gen(function*() {
+        const provider = yield* answering(succeeded(`{"name":"Oslo","people":7}`, { usage }))
+        const overrides = { "test/anything": { inputPerMillion: 1, outputPerMillion: 2 } }
+        const layer = Layer.provide(BackgroundJob.layer, [provider.layer, SessionStore.layerMemory])
+        const { execute, stream } = Context.get(yield* Layer.build(layer), BackgroundJob.BackgroundJob)
+        const answer = yield* execute(asked).pipe(Effect.provide(PriceCatalog.layer({ overrides })))
+        const streamed = Effect.flatMap(Stream.runLast(stream(asked)), Effect.fromOption)
+        const last = yield* streamed.pipe(Effect.provide(PriceCatalog.layer({ overrides })))
+        const { value } = answer
+
+        expectTypeOf(value).toEqualTypeOf<typeof City.Type | undefined>()
+        assert.deepStrictEqual(value, { name: "Oslo", people: 7 })
+        assert.strictEqual(answer.cost?.nanoUsd, 11_000)
+        assert.containSubset(last, { response: { value, cost: { nanoUsd: 11_000 } } })
       }))
   })
 
