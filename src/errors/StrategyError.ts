@@ -8,11 +8,17 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { NonRetryableReason, RetryableReason } from "./Reason.ts"
 
+// The fields are written out beside their classes, because editors show no docs of a schema's fields.
+interface About {
+  /** The session key of the request. */
+  readonly session?: string | undefined
+  /** The provider's id of the job. */
+  readonly jobId?: string | undefined
+}
+
 /** The session and the provider's job that the error speaks of, if any. */
 const about = {
-  /** The session key of the request. */
   session: Schema.optional(Schema.String),
-  /** The provider's id of the job. */
   jobId: Schema.optional(Schema.String)
 }
 
@@ -29,15 +35,27 @@ const about = {
  */
 export class Retryable extends Schema.TaggedError<Retryable>("holdfast/errors/StrategyError/Retryable")("Retryable", {
   reason: RetryableReason,
-  /** How long the server asked to wait, from the moment of its answer. */
   retryAfter: Schema.optional(Schema.Duration),
-  /** Submissions and held calls sent by this call, the first included; 0 when nothing was sent. */
   attempts: Schema.Natural,
   ...about
 }) {
   override get message(): string {
     return `${this.reason._tag}: ${this.reason.message}`
   }
+}
+
+/**
+ * What is known of a call that may succeed later.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Retryable extends About {
+  readonly reason: RetryableReason
+  /** How long the server asked to wait, from the moment of its answer. */
+  readonly retryAfter?: Duration.Duration | undefined
+  /** Submissions and held calls sent by this call, the first included; 0 when nothing was sent. */
+  readonly attempts: number
 }
 
 /**
@@ -53,6 +71,16 @@ export class NonRetryable extends Schema.TaggedError<NonRetryable>("holdfast/err
   override get message(): string {
     return `${this.reason._tag}: ${this.reason.message}`
   }
+}
+
+/**
+ * What is known of a call that will fail again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NonRetryable extends About {
+  readonly reason: NonRetryableReason
 }
 
 /**
@@ -87,6 +115,21 @@ export class Timeout extends Schema.TaggedError<Timeout>("holdfast/errors/Strate
   override get message(): string {
     return `Not finished within ${Duration.format(this.deadline)}, still in phase ${this.phase}`
   }
+}
+
+/**
+ * What is known of a call whose deadline passed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Timeout extends About {
+  /** The longest time that the call was to wait. */
+  readonly deadline: Duration.Duration
+  /** How long it has waited. */
+  readonly elapsed: Duration.Duration
+  /** What it was doing then. */
+  readonly phase: Phase
 }
 
 /**

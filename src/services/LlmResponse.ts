@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
 import { Usage } from "../errors/Usage.ts"
@@ -26,18 +27,13 @@ export const FinishReason = Schema.Literals(["stop", "tool-calls"])
  */
 export type FinishReason = typeof FinishReason.Type
 
-/** What the provider said. */
+/** What the provider said; `LlmResponse` describes each field. */
 const answered = {
-  /** The text of the answer; empty when the model only called tools. Commentary and reasoning are left out. */
   content: Schema.String,
-  /** Tokens in disjoint buckets; absent when the provider did not tell. */
   usage: Schema.optionalKey(Usage),
   finishReason: FinishReason,
-  /** The provider's full body, without what it echoes of the prompt. */
   response: Schema.Unknown,
-  /** The model as the server named it, or as it was asked for. */
   model: Schema.String,
-  /** The provider's id of the response. */
   responseId: Schema.optionalKey(Schema.String)
 }
 
@@ -69,24 +65,56 @@ export const PassedOver = Schema.Struct({
  */
 export class LlmResponse extends Schema.Class<LlmResponse>("holdfast/services/LlmResponse")({
   ...answered,
-  /** The provider's name, its prefix in a model name. */
   provider: Schema.String,
   strategy: StrategyName,
   session: Schema.optionalKey(Schema.String),
-  /** Submissions in the session's journal, of all its calls; without a session, of this call. */
   submissions: Schema.Natural,
-  /** Submissions and held calls sent by this call; 0 when an earlier run's job or answer was used. */
   attempts: Schema.Natural,
-  /** Polls sent by this call. */
   polls: Schema.Natural,
-  /** From the start of this call to its end. */
   elapsed: Schema.Duration,
-  /** Whether an earlier run's job or answer was used. */
   resumed: Schema.Boolean,
-  /** The models that were asked first and could not answer, in that order; absent when there are none. */
   passedOver: Schema.optionalKey(Schema.Array(PassedOver)),
-  /** Whether the answer is in the journal. */
   settled: Schema.Boolean,
-  /** What this answer has cost, without earlier submissions; absent when the price is not known. Not journaled. */
   cost: Schema.optionalKey(Price)
 }) {}
+
+/**
+ * An answer with what it took to get it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+// Written out beside its class, because editors show no docs of a schema's fields.
+export interface LlmResponse {
+  /** The text of the answer; empty when the model only called tools. Commentary and reasoning are left out. */
+  readonly content: string
+  /** Tokens in disjoint buckets; absent when the provider did not tell. */
+  readonly usage?: Usage
+  readonly finishReason: FinishReason
+  /** The provider's full body, without what it echoes of the prompt. */
+  readonly response: unknown
+  /** The model as the server named it, or as it was asked for. */
+  readonly model: string
+  /** The provider's id of the response. */
+  readonly responseId?: string
+  /** The provider's name, its prefix in a model name. */
+  readonly provider: string
+  readonly strategy: StrategyName
+  readonly session?: string
+  /** Submissions in the session's journal, of all its calls; without a session, of this call. */
+  readonly submissions: number
+  /** Submissions and held calls sent by this call; 0 when an earlier run's job or answer was used. */
+  readonly attempts: number
+  /** Polls sent by this call. */
+  readonly polls: number
+  /** From the start of this call to its end. */
+  readonly elapsed: Duration.Duration
+  /** Whether an earlier run's job or answer was used. */
+  readonly resumed: boolean
+  /** The models that were asked first and could not answer, in that order; absent when there are none. */
+  readonly passedOver?: ReadonlyArray<typeof PassedOver.Type>
+  /** Whether the answer is in the journal. */
+  readonly settled: boolean
+  /** What this answer has cost, without earlier submissions; absent when the price is not known. Not journaled. */
+  readonly cost?: Price
+}

@@ -81,117 +81,46 @@ const isSchedule = <Input>() =>
  *
  * **Details**
  *
- * Only `model` and `prompt` are required. A key that is not listed here is an
- * error, so that a misspelt option is not silently ignored.
+ * `RequestInput` describes each key. Only `model` and `prompt` are required. A
+ * key that is not listed here is an error, so that a misspelt option is not
+ * silently ignored.
  *
  * @category schemas
  * @since 0.1.0
  */
 export const ResponseRequest = Schema.Struct({
-  /** `provider/model`, or a bare name. */
   model: Schema.NonEmptyString,
-  /** The last user turn: text, or parts. */
   prompt: Content,
-  /** Earlier turns, oldest first. */
   messages: Schema.optional(Schema.Array(Schema.Struct({
     role: Schema.Literals(["user", "assistant"]),
     content: Content
   }))),
-  /** The system prompt. */
   instructions: Schema.optional(Schema.String),
-  /** The session key; without one nothing is journaled, and a crash loses the job. */
   session: Schema.optional(Schema.NonEmptyString),
-  /** Overrides the choice that `StrategySelector` makes by model. */
   strategy: Schema.optional(Schema.Literals(["background", "sync", "completions"])),
-  /** Most output tokens, reasoning included, 1 or more. */
   maxOutputTokens: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
-  /** Sampling temperature, 0 to 2. */
   temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
-  /** Nucleus sampling, 0 to 1. */
   topP: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
-  /** How long a reasoning model thinks. */
   reasoningEffort: Schema.optional(Schema.Literals(["none", "minimal", "low", "medium", "high", "xhigh", "max"])),
-  /** Texts at which the model stops; the Responses API has none. */
   stop: Schema.optional(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
-  /** Pairs kept with the response: at most 14, keys to 64 and values to 512 characters. */
   metadata: Schema.optional(Metadata),
-  /**
-   * Whether the provider keeps the response. `false` makes resuming a matter of minutes.
-   *
-   * @default true
-   */
   store: Schema.optional(Schema.Boolean),
-  /**
-   * What the answer must be: it is asked for as JSON, in the provider's native way where there is one, and decoded into
-   * the answer's `value`. An answer that does not fit is `InvalidOutput`. The schema may need no services.
-   */
   schema: Schema.optional(OutputSchema),
-  /**
-   * How often an answer that does not fit `schema` is sent back with what is wrong with it; each counts as an attempt.
-   *
-   * @default 0
-   */
   repair: Schema.optional(Schema.Natural),
-  /** Merged into the provider's payload; `model`, `input`, `messages`, `background`, `stream` and `store` are refused. */
   providerOptions: Schema.optional(ProviderOptions),
-  /**
-   * Longest time that this call waits.
-   *
-   * @default 60 minutes for a background job, 15 minutes for the others
-   */
   deadline: Schema.optional(PositiveDuration),
-  /** Longest time that a job may stay queued; then the call ends as `Timeout` in phase `queued`. */
   queuedDeadline: Schema.optional(PositiveDuration),
-  /**
-   * What becomes of the job when the last caller leaves: it is cancelled, or goes on.
-   *
-   * @default "detach" with a session, "cancel" without one
-   */
   onInterrupt: Schema.optional(Schema.Literals(["cancel", "detach"])),
-  /**
-   * What to do when a submission may or may not have been accepted: fail with
-   * `SubmissionUncertain`, or submit again and perhaps pay twice.
-   *
-   * @default "fail" for a background job with a session, else "resubmit"
-   */
   onUncertainSubmit: Schema.optional(Schema.Literals(["fail", "resubmit"])),
-  /**
-   * How long a submission may take before its fate counts as unknown.
-   *
-   * @default 60 seconds
-   */
   submitTimeout: Schema.optional(PositiveDuration),
-  /**
-   * What the journal keeps of the answer: all of it, or only the job's id.
-   *
-   * @default "full"
-   */
   journal: Schema.optional(Schema.Literals(["full", "ids-only"])),
-  /**
-   * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
-   * longer is only watched anew; another call ends.
-   *
-   * @default 5 minutes each; 1 minute each for a background job
-   */
   streamTimeouts: Schema.optional(Schema.Struct({
     firstEvent: Schema.optional(PositiveDuration),
     idle: Schema.optional(PositiveDuration)
   })),
-  /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
   fallback: Schema.optional(Schema.Array(Schema.NonEmptyString)),
-  /**
-   * The reasons for which the next model of `fallback` is asked: after the retries of the one before, but at once when a
-   * circuit is open, and when the provider had taken the request. `Queued` stands for a job that waited longer than
-   * `queuedDeadline`: it is cancelled first, and the next model is asked once the provider has said that it is. While a
-   * paid job may be running, and once a stream has told something, no other model is asked. When all have failed, the
-   * call fails as the last one did. All of them share the call's deadline.
-   *
-   * @default {@link defaultFallbackReasons}: all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal`, `Incomplete`
-   */
   fallbackOn: Schema.optional(Schema.Array(Schema.Literals(fallbackReasons))),
-  /** Replaces `RetryPolicy` for this request. */
   retry: Schema.optional(isSchedule<ProviderError>()),
-  /** Replaces `PollPolicy` for this request. */
   poll: Schema.optional(isSchedule<Pending>())
 })
 
@@ -209,7 +138,110 @@ export type ResponseRequest = typeof ResponseRequest.Type
  * @category models
  * @since 0.1.0
  */
-export type RequestInput = typeof ResponseRequest.Encoded
+export interface RequestInput {
+  /** `provider/model`, or a bare name. */
+  readonly model: Input["model"]
+  /** The last user turn: text, or parts. */
+  readonly prompt: Input["prompt"]
+  /** Earlier turns, oldest first. */
+  readonly messages?: Input["messages"]
+  /** The system prompt. */
+  readonly instructions?: Input["instructions"]
+  /** The session key; without one nothing is journaled, and a crash loses the job. */
+  readonly session?: Input["session"]
+  /** Overrides the choice that `StrategySelector` makes by model. */
+  readonly strategy?: Input["strategy"]
+  /** Most output tokens, reasoning included, 1 or more. */
+  readonly maxOutputTokens?: Input["maxOutputTokens"]
+  /** Sampling temperature, 0 to 2. */
+  readonly temperature?: Input["temperature"]
+  /** Nucleus sampling, 0 to 1. */
+  readonly topP?: Input["topP"]
+  /** How long a reasoning model thinks. */
+  readonly reasoningEffort?: Input["reasoningEffort"]
+  /** Texts at which the model stops; the Responses API has none. */
+  readonly stop?: Input["stop"]
+  /** Pairs kept with the response: at most 14, keys to 64 and values to 512 characters. */
+  readonly metadata?: Input["metadata"]
+  /**
+   * Whether the provider keeps the response. `false` makes resuming a matter of minutes.
+   *
+   * @default true
+   */
+  readonly store?: Input["store"]
+  /**
+   * What the answer must be: it is asked for as JSON, in the provider's native way where there is one, and decoded into
+   * the answer's `value`. An answer that does not fit is `InvalidOutput`. The schema may need no services.
+   */
+  readonly schema?: Input["schema"]
+  /**
+   * How often an answer that does not fit `schema` is sent back with what is wrong with it; each counts as an attempt.
+   *
+   * @default 0
+   */
+  readonly repair?: Input["repair"]
+  /** Merged into the provider's payload; `model`, `input`, `messages`, `background`, `stream` and `store` are refused. */
+  readonly providerOptions?: Input["providerOptions"]
+  /**
+   * Longest time that this call waits.
+   *
+   * @default 60 minutes for a background job, 15 minutes for the others
+   */
+  readonly deadline?: Input["deadline"]
+  /** Longest time that a job may stay queued; then the call ends as `Timeout` in phase `queued`. */
+  readonly queuedDeadline?: Input["queuedDeadline"]
+  /**
+   * What becomes of the job when the last caller leaves: it is cancelled, or goes on.
+   *
+   * @default "detach" with a session, "cancel" without one
+   */
+  readonly onInterrupt?: Input["onInterrupt"]
+  /**
+   * What to do when a submission may or may not have been accepted: fail with
+   * `SubmissionUncertain`, or submit again and perhaps pay twice.
+   *
+   * @default "fail" for a background job with a session, else "resubmit"
+   */
+  readonly onUncertainSubmit?: Input["onUncertainSubmit"]
+  /**
+   * How long a submission may take before its fate counts as unknown.
+   *
+   * @default 60 seconds
+   */
+  readonly submitTimeout?: Input["submitTimeout"]
+  /**
+   * What the journal keeps of the answer: all of it, or only the job's id.
+   *
+   * @default "full"
+   */
+  readonly journal?: Input["journal"]
+  /**
+   * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
+   * longer is only watched anew; another call ends.
+   *
+   * @default 5 minutes each; 1 minute each for a background job
+   */
+  readonly streamTimeouts?: Input["streamTimeouts"]
+  /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
+  readonly fallback?: Input["fallback"]
+  /**
+   * The reasons for which the next model of `fallback` is asked: after the retries of the one before, but at once when a
+   * circuit is open, and when the provider had taken the request. `Queued` stands for a job that waited longer than
+   * `queuedDeadline`: it is cancelled first, and the next model is asked once the provider has said that it is. While a
+   * paid job may be running, and once a stream has told something, no other model is asked. When all have failed, the
+   * call fails as the last one did. All of them share the call's deadline.
+   *
+   * @default {@link defaultFallbackReasons}: all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal`, `Incomplete`
+   */
+  readonly fallbackOn?: Input["fallbackOn"]
+  /** Replaces `RetryPolicy` for this request. */
+  readonly retry?: Input["retry"]
+  /** Replaces `PollPolicy` for this request. */
+  readonly poll?: Input["poll"]
+}
+
+// `RequestInput` is written out, because editors show no docs of a type that is derived from a schema.
+type Input = typeof ResponseRequest.Encoded
 
 /**
  * Schema for the strategies' names.

@@ -1,12 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
-import { ResponseStrategy } from "holdfast"
+import { ResponseRequest, ResponseStrategy } from "holdfast"
+import { expectTypeOf } from "vitest"
 
 const SECRET_OBJECT = { SECRET: "SECRET", type: "SECRET" }
 
 const { decodeRequest } = ResponseStrategy
 
 describe("ResponseRequest", () => {
+  it("takes what its interface names, and no more", () => {
+    expectTypeOf<ResponseRequest.RequestInput>().toEqualTypeOf<typeof ResponseRequest.ResponseRequest.Encoded>()
+  })
+
   it.effect("needs a model and a prompt, and keeps what it is given", () =>
     Effect.gen(function*() {
       const retry = Schedule.recurs(1)

@@ -73,7 +73,8 @@ describe("a request with a schema", () => {
       expectTypeOf<{ readonly model: string; readonly prompt: string; readonly schema: typeof service }>()
         .not.toExtend<ResponseRequest.RequestInput>()
       // @ts-expect-error a misspelt option is told before the program runs
-      Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema: City, temprature: 1 })
+      const misspelt = () => Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema: City, temprature: 1 })
+      expectTypeOf(misspelt).toBeFunction()
     })
 
     it.effect("comes from the journal too, decoded again", () =>
