@@ -92,6 +92,7 @@ const describe = Effect.fnUntraced(function*(model: string) {
     const strategy = selectWith(catalog, model)
     const offered = { background: "jobs", sync: "responses", completions: "completions" } as const
     const problem = known.problem ??
+      (known.model === "" ? "the model's name has only a prefix" : undefined) ??
       (known.offers[offered[strategy]] ? undefined : `${known.provider} does not offer what the strategy needs`)
     return {
       model,

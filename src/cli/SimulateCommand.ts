@@ -74,7 +74,7 @@ export const simulateCommand = Command.make(
   Command.withShortDescription("Run a provider on this machine, to try and test without a key"),
   Command.withDescription(
     "Run a provider on this machine, to try and test without a key: OpenAI Responses and Chat Completions, " +
-      "Anthropic Messages and Message Batches. Prints the variables to set."
+      "Anthropic Messages and Message Batches, Gemini Interactions. Prints the variables to set."
   ),
   Command.withExamples([
     { command: "holdfast simulate --port 4010 --job-duration 20s" },
@@ -102,6 +102,7 @@ const environment = (simulator: {
   readonly openAiBaseUrl: string
   readonly anthropicBaseUrl: string
   readonly azureEndpoint: string
+  readonly geminiBaseUrl: string
 }): string =>
   [
     `export OPENAI_BASE_URL=${simulator.openAiBaseUrl}`,
@@ -109,7 +110,9 @@ const environment = (simulator: {
     `export ANTHROPIC_BASE_URL=${simulator.anthropicBaseUrl}`,
     "export ANTHROPIC_API_KEY=simulated",
     `export AZURE_OPENAI_ENDPOINT=${simulator.azureEndpoint}`,
-    "export AZURE_API_KEY=simulated"
+    "export AZURE_API_KEY=simulated",
+    `export GEMINI_BASE_URL=${simulator.geminiBaseUrl}`,
+    "export GEMINI_API_KEY=simulated"
   ].join("\n")
 
 const sum = (counts: Readonly<Record<string, number>>): number =>

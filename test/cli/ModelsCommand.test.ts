@@ -48,6 +48,13 @@ describe("holdfast models", () => {
       assert.containSubset(JSON.parse(stdout), { api: "responses", strategy: "background", ready: true })
     }))
 
+  it.live("is not ready for a prefix alone", () =>
+    Effect.gen(function*() {
+      const { stdout } = yield* holdfast(["models", "openai/"], { env: { OPENAI_API_KEY: "sk-1" } })
+
+      assert.match(stdout, /Ready +no: the model's name has only a prefix/)
+    }))
+
   it.live("knows no provider for an unknown name", () =>
     Effect.gen(function*() {
       const { stdout } = yield* holdfast(["models", "mystery"])

@@ -159,9 +159,16 @@ describe("holdfast, as a process", () => {
         })
       )
       const body = yield* Effect.promise(() => response.text())
+      const variables = process.printed().stdout.match(/(?<=^export )\w+(?==\S)/gm)
       process.signal("SIGINT")
       const { code, stderr } = yield* process.ended
 
+      assert.includeMembers(variables ?? [], [
+        "OPENAI_API_KEY",
+        "ANTHROPIC_BASE_URL",
+        "AZURE_API_KEY",
+        "GEMINI_BASE_URL"
+      ])
       assert.strictEqual(response.status, 200)
       assert.include(body, "You asked: Hello")
       assert.strictEqual(code, 130)
