@@ -1,5 +1,5 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Layer, ManagedRuntime } from "effect"
 import { Holdfast, Providers, SessionStore, Webhooks } from "holdfast"
 import { createServer } from "node:http"
 import { buffer } from "node:stream/consumers"
@@ -11,11 +11,17 @@ const runtime = ManagedRuntime.make(
   )
 )
 
+// Built before the first webhook, so that a missing OPENAI_WEBHOOK_SECRET is told now.
+const { respond } = await runtime.runPromise(Webhooks.Webhooks)
+
 createServer(async (request, response) => {
-  // The bytes as they came: a body that was parsed and written again has another signature.
-  const rawBody = await buffer(request)
-  const reply = await runtime.runPromise(
-    Effect.flatMap(Webhooks.Webhooks, ({ respond }) => respond(rawBody, request.headers))
-  )
-  response.writeHead(reply.status).end(reply.body)
+  try {
+    // The bytes as they came: a body that was parsed and written again has another signature.
+    const rawBody = await buffer(request)
+    const reply = await runtime.runPromise(respond(rawBody, request.headers))
+    response.writeHead(reply.status).end(reply.body)
+  } catch {
+    // The sender has gone. What was not answered is sent again.
+    response.destroy()
+  }
 }).listen(3000)
