@@ -20,22 +20,41 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class Usage extends Schema.Class<Usage>("holdfast/errors/Usage")({
-  /** Input tokens that were neither read from nor written to a cache. */
   inputTokens: Schema.Natural,
-  /** Input tokens read from the provider's prompt cache. */
   cacheReadTokens: Schema.Natural,
-  /** Input tokens written to the provider's prompt cache. */
   cacheWriteTokens: Schema.Natural,
-  /** Output tokens without reasoning. */
   outputTokens: Schema.Natural,
-  /** Reasoning ("thinking") tokens, billed as output. */
   reasoningTokens: Schema.Natural,
-  /** The sum of the five buckets. */
   totalTokens: Schema.Natural,
-  /** How many of `cacheWriteTokens` are kept for an hour instead of five minutes; absent: none, or not known. */
   cacheWrite1hTokens: Schema.optionalKey(Schema.Natural),
-  /** The service tier or speed that the provider says it has used; absent: its standard one, or not known. */
   serviceTier: Schema.optionalKey(Schema.String),
-  /** Anthropic's `inference_geo`; absent: anywhere, or not known. */
   inferenceGeo: Schema.optionalKey(Schema.String)
 }) {}
+
+/**
+ * The tokens of one answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+// Written out beside its class, because editors show no docs of a schema's fields.
+export interface Usage {
+  /** Input tokens that were neither read from nor written to a cache. */
+  readonly inputTokens: number
+  /** Input tokens read from the provider's prompt cache. */
+  readonly cacheReadTokens: number
+  /** Input tokens written to the provider's prompt cache. */
+  readonly cacheWriteTokens: number
+  /** Output tokens without reasoning. */
+  readonly outputTokens: number
+  /** Reasoning ("thinking") tokens, billed as output. */
+  readonly reasoningTokens: number
+  /** The sum of the five buckets. */
+  readonly totalTokens: number
+  /** How many of `cacheWriteTokens` are kept for an hour instead of five minutes; absent: none, or not known. */
+  readonly cacheWrite1hTokens?: number
+  /** The service tier or speed that the provider says it has used; absent: its standard one, or not known. */
+  readonly serviceTier?: string
+  /** Anthropic's `inference_geo`; absent: anywhere, or not known. */
+  readonly inferenceGeo?: string
+}
