@@ -112,6 +112,7 @@ export const make = Effect.gen(function*() {
   const store = yield* SessionStore
   const providers = yield* Providers
   const catalog = yield* ModelCatalog
+  const prices = yield* Cost.prices
   const strategies: Record<StrategyName, ResponseStrategy> = {
     background: yield* BackgroundJob.BackgroundJob,
     sync: yield* SyncRetry.SyncRetry,
@@ -131,8 +132,12 @@ export const make = Effect.gen(function*() {
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
-      ).pipe(Effect.flatMap(Cost.added)),
-    recover: (options) => Recovery.recover(store, providers, runs, options),
+      ).pipe(Effect.flatMap((answer) => Cost.added(answer, prices))),
+    recover: (options) =>
+      Stream.unwrap(
+        Effect.map(prices, (prices) =>
+          Stream.provideService(Recovery.recover(store, providers, runs, options), PriceCatalog, prices))
+      ),
     watch: (session) => SessionProgress.watch(runs, sessions, session),
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
     inspect: sessions.inspect,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
+import { DateTime, Duration, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Cost,
@@ -9,9 +9,11 @@ import {
   Reason,
   type Session,
   Sessions,
+  SessionStore,
   StrategyError,
   Usage
 } from "holdfast"
+import { ScriptedProvider } from "holdfast/testing"
 
 // The prices in the comments are in US dollars per million tokens, from the providers' price lists of 2026-11.
 describe("Cost", () => {
@@ -191,6 +193,53 @@ describe("Cost", () => {
         const json = JSON.stringify(yield* Schema.encodeEffect(codec)(priced))
 
         assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(codec)(JSON.parse(json)), priced)
+      }))
+  })
+
+  describe("of an answer of Holdfast", () => {
+    const perMillion = (inputPerMillion: number) =>
+      PriceCatalog.layer({ overrides: { "test/own": { inputPerMillion, outputPerMillion: 0 } } })
+    const priced = ScriptedProvider.succeeded("Hi", { model: "own", usage: usage(1000, 0, 0, 0) })
+    const asked = { model: "test/own", prompt: "Hello" } as const
+    const costs = Effect.fnUntraced(function*(prices: Layer.Layer<never>) {
+      const scripted = yield* ScriptedProvider.make({
+        complete: [Effect.succeed(priced)],
+        submit: [ScriptedProvider.accepted()],
+        retrieve: [ScriptedProvider.ended(priced)]
+      })
+      const answers = yield* Effect.gen(function*() {
+        const executed = yield* Holdfast.execute({ ...asked, session: "s" })
+        const resumed = yield* Holdfast.resume("s")
+        const events = yield* Stream.runCollect(Holdfast.stream(asked))
+        const left = yield* Effect.forkChild(
+          Holdfast.execute({ ...asked, session: "left", strategy: "background" }),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust("100 millis")
+        yield* Fiber.interrupt(left)
+        const recovering = yield* Effect.forkChild(Stream.runCollect(Holdfast.recover()), { startImmediately: true })
+        yield* TestClock.adjust("10 seconds")
+        const recovered = yield* Fiber.join(recovering)
+        return [
+          executed,
+          resumed,
+          ...events.flatMap((event) => event._tag === "Completed" ? [event.response] : []),
+          ...recovered.flatMap(({ result }) => result._tag === "Success" ? [result.success] : [])
+        ]
+      }).pipe(Effect.provide(Holdfast.layer.pipe(Layer.provide([scripted.layer, SessionStore.layerMemory, prices]))))
+      return answers.map(({ cost }) => cost?.nanoUsd)
+    })
+
+    it.effect("is by the catalogue that its layer was given", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* costs(perMillion(2)), [2_000_000, 2_000_000, 2_000_000, 2_000_000])
+      }))
+
+    it.effect("is by the caller's own before that", () =>
+      Effect.gen(function*() {
+        const own = yield* Effect.provide(costs(perMillion(2)), perMillion(3))
+
+        assert.deepStrictEqual(own, [3_000_000, 3_000_000, 3_000_000, 3_000_000])
       }))
   })
 

@@ -150,6 +150,9 @@ export interface Options {
  * the first question: published list prices, with their history, cache rates
  * and tiers for long contexts.
  *
+ * `answer.cost` is by the catalogue of the caller, or else by the one that
+ * `Holdfast.layer` was given; `Cost.of` and `Cost.ofSession` ask the caller's.
+ *
  * @see {@link layer} for prices of your own
  *
  * @category services

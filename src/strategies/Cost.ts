@@ -111,6 +111,26 @@ export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option
   })
 
 /**
+ * The prices of a call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Prices = Effect.Effect<PriceCatalog.Service>
+
+/**
+ * Creates the prices of the calls of a layer: each is the catalogue of the
+ * call, or else the one that the layer was given.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const prices: Effect.Effect<Prices> = Effect.map(
+  PriceCatalog,
+  (given) => Effect.map(PriceCatalog, (own) => own === PriceCatalog.defaultValue() ? given : own)
+)
+
+/**
  * Returns the answer with what it has cost, where that is known.
  *
  * **Details**
@@ -121,8 +141,8 @@ export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option
  * @category combinators
  * @since 0.1.0
  */
-export const added = (answer: LlmResponse): Effect.Effect<LlmResponse> =>
-  of(answer).pipe(
+export const added = (answer: LlmResponse, prices: Prices = PriceCatalog): Effect.Effect<LlmResponse> =>
+  Effect.flatMap(prices, (catalog) => Effect.provideService(of(answer), PriceCatalog, catalog)).pipe(
     Effect.catchDefect((defect) => Effect.as(Effect.logDebug("No cost of the answer", defect), Option.none<Price>())),
     Effect.map(Option.match({
       onNone: () => answer,

@@ -24,28 +24,29 @@ export const strategyOf = (
   name: StrategyName,
   canResume: boolean
 ): Effect.Effect<ResponseStrategy, never, SessionRuns> =>
-  Effect.map(SessionRuns, (runs) => ({
+  Effect.zipWith(SessionRuns, Cost.prices, (runs, prices) => ({
     name,
     canResume,
     execute: <Output extends Schema.Decoder<unknown> = never>(input: RequestFor<Output>) =>
       decodeRequest(input).pipe(
         Effect.flatMap((request) => runs.execute(request, name)),
-        Effect.flatMap(Cost.added)
+        Effect.flatMap((answer) => Cost.added(answer, prices))
       ) as Effect.Effect<LlmResponse & Decoded<Output>, StrategyError>,
     stream: <Output extends Schema.Decoder<unknown> = never>(input: RequestFor<Output>) =>
       Stream.unwrap(Effect.map(decodeRequest(input), (request) => runs.stream(request, name))).pipe(
-        Stream.mapArrayEffect(priced)
+        Stream.mapArrayEffect(priced(prices))
       ) as Stream.Stream<EventFor<Output>, StrategyError>
   }))
 
 /** Only the last event has an answer, whose cost is to be told. */
-const priced = (
+const priced = (prices: Cost.Prices) =>
+(
   events: Arr.NonEmptyReadonlyArray<ResponseEvent>
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<ResponseEvent>> => {
   const last = Arr.lastNonEmpty(events)
   return last._tag === "Completed"
     ? Effect.map(
-      Cost.added(last.response),
+      Cost.added(last.response, prices),
       (response) => Arr.map(events, (event) => event === last ? { ...last, response } : event)
     )
     : Effect.succeed(events)
