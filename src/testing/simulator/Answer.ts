@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Sample from "./Sample.ts"
 import type { JobAction, Outcome } from "./Script.ts"
 
 /**
@@ -53,6 +54,8 @@ export interface Question {
   readonly toolName: string | undefined
   readonly action: JobAction | undefined
   readonly answer: (prompt: string) => string
+  /** The JSON Schema that the answer must fit, if the request has one. */
+  readonly schema: unknown
 }
 
 /**
@@ -143,7 +146,7 @@ const outcomeOf = (action: JobAction | undefined): Answer["outcome"] => {
 const textOf = (outcome: Answer["outcome"], action: JobAction | undefined, question: Question): string => {
   switch (outcome) {
     case "completed":
-      return action?.text ?? question.answer(question.prompt)
+      return action?.text ?? usualText(question)
     case "refused":
       return action?.text ?? "I'm sorry, but I can't help with that."
     case "incomplete":
@@ -157,6 +160,10 @@ const textOf = (outcome: Answer["outcome"], action: JobAction | undefined, quest
       return ""
   }
 }
+
+/** An answer of the user's own is given as it is: whether it fits the schema may be what is tested. */
+const usualText = ({ answer, prompt, schema }: Question): string =>
+  (answer === echo ? Sample.fitting(schema) : undefined) ?? answer(prompt)
 
 const chunksOf = (text: string): ReadonlyArray<string> => text.match(/\s*\S+\s*$|\s*\S+|\s+/g) ?? []
 

@@ -33,7 +33,8 @@ export const create = (world: World, exchange: Exchange): Reply.Reply => {
     maxTokens: numberAt(body, "max_completion_tokens") ?? numberAt(body, "max_tokens"),
     toolName: toolNameOf(body["tools"]),
     action,
-    answer: world.settings.answer
+    answer: world.settings.answer,
+    schema: objectAt(objectAt(body, "response_format"), "json_schema")["schema"]
   })
   const end = now + (action?.durationMillis ?? world.settings.answerMillis)
   accept(world, exchange, {

@@ -144,7 +144,8 @@ const makeJob = (world: World, exchange: Exchange, isBackground: boolean): Inter
       maxTokens: numberAt(objectAt(body, "generation_config"), "max_output_tokens"),
       toolName: isObject(tool) ? stringAt(tool, "name") : undefined,
       action,
-      answer: settings.answer
+      answer: settings.answer,
+      schema: objectAt(body, "response_format")["schema"]
     })
   }
 }

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
-import { isObject, type JsonObject, numberAt, parse, promptOf, stringAt } from "./Json.ts"
+import { isObject, type JsonObject, numberAt, objectAt, parse, promptOf, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import * as Reply from "./Reply.ts"
@@ -86,7 +86,8 @@ export const answerOf = (
     maxTokens: numberAt(params, "max_tokens"),
     toolName: isObject(tool) ? stringAt(tool, "name") : undefined,
     action,
-    answer: world.settings.answer
+    answer: world.settings.answer,
+    schema: objectAt(objectAt(params, "output_config"), "format")["schema"]
   })
 }
 

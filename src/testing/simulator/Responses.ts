@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
-import { isObject, numberAt, promptOf, stringAt } from "./Json.ts"
+import { isObject, numberAt, objectAt, promptOf, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import * as Reply from "./Reply.ts"
@@ -150,7 +150,8 @@ const makeJob = (world: World, exchange: Exchange): ResponseJob => {
       maxTokens: numberAt(body, "max_output_tokens"),
       toolName: isObject(tool) ? stringAt(tool, "name") : undefined,
       action,
-      answer: settings.answer
+      answer: settings.answer,
+      schema: objectAt(objectAt(body, "text"), "format")["schema"]
     }),
     isBackground,
     // A host that ignores `background` keeps nothing either.

@@ -57,7 +57,7 @@ export interface Options {
   /**
    * The answer to a prompt, where the script does not say.
    *
-   * @default the first 60 characters of the prompt and its length
+   * @default the first 60 characters of the prompt and its length; the simplest JSON that fits the request's schema
    */
   readonly answer?: ((prompt: string) => string) | undefined
   /**
