@@ -171,7 +171,7 @@ const mutations: ReadonlyArray<Mutation> = [
     file: "src/strategies/internal/Settling.ts",
     text: "if (state.settled !== undefined || !hasSubmission(",
     by: "if (!hasSubmission(",
-    tests: [processes, "on files"]
+    tests: [model, "own poll found another one later"]
   },
   {
     name: "the last Settled wins",
@@ -358,7 +358,10 @@ const caughtBy = (
   const startedAt = performance.now()
   writeFileSync(path, source.replace(text, () => by))
   try {
-    return { tests: failing(tests), seconds: ((performance.now() - startedAt) / 1000).toFixed(0) }
+    let failures = failing(tests)
+    // Whether processes meet is a matter of chance.
+    for (let attempt = 1; attempt < 3 && failures.length === 0; attempt++) failures = failing(tests)
+    return { tests: failures, seconds: ((performance.now() - startedAt) / 1000).toFixed(0) }
   } finally {
     writeFileSync(path, source)
   }
