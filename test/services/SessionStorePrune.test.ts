@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { LlmResponse, Session, SessionStore } from "holdfast"
+import { LlmResponse, Session, SessionStore, SessionStoreError } from "holdfast"
 import * as Duration from "effect/Duration"
 
 describe("SessionStore.prune", () => {
@@ -38,6 +38,51 @@ describe("SessionStore.prune", () => {
 
       assert.strictEqual(yield* SessionStore.prune({ olderThan: "5 days" }), 1)
     }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("leaves a session that changes meanwhile, and one that cannot be read", () =>
+    Effect.gen(function*() {
+      const store = yield* SessionStore.makeMemory
+      for (const key of ["changing", "damaged", "old"]) yield* store.append(key, settled(0), Session.noVersion)
+      yield* TestClock.setTime(day * 10)
+
+      const removed = yield* SessionStore.prune({ olderThan: "5 days" }).pipe(
+        Effect.provideService(SessionStore.SessionStore, {
+          ...store,
+          load: (key) =>
+            key === "damaged"
+              ? Effect.fail(new SessionStoreError.StoreCorrupt({ message: "damaged" }))
+              : Effect.tap(
+                store.load(key),
+                ({ version }) =>
+                  key === "changing" ? Effect.orDie(store.append(key, settled(day * 10), version)) : Effect.void
+              )
+        })
+      )
+
+      assert.strictEqual(removed, 1)
+      assert.sameMembers(yield* Stream.runCollect(store.list), ["changing", "damaged"])
+    }))
+
+  it.effect("fails when the store does", () =>
+    Effect.gen(function*() {
+      const store = yield* SessionStore.makeMemory
+      yield* store.append("old", settled(0), Session.noVersion)
+      yield* TestClock.setTime(day * 10)
+      const unavailable = Effect.fail(new SessionStoreError.StoreUnavailable({ operation: "any", message: "gone" }))
+      const pruned = (change: Partial<SessionStore.SessionStore["Service"]>) =>
+        Effect.flip(SessionStore.prune({ olderThan: "5 days" })).pipe(
+          Effect.provideService(SessionStore.SessionStore, { ...store, ...change })
+        )
+
+      const errors = [
+        yield* pruned({ list: Stream.fromEffect(unavailable) }),
+        yield* pruned({ load: () => unavailable }),
+        yield* pruned({ remove: () => unavailable })
+      ]
+
+      assert.deepStrictEqual(errors.map(({ _tag }) => _tag), errors.map(() => "StoreUnavailable"))
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list), ["old"])
+    }))
 })
 
 const day = Duration.toMillis("1 day")
