@@ -1,12 +1,13 @@
 /**
- * Eight processes run 200 keys of one store for 30 seconds, and are killed and stopped at random; on files and in
- * PostgreSQL.
+ * Eight processes run 200 keys of one store for 30 seconds, and are killed and stopped at random; on files, in SQLite and
+ * in PostgreSQL.
  *
  *     node scripts/proof/many-processes.ts [seconds] [seed]
  */
 import "../../test/fixtures/holdfast-source.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
+import { join } from "node:path"
 import type { StoreAt } from "../../test/fixtures/proof/Job.ts"
 
 const Postgres = await import("../../test/fixtures/Postgres.ts")
@@ -35,6 +36,7 @@ const all = Effect.gen(function*() {
   const program = yield* Children.Program
   const { url } = yield* Postgres.Postgres
   return (yield* play({ _tag: "File", directory: program.folder("horde") })) +
+    (yield* play({ _tag: "Sqlite", filename: join(program.folder("horde"), "sessions.db") })) +
     (yield* play({ _tag: "Postgres", url }))
 }).pipe(Effect.provide(Layer.mergeAll(Children.layerProgram, Horde.layerSimulator, Postgres.layer)))
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"
 import { Session, Sessions } from "holdfast"
 import type { Simulator } from "holdfast/testing"
+import { join } from "node:path"
 import * as SessionStoreFile from "../../src/services/SessionStoreFile.ts"
 import * as Postgres from "../fixtures/Postgres.ts"
 import * as Children from "../fixtures/proof/Children.ts"
@@ -19,6 +20,13 @@ describe("many processes on one store", { timeout: 90_000 }, () => {
         const program = yield* Children.Program
 
         yield* shortForm({ _tag: "File", directory: program.folder("horde") })
+      }))
+
+    it.effect("settle each key once while they are killed and stopped, in SQLite", () =>
+      Effect.gen(function*() {
+        const program = yield* Children.Program
+
+        yield* shortForm({ _tag: "Sqlite", filename: join(program.folder("horde"), "sessions.db") })
       }))
 
     it.effect("settle each key once while they are killed and stopped, in PostgreSQL", () =>
