@@ -55,7 +55,7 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "the folder of a new file is not synced",
     file: "src/services/SessionStoreFile.ts",
-    text: "    if (tip === undefined) yield* folder.sync\n",
+    text: "    if (number === 1) yield* folder.sync\n",
     by: "",
     tests: [crashes, "not synced"]
   },
@@ -80,6 +80,13 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "    Effect.retry({ schedule: persistence, while: (error) => error._tag === \"StoreUnavailable\" })\n",
     by: "    Effect.map((state) => state)\n",
     tests: [faults]
+  },
+  {
+    name: "a line whose sync has failed is believed",
+    file: "src/services/SessionStoreFile.ts",
+    text: "    if (doubtful.has(key)) yield* withLock(key)(confirm(key))\n",
+    by: "",
+    tests: ["test/services/SessionStoreFile.test.ts", "fails to sync"]
   },
   {
     name: "an append on files does not compare versions",

@@ -44,6 +44,8 @@ export interface Options {
  * the first valid line of a version has won it; the file is read back, unless
  * it has grown by that line alone. Many processes may use one folder. Nothing
  * is overwritten: a line that was torn by a crash stays, and does not count.
+ * Where a sync has failed, the line is read again only after it was written
+ * and synced once more.
  * Up to 64 files stay open for the next append.
  *
  * **Errors**
@@ -72,6 +74,8 @@ export const make = Effect.fnUntraced(function*(
   const writerId = randomBytes(6).toString("hex")
   const idle = yield* IdleFiles.make<Journal>(maxIdleFiles, JournalFolder.close)
   let writes = 0
+  /** By key, the lines whose append has failed: they may be in their file, and not on the disk. */
+  const doubtful = new Map<string, Written>()
 
   /** The lines of an open file that count, and its length. */
   const linesOf = Effect.fnUntraced(function*(key: string, file: FileSystem.File, expected: number) {
@@ -111,6 +115,31 @@ export const make = Effect.fnUntraced(function*(
     }).pipe(Effect.onError(() => JournalFolder.close(open)))
   })
 
+  const write = Effect.fnUntraced(function*(file: FileSystem.File, { line, number }: Written) {
+    yield* JournalFolder.writeLine(file, line)
+    yield* file.sync
+    if (number === 1) yield* folder.sync
+  })
+
+  /** Writes a doubtful line once more, if it is in its file: a sync promises nothing of what an earlier one has failed on. */
+  const confirm = Effect.fnUntraced(function*(key: string) {
+    const written = doubtful.get(key)
+    if (written === undefined) return
+    const path = folder.pathOf(key)
+    if (Option.isSome(yield* folder.infoAt(path))) {
+      yield* folder.withFile(
+        path,
+        "a+",
+        Effect.fnUntraced(function*(file: FileSystem.File) {
+          const { lines } = yield* linesOf(key, file, JournalFolder.sizeOf(yield* file.stat))
+          const winner = lines.find(({ number }) => number === written.number)
+          if (winner?.writer === written.writer) yield* write(file, written)
+        })
+      )
+    }
+    doubtful.delete(key)
+  })
+
   /** Appends a line if the session is at `expected`; a file of a removed session is buried first. */
   const tryAppend = Effect.fnUntraced(function*(
     key: string,
@@ -129,9 +158,10 @@ export const make = Effect.fnUntraced(function*(
       : { incarnation: tip.incarnation, number: tip.number + 1 }
     const writer = `${writerId}-${(writes++).toString(36)}`
     const line = JournalFile.encode(point, writer, payload(point.number))
-    yield* JournalFolder.writeLine(file, line)
-    yield* file.sync
-    if (tip === undefined) yield* folder.sync
+    const written = { line, number: point.number, writer }
+    doubtful.set(key, written)
+    yield* write(file, written)
+    doubtful.delete(key)
 
     const after = yield* folder.infoAt(folder.pathOf(key))
     const grown = Option.match(after, { onNone: () => 0, onSome: JournalFolder.sizeOf })
@@ -150,6 +180,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const append = Effect.fnUntraced(function*(key: string, expected: Version, payload: (number: number) => string) {
+    yield* confirm(key)
     for (let attempt = 0; attempt < maxBurials; attempt++) {
       const outcome = yield* Effect.acquireUseRelease(
         openAt(key, expected),
@@ -184,6 +215,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const load = Effect.fnUntraced(function*(key: string) {
+    if (doubtful.has(key)) yield* withLock(key)(confirm(key))
     const { last, lines } = yield* look(key)
     if (last === undefined || last.isTombstone) return none
     return { version: versionOf(last), entries: yield* Effect.forEach(lines, entryOf) }
@@ -230,6 +262,13 @@ export const make = Effect.fnUntraced(function*(
 interface Tip extends JournalFile.Point {
   readonly start: number
   readonly isTombstone: boolean
+}
+
+/** A line as it was written. */
+interface Written {
+  readonly line: Uint8Array
+  readonly number: number
+  readonly writer: string
 }
 
 interface Journal extends JournalFolder.OpenFile {

@@ -407,6 +407,50 @@ describe("SessionStoreFile", () => {
         }))
     )
 
+    it.effect("that fails to sync a line has it written and synced again before it is read", () =>
+      inDirectory(Effect.fnUntraced(function*(directory) {
+        const fault = { method: "sync", code: "EIO", on: true }
+        const calls: Array<string> = []
+        const store = yield* open(directory, faulty(fault, calls))
+        const append = yield* Effect.flip(store.append("key", settled, Session.noVersion))
+        const load = yield* Effect.flip(store.load("key"))
+        fault.on = false
+        calls.length = 0
+        const { entries, version } = yield* store.load("key")
+        const confirmed = calls.splice(0)
+        yield* store.load("key")
+
+        assert.deepInclude(append, { _tag: "StoreUnavailable", code: "EIO" })
+        assert.deepInclude(load, { _tag: "StoreUnavailable", operation: "load", code: "EIO" })
+        assert.deepStrictEqual(entries, [settled])
+        assert.deepStrictEqual(confirmed.filter((call) => /write|sync/.test(call)), ["write", "sync", "syncFolder"])
+        assert.notIncludeMembers(calls, ["write"])
+        // The first copy is what a power loss would take away.
+        const bytes = read(directory)
+        write(directory, Buffer.from(bytes).fill(0, 0, bytes.lastIndexOf(0x1e)))
+        const reopened = yield* open(directory)
+        assert.deepStrictEqual(yield* reopened.load("key"), { entries, version })
+        yield* reopened.append("key", prepared("2"), version)
+        assert.deepStrictEqual((yield* reopened.load("key")).entries, [settled, prepared("2")])
+      })))
+
+    it.effect("that fails to sync the line of a session that is removed then does no harm", () =>
+      inDirectory(Effect.fnUntraced(function*(directory) {
+        const fault = { method: "sync", code: "EIO", on: false }
+        const store = yield* open(directory, faulty(fault))
+        const other = yield* open(directory)
+        const first = yield* store.append("key", prepared("1"), Session.noVersion)
+        fault.on = true
+        yield* Effect.flip(store.append("key", prepared("2"), first))
+        fault.on = false
+        yield* other.remove("key", (yield* other.load("key")).version)
+        const gone = yield* store.load("key")
+        yield* appendAll(other, "key", [prepared("3")])
+
+        assert.deepStrictEqual(gone.entries, [])
+        assert.deepStrictEqual((yield* store.load("key")).entries, [prepared("3")])
+      })))
+
     it.effect("that writes half a line leaves the session as it was", () =>
       inDirectory(Effect.fnUntraced(function*(directory) {
         const fault = { method: "write", code: "half", on: false }
