@@ -203,6 +203,13 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [wire]
   },
   {
+    name: "a job that may not be asked for is given up at once",
+    file: "src/strategies/internal/Polling.ts",
+    text: "now - deniedSince >= deniedMillis",
+    by: "now - deniedSince >= 0",
+    tests: [model, "in memory"]
+  },
+  {
     name: "a surplus job is not written down as ended",
     file: "src/strategies/internal/Cancelling.ts",
     text: ": Effect.ignore(recordEnd(journal, job.id, reason), { log: \"Warn\" })",

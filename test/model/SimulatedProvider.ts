@@ -173,6 +173,7 @@ export class SimulatedProvider {
     this.specification.polled(life, jobId)
     const job = this.specification.jobs.get(jobId)
     const trouble = this.trouble()
+    if (this.polls === "denied") this.specification.toldDenied(life, jobId)
     if (trouble !== undefined) return trouble
     if (this.polls === "missing" || job === undefined || job.isGone) return this.missing(life, job)
     return this.tellOf(life, () => {

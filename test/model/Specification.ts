@@ -38,6 +38,8 @@ export class Specification {
   private readonly current = new Map<string, Incarnation>()
   private readonly past: Array<Incarnation> = []
   private debts: Array<Debt> = []
+  /** When a process was first given an answer about a job that is none, monotonic time in milliseconds. */
+  private readonly firstTold = new Map<string, number>()
   /** Counts what happens. */
   step = 0
   /** A fault was put into some process's store: then calls may fail with `SessionUnavailable`. */
@@ -399,9 +401,15 @@ export class Specification {
     job.isEndTold = true
   }
 
+  /** A living process is told that it may not ask for a job. */
+  toldDenied(life: Life, jobId: string): void {
+    this.toldFirst(life, jobId, "PermissionDenied")
+  }
+
   /** A living process is told that there is no such job. */
   toldMissing(life: Life, job: Job): void {
     job.isMissingTold = true
+    this.toldFirst(life, job.id, "NotFound")
     const since = this.incarnations().flatMap(({ submissions }) =>
       submissions.filter((submission) => submission.job === job.id).map(({ acceptedAt }) => acceptedAt)
     )
@@ -412,6 +420,7 @@ export class Specification {
   /** A living process is told of a status that nobody knows: whoever waits is told so. */
   toldOdd(life: Life, job: Job): void {
     this.event(`${name(life)} told ${job.id} ${job.status}`)
+    this.toldFirst(life, job.id, "InvalidResponse")
     this.oweReturn(life, job)
   }
 
@@ -614,10 +623,11 @@ export class Specification {
               acceptances.some(({ job }) => this.jobs.get(job ?? "")?.content.startsWith(call.heard) === false)
             )
         case "NotFound":
+          return this.lasts(call, sessions, reason, 60_000)
         case "PermissionDenied":
+          return this.lasts(call, sessions, reason, 300_000)
         case "InvalidResponse":
-          return [...this.jobs.values()].some((job) => job.isMissingTold || job.status === "odd") ||
-            reason === "PermissionDenied"
+          return this.lasts(call, sessions, reason, 0)
         case "Overloaded":
         case "Network":
         case "InvalidRequest":
@@ -685,6 +695,20 @@ export class Specification {
 
   private isAdopting(life: Life, key: string, jobId: string): boolean {
     return this.calls.some((call) => call.life === life && call.key === key && call.adopts === jobId)
+  }
+
+  private toldFirst(life: Life, jobId: string, what: string): void {
+    const answer = `${name(life)} ${jobId} ${what}`
+    if (!this.firstTold.has(answer)) this.firstTold.set(answer, this.now)
+  }
+
+  /** Whether a caller's process was told so of one of the key's jobs, for the first time so long ago. */
+  private lasts(call: Call, sessions: ReadonlyArray<Incarnation>, what: string, millis: number): boolean {
+    return sessions.some(({ submissions }) =>
+      submissions.some(({ job }) =>
+        this.now - (this.firstTold.get(`${name(call.life)} ${job} ${what}`) ?? Infinity) >= millis
+      )
+    )
   }
 
   private isGone(submission: Submission): boolean {
