@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Stream, Tracer } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted, Result, Stream, Tracer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Session, SessionStore } from "holdfast"
 import { SessionStoreSuite } from "holdfast/testing"
@@ -218,6 +218,46 @@ describe("layerSql", () => {
       assert.deepStrictEqual(unsettled, ["key"])
       assert.deepStrictEqual(ofJob, ["key"])
     }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" })), Effect.scoped))
+
+  it.live(
+    "is unavailable while PostgreSQL drops its connections, and goes on with new ones",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* Postgres.Postgres
+        const connect = PgClient.layer({ url: Redacted.make(url), applicationName: "dropped" })
+        const store = Context.get(
+          yield* Layer.build(SessionStore.layerSql().pipe(Layer.provide(connect))),
+          SessionStore.SessionStore
+        )
+        const others = PgClient.layer({ url: Redacted.make(url), applicationName: "others" })
+        const sql = Context.get(yield* Layer.build(others), SqlClient.SqlClient)
+        const drop = sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dropped'`
+        const first = yield* store.append("key", prepared, Session.noVersion)
+
+        // Idle connections first, and then one that waits for a row.
+        yield* drop
+        const idle = yield* Effect.result(store.load("key"))
+        const waiting = yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`SELECT * FROM holdfast_sessions FOR UPDATE`
+          const fiber = yield* Effect.forkChild(Effect.result(store.append("key", prepared, first)))
+          yield* sql`SELECT 1 FROM pg_stat_activity WHERE application_name = 'dropped' AND wait_event_type = 'Lock'`
+            .pipe(
+              Effect.delay("20 millis"),
+              Effect.repeat({ until: (rows) => rows.length > 0 })
+            )
+          yield* drop
+          return yield* Fiber.join(fiber)
+        }))
+        const { entries, version } = yield* store.load("key")
+        yield* store.append("key", prepared, version)
+
+        if (Result.isFailure(idle)) assert.strictEqual(idle.failure._tag, "StoreUnavailable")
+        assert.isTrue(Result.isFailure(waiting) && waiting.failure._tag === "StoreUnavailable")
+        assert.deepStrictEqual(entries, [prepared])
+        assert.strictEqual((yield* store.load("key")).entries.length, 2)
+      }).pipe(Effect.scoped, Effect.provide(Postgres.layer)),
+    60_000
+  )
 
   it.live("makes its table once when ten processes open a SQLite file at the same time", () =>
     Effect.gen(function*() {
