@@ -38,7 +38,7 @@ export interface Options {
    * little is left, a call fails at once with its last error. `false` sets no
    * bound.
    *
-   * With `followServer`, a retry after a rate limit costs nothing: it waits its turn like every other request.
+   * With `followServer`, a retry after a rate limit whose wait the server names costs nothing: it waits with all others.
    *
    * @default true, with the defaults of `RetryBudgetOptions`
    */

@@ -50,18 +50,42 @@ describe("Limits", () => {
         assert.isTrue(yield* take(failure(serverError)))
       }))
 
-    it.effect("lets retries after a rate limit pass where the account keeps to its rates", () =>
+    it.effect("takes nothing for a rate limit whose wait the account keeps to, only for one that names none", () =>
       Effect.gen(function*() {
-        const rateLimited = refusal(new RateLimited({ message: "Slow down", status: 429 }))
-        const serverError = refusal(new ServerError({ message: "Oops", status: 500 }))
         const paced = yield* Limits.make(account, { requestsPerMinute: 60, retryBudget: { size: 0 } })
         const plain = yield* Limits.make(account, { retryBudget: { size: 0 } })
-        const takes = (limits: Limits.Limits, error: ProviderError) =>
-          limits.apply({ name: "acme", model: "m" }).retryBudget?.take(error)
+        const takes = (limits: Limits.Limits, verdict: Verdict) =>
+          limits.apply({ name: "acme", model: "m" }).retryBudget?.take(failure(verdict)) ?? Effect.succeed(undefined)
 
-        assert.isTrue(yield* takes(paced, rateLimited) ?? Effect.succeed(undefined))
-        assert.isFalse(yield* takes(paced, serverError) ?? Effect.succeed(undefined))
-        assert.isFalse(yield* takes(plain, rateLimited) ?? Effect.succeed(undefined))
+        assert.isTrue(yield* takes(paced, limitedFor("1 second")))
+        assert.isTrue(yield* takes(paced, limitedAbout("1 second")))
+        assert.isFalse(yield* takes(paced, limitedFor()))
+        assert.isFalse(yield* takes(paced, limitedFor(0)))
+        assert.isFalse(yield* takes(paced, serverError))
+        assert.isFalse(yield* takes(plain, limitedFor("1 second")))
+      }))
+
+    it.effect.each<[string, Limits.Options]>([
+      ["the server's rates", { followServer: true }],
+      ["rates of the user's", { requestsPerMinute: 600 }]
+    ])(
+      "bounds the attempts of calls that keep to %s too, when nothing says how long to wait",
+      ([, limits]) =>
+        Effect.gen(function*() {
+          const { attempts, unended } = yield* offered(300, [ScriptedProvider.refuses(limitedFor())], limits)
+
+          assert.isAtMost(attempts, 460)
+          assert.strictEqual(unended, 0)
+        })
+    )
+
+    it.effect("is not needed where the server says how long to wait: all calls wait together", () =>
+      Effect.gen(function*() {
+        const { inTheMinute } = yield* offered(300, [ScriptedProvider.refuses(limitedFor("1 second"))], {
+          followServer: true
+        })
+
+        assert.isAtMost(inTheMinute, 61)
       }))
 
     it.effect("takes nothing for a call that Holdfast itself held back", () =>
@@ -100,21 +124,12 @@ describe("Limits", () => {
       "bounds the attempts of 300 calls in a minute to 1.2 for each and the burst, with $share of them answered",
       ({ atMost, share }) =>
         Effect.gen(function*() {
-          const offered = 300
-          const scripted = yield* ScriptedProvider.make({
-            complete: [({ number }) => number % 10 < share * 10 ? answered(1) : ScriptedProvider.refuses(serverError)]
-          })
-          const exits = yield* Effect.gen(function*() {
-            const fibers = yield* Effect.forEach(times(offered, Effect.exit(Holdfast.execute(call))), (one) =>
-              Effect.tap(Effect.forkChild(one), TestClock.adjust("200 millis")))
-            yield* TestClock.adjust("5 minutes")
-            return fibers.map((fiber) =>
-              fiber.pollUnsafe()
-            )
-          }).pipe(Effect.provide(Holdfast.layer.pipe(Layer.provide([scripted.layer, SessionStore.layerMemory]))))
+          const { attempts, unended } = yield* offered(300, [
+            ({ number }) => number % 10 < share * 10 ? answered(1) : ScriptedProvider.refuses(serverError)
+          ])
 
-          assert.strictEqual(exits.filter((exit) => exit === undefined).length, 0)
-          assert.isAtMost(scripted.calls("complete").length, atMost)
+          assert.isAtMost(attempts, atMost)
+          assert.strictEqual(unended, 0)
         })
     )
   })
@@ -569,10 +584,16 @@ const overloaded: Verdict = { _tag: "Retryable", reason: new Overloaded({ messag
 const network: Verdict = { _tag: "Retryable", reason: new Network({ message: "" }) }
 const invalid: Verdict = { _tag: "NonRetryable", reason: new InvalidRequest({ message: "" }) }
 
-const limitedFor = (retryAfter: Duration.Input): Verdict => ({
+const limitedFor = (retryAfter?: Duration.Input): Verdict => ({
   _tag: "Retryable",
   reason: new RateLimited({ message: "" }),
-  retryAfter: Duration.fromInputUnsafe(retryAfter)
+  ...(retryAfter === undefined ? {} : { retryAfter: Duration.fromInputUnsafe(retryAfter) })
+})
+
+const limitedAbout = (retryHint: Duration.Input): Verdict => ({
+  _tag: "Retryable",
+  reason: new RateLimited({ message: "" }),
+  retryHint: Duration.fromInputUnsafe(retryHint)
 })
 
 const failure = (verdict: Verdict, evidence: ProviderError["evidence"] = "Refused"): ProviderError =>
@@ -695,5 +716,28 @@ const chatAnswer = {
   choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "Hi", refusal: null } }]
 }
 
-const refusal = (reason: RateLimited | ServerError): ProviderError =>
-  new ProviderError({ verdict: { _tag: "Retryable", reason }, evidence: "Refused" })
+/** What comes of calls that a minute offers evenly. */
+const offered = Effect.fnUntraced(function*(
+  calls: number,
+  complete: NonNullable<ScriptedProvider.Script["complete"]>,
+  limits: Limits.Options = {}
+) {
+  const scripted = yield* ScriptedProvider.make({ complete })
+  return yield* Effect.gen(function*() {
+    const fibers = yield* Effect.forEach(
+      times(calls, Effect.exit(Holdfast.execute(call))),
+      (one) => Effect.tap(Effect.forkChild(one), TestClock.adjust(60_000 / calls))
+    )
+    yield* TestClock.adjust("5 minutes")
+    const sent = scripted.calls("complete")
+    return {
+      attempts: sent.length,
+      inTheMinute: sent.filter(({ at }) => at < 60_000).length,
+      unended: fibers.filter((fiber) => fiber.pollUnsafe() === undefined).length
+    }
+  }).pipe(Effect.provide(Holdfast.layer.pipe(Layer.provide([within(scripted, limits), SessionStore.layerMemory]))))
+})
+
+/** The scripted provider's models, within limits. */
+const within = ({ provider }: ScriptedProvider.ScriptedProvider, limits: Limits.Options) =>
+  Layer.fresh(Providers.layer({ test: provider }, { limits }))

@@ -57,7 +57,7 @@ const isLimited = (options: Options): boolean =>
 const budgetOf = (options: boolean | RetryBudgetOptions, isPaced: boolean): RetryBudget | undefined => {
   if (options === false) return undefined
   const { retryCost = 5, size = 500, successReturn = 1, timeoutCost = 10 } = options === true ? {} : options
-  return RetryTokens.make({ retryCost, size, successReturn, timeoutCost, rateLimitCost: isPaced ? 0 : retryCost })
+  return RetryTokens.make({ isPaced, retryCost, size, successReturn, timeoutCost })
 }
 
 const withBudget = (provider: Provider, retryBudget: RetryBudget | undefined): Provider =>

@@ -228,7 +228,7 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
           epoch: ticket.epoch,
           tokens: 1,
           status: evidence === "NotSent" ? 0 : 429,
-          retryAfter: verdict.retryAfter ?? verdict.retryHint
+          retryAfter: waitOf(verdict)
         }).pipe(Effect.ignore({ log: "Warn" }))
       }
     } else if (report.usage !== undefined && ticket.tokens > 0) {
@@ -246,6 +246,18 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
       isNews = true
     }
   }
+}
+
+/**
+ * Returns how long a gate that follows the server lets nothing pass after a
+ * rate limit; `undefined` when the server did not say.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const waitOf = (verdict: ProviderError["verdict"]): Duration.Duration | undefined => {
+  const wait = verdict._tag === "Retryable" ? verdict.retryAfter ?? verdict.retryHint : undefined
+  return wait !== undefined && Duration.isPositive(wait) ? wait : undefined
 }
 
 /**

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { RetryBudget } from "../Provider.ts"
+import * as RateGate from "./RateGate.ts"
 
 /**
  * The bucket's numbers, in tokens.
@@ -17,8 +18,8 @@ export interface Costs {
   readonly size: number
   readonly retryCost: number
   readonly timeoutCost: number
-  /** What a retry after the provider's rate limit costs: nothing where the account keeps to it, and waits anyway. */
-  readonly rateLimitCost: number
+  /** Whether all requests to a model wait out its rate limits together: then a retry after one does not come early. */
+  readonly isPaced: boolean
   readonly successReturn: number
 }
 
@@ -28,13 +29,15 @@ export interface Costs {
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ rateLimitCost, retryCost, size, successReturn, timeoutCost }: Costs): RetryBudget => {
+export const make = ({ isPaced, retryCost, size, successReturn, timeoutCost }: Costs): RetryBudget => {
   let tokens = size
-  const costOf = ({ evidence, verdict: { reason } }: ProviderError): number => {
+  const costOf = ({ evidence, verdict }: ProviderError): number => {
+    const { reason: { _tag } } = verdict
     // Holdfast's own limits refused it, so the provider does not feel the retry.
-    if (evidence === "NotSent" && (reason._tag === "CircuitOpen" || reason._tag === "RateLimited")) return 0
-    if (reason._tag === "RateLimited") return rateLimitCost
-    return reason._tag === "Network" ? timeoutCost : retryCost
+    if (evidence === "NotSent" && (_tag === "CircuitOpen" || _tag === "RateLimited")) return 0
+    // Without a wait there is nothing to keep to, and a retry is one more than the provider can take.
+    if (isPaced && _tag === "RateLimited" && RateGate.waitOf(verdict) !== undefined) return 0
+    return _tag === "Network" ? timeoutCost : retryCost
   }
   return {
     take: (error) =>
