@@ -46,7 +46,8 @@ export interface RetryOptions {
  * The n-th delay is `min(initial * 2^(n - 1), max) * u`, with `u` uniform in
  * `[1, 1.1]`: the cap first, then the jitter. With the defaults and without
  * jitter: 0.5, 1, 2, 4 seconds, then the fifth error is final. Only errors
- * that a later attempt may cure are retried.
+ * that a later attempt may cure are retried, and an open circuit is not waited
+ * for.
  *
  * A server's Retry-After is a floor: the delay is `max(backoff, retryAfter) *
  * u`, however long that is. A rate-limit reset hint is a floor too, but capped
@@ -73,7 +74,7 @@ export const retrySchedule = (options: RetryOptions = {}): Schedule.Schedule<unk
   return Schedule.min([Schedule.exponential(initial, 2), Schedule.spaced(max)]).pipe(
     Schedule.setInputType<ProviderError>(),
     Schedule.modifyDelay(({ duration, input }) => jittered(Duration.max(duration, floorOf(input, max)))),
-    Schedule.while(({ input }) => Effect.succeed(input.isRetryable)),
+    Schedule.while(({ input }) => Effect.succeed(input.isRetryable && input.verdict.reason._tag !== "CircuitOpen")),
     Schedule.upTo({ times: attempts - 1 })
   )
 }

@@ -416,6 +416,27 @@ describe("Limits", () => {
         assert.lengthOf(calls(), 8)
       }))
 
+    it.effect("that is open ends a call at once, and says how long to wait", () =>
+      Effect.gen(function*() {
+        const scripted = yield* ScriptedProvider.make({ complete: [ScriptedProvider.refuses(serverError)] })
+        const layer = Layer.provide(Holdfast.layer, [
+          within(scripted, { circuitBreaker: { failures: 1, openFor: "10 seconds" } }),
+          SessionStore.layerMemory
+        ])
+        const error = yield* Effect.gen(function*() {
+          yield* Effect.exit(Holdfast.execute({ ...call, retry: Schedule.recurs(0) }))
+          return yield* Effect.flip(Holdfast.execute(call))
+        }).pipe(Effect.provide(layer))
+
+        assert.containSubset(error, {
+          _tag: "Retryable",
+          reason: { _tag: "CircuitOpen" },
+          retryAfter: Duration.seconds(10),
+          attempts: 0
+        })
+        assert.lengthOf(scripted.calls("complete"), 1)
+      }))
+
     it.effect("stays open twice as long when the try fails", () =>
       Effect.gen(function*() {
         const { complete } = yield* limited({ circuitBreaker: { failures: 2, openFor: "10 seconds" } }, {

@@ -62,6 +62,20 @@ describe("Schedules", () => {
         assert.deepStrictEqual(yield* delays(Schedules.retrySchedule(), [overloaded(), invalid, overloaded()]), [500])
       }).pipe(pinned(0)))
 
+    it.effect("ends for an open circuit, which is there so that nobody waits", () =>
+      Effect.gen(function*() {
+        const open = new ProviderError.ProviderError({
+          verdict: {
+            _tag: "Retryable",
+            reason: new Reason.CircuitOpen({ message: "Open" }),
+            retryAfter: Duration.seconds(30)
+          },
+          evidence: "NotSent"
+        })
+
+        assert.deepStrictEqual(yield* delays(Schedules.retrySchedule(), [overloaded(), open]), [500])
+      }).pipe(pinned(0)))
+
     it.effect("counts attempts, the first one included", () =>
       Effect.gen(function*() {
         for (const attempts of [1, 2, 3]) {

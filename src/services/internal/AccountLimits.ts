@@ -188,9 +188,9 @@ const limitsOf = (
         }))
       )
 
-    const admit = gate === undefined ?
-      undefined :
-      (request: ResponseRequest) =>
+    const admit = gate === undefined
+      ? circuits === undefined ? undefined : () => check
+      : (request: ResponseRequest) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.andThen(
             check,
