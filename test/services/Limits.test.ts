@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Random, Schedule, Schema, Stream } from "effect"
-import { RateLimiter } from "effect/persistence"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { ProviderError, type Verdict } from "../../src/errors/ProviderError.ts"
 import {
@@ -506,6 +506,31 @@ describe("Limits", () => {
         assert.lengthOf(calls("retrieve"), 1)
       }))
 
+    it.effect("is shared by processes through the store of the context", () =>
+      Effect.gen(function*() {
+        const scripted = yield* ScriptedProvider.make({
+          complete: [ScriptedProvider.refuses({ _tag: "NonRetryable", reason: new QuotaExceeded({ message: "" }) })]
+        })
+        const process = Effect.map(
+          Layer.build(within(scripted, { circuitBreaker: true })),
+          (context) => Context.get(context, Providers.Providers)
+        )
+        const [one, other] = [yield* process, yield* process]
+        yield* tagOf(callOf(yield* one.resolve("test/m")))
+
+        assert.strictEqual(yield* tagOf(callOf(yield* other.resolve("test/n"))), "CircuitOpen")
+        assert.lengthOf(scripted.calls("complete"), 1)
+      }).pipe(Effect.provide(CircuitBreaker.layerStoreMemory())))
+
+    it.effect("lets calls pass when the store fails", () =>
+      Effect.gen(function*() {
+        const { complete } = yield* limited({ circuitBreaker: { failures: 1 } }, {
+          complete: [ScriptedProvider.refuses(serverError), answered(1)]
+        })
+
+        assert.deepStrictEqual(yield* Effect.forEach(times(2, complete()), tagOf), ["ServerError", "Answered"])
+      }).pipe(Effect.provideService(CircuitBreaker.CircuitBreakerStore, brokenCircuits)))
+
     it.effect("learns nothing from a stream that was left before its end", () =>
       Effect.gen(function*() {
         const { complete, provider } = yield* limited(
@@ -727,6 +752,18 @@ const brokenStore = RateLimiter.RateLimiterStore.of({
   tokenBucket: () => storeError,
   adaptiveConsume: () => storeError,
   adaptiveFeedback: () => storeError
+})
+
+const circuitsError = Effect.fail(
+  new CircuitBreaker.CircuitBreakerError({
+    reason: new CircuitBreaker.CircuitBreakerStoreError({ message: "down" })
+  })
+)
+
+const brokenCircuits = CircuitBreaker.CircuitBreakerStore.of({
+  admit: () => circuitsError,
+  record: () => circuitsError,
+  state: () => circuitsError
 })
 
 const chatAnswer = {
