@@ -55,7 +55,7 @@ describe("Limits", () => {
         const paced = yield* Limits.make(account, { requestsPerMinute: 60, retryBudget: { size: 0 } })
         const plain = yield* Limits.make(account, { retryBudget: { size: 0 } })
         const takes = (limits: Limits.Limits, verdict: Verdict) =>
-          limits.apply({ name: "acme", model: "m" }).retryBudget?.take(failure(verdict)) ?? Effect.succeed(undefined)
+          limits.apply({ name: "acme", model: "m" }).retryBudget?.take(failure(verdict)) ?? Effect.die("no budget")
 
         assert.isTrue(yield* takes(paced, limitedFor("1 second")))
         assert.isTrue(yield* takes(paced, limitedAbout("1 second")))

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema, SchemaTransformation } from "effect"
+import { AnthropicStructuredOutput, OpenAiStructuredOutput } from "effect/ai"
 import { Answer } from "../../src/services/LlmResponse.ts"
 import type { Outcome } from "../../src/services/Provider.ts"
 import { ResponseRequest } from "../../src/services/ResponseRequest.ts"
@@ -111,6 +112,24 @@ describe("StructuredOutput.decode", () => {
   ])("reads %s", (_, schema, text, expected) => {
     assert.deepStrictEqual(StructuredOutput.decode(schema, text), Result.succeed(expected))
   })
+
+  for (const [what, schema] of Object.entries(written)) {
+    it.effect.prop(
+      `reads back ${what}, as each provider's codec writes it`,
+      { value: schema },
+      ({ value }) =>
+        Effect.gen(function*() {
+          for (const codec of codecsOf(schema)) {
+            const text = JSON.stringify(yield* Schema.encodeUnknownEffect(codec)({ value }))
+
+            assert.deepStrictEqual(
+              StructuredOutput.decode(Schema.Struct({ value: schema }), text),
+              Result.succeed({ value })
+            )
+          }
+        })
+    )
+  }
 
   it.each<[string, Schema.Decoder<unknown>, string, string]>([
     ["every issue with its path", City, `{"name":1,"people":"many"}`, "name: Expected string\npeople: Expected number"],
@@ -251,6 +270,33 @@ const Tree: Schema.Codec<Tree> = Schema.Struct({
   v: Schema.String,
   kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
 })
+
+/** What models are asked for beyond plain values. */
+const written: Readonly<Record<string, Schema.Codec<unknown, unknown>>> = {
+  "dates": Schema.Struct({ at: Schema.DateTimeUtcFromString, until: Schema.optionalKey(Schema.DateFromString) }),
+  "what may be missing": Schema.Struct({
+    a: Schema.optionalKey(Schema.String),
+    b: Schema.optionalKey(Schema.Struct({ c: Schema.OptionFromNullOr(Schema.Boolean) })),
+    d: Schema.NullOr(Schema.String)
+  }),
+  "unions": Schema.Union([
+    Schema.TaggedStruct("A", { n: Schema.BigIntFromString }),
+    Schema.TaggedStruct("B", { n: Schema.String }),
+    Schema.Literals(["a", "b"])
+  ]),
+  "records": Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.DateFromString)),
+  "recursion": Tree,
+  "classes": Schema.Struct({ place: Place, places: Schema.Array(Place) }),
+  "tuples": Schema.TupleWithRest(Schema.Tuple([Schema.String, Schema.DateFromString]), [Schema.Boolean])
+}
+
+const codecsOf = (schema: Schema.Codec<unknown, unknown>) => {
+  const asked = Schema.Struct({ value: schema })
+  const codecs = [OpenAiStructuredOutput.toCodecOpenAI(asked).codec, Schema.toCodecJson(asked)]
+  return Result.isSuccess(StructuredOutput.jsonSchema(asked, "anthropic"))
+    ? [...codecs, AnthropicStructuredOutput.toCodecAnthropic(asked).codec]
+    : codecs
+}
 
 const WithSymbol = Schema.Struct({ [Symbol.for("a")]: Schema.String })
 
