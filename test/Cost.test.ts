@@ -288,6 +288,18 @@ describe("Cost", () => {
         assert.deepStrictEqual(summary(yield* Cost.ofSession(untold)), ["unknown"])
       }))
 
+    it.effect("prices a surplus job that completed before it could be cancelled", () =>
+      Effect.gen(function*() {
+        const reason = new Reason.JobCancelled({ message: "Cancelled", usage: usage(10_000, 0, 0, 0) })
+        const cost = yield* Cost.ofSession(session(
+          [{ state: "surplus", jobId: "job-1", reason }, { state: "accepted", jobId: "job-2" }],
+          { _tag: "Answered", answer: answer({}) }
+        ))
+
+        assert.deepStrictEqual(summary(cost), [0.0125, 0.135])
+        assert.isTrue(cost.total.complete)
+      }))
+
     it.effect("prices a call that was cut after it had cost something", () =>
       Effect.gen(function*() {
         const reason = new Reason.StreamInterrupted({

@@ -162,9 +162,9 @@ export const added = (answer: LlmResponse, prices: Prices = PriceCatalog): Effec
  * | submission | cost |
  * | --- | --- |
  * | settled with an answer | as `of` says |
- * | refused, ended or settled with a reason that has `usage` | the price of those tokens |
+ * | refused, ended, cancelled as surplus or settled, with a reason that has `usage` | the price of those tokens |
  * | refused otherwise | `none` |
- * | open, running, surplus; ended without `usage`; settled with `journal: "ids-only"` | `unknown` |
+ * | open or running; over without `usage`; settled with `journal: "ids-only"` | `unknown` |
  *
  * **Gotchas**
  *
@@ -198,11 +198,9 @@ const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<Su
 
 const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Query> => {
   const { settlement } = info
-  if (submission.state === "ended" || submission.state === "refused") {
-    return queryOfReason(submission, submission.reason)
-  }
+  if (submission.state !== "accepted") return queryOfReason(submission, submission.reason)
+  if (settlement === undefined) return Option.none()
   // Of a settled session, this is the submission that it was settled with.
-  if (submission.state !== "accepted" || settlement === undefined) return Option.none()
   switch (settlement._tag) {
     case "Answered":
       return queryOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
