@@ -1,7 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type LlmResponse, type Provider, type ProviderError, Providers, Reason, type ResponseRequest } from "holdfast"
+import {
+  Cost,
+  type LlmResponse,
+  PriceCatalog,
+  type Provider,
+  type ProviderError,
+  Providers,
+  Reason,
+  type ResponseRequest,
+  Usage
+} from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
 import {
@@ -582,6 +592,51 @@ describe("fallback", () => {
       }).pipe(withoutJitter))
   })
 
+  it.effect("goes with a schema, a repair, retries, a crash and a stream, and the journal tells what all of it cost", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Struct({ capital: Schema.String })
+      const told = (content: string, inputTokens: number) =>
+        ScriptedProvider.succeeded(content, { model: "two", usage: usageOf(inputTokens) })
+      const { a, b, process, restart } = yield* begun(
+        {
+          submit: [1000, 2000].map((tokens, index) =>
+            accepted(`job-a${index}`, { _tag: "Ended", outcome: told("Paris", tokens) })
+          )
+        },
+        {
+          submit: [refuses(overloaded), accepted("job-b")],
+          retrieve: [pending(), ended(told(`{"capital":"Paris"}`, 4000))]
+        }
+      )
+      const asked = { ...twoModels, schema, repair: 1, fallbackOn: ["InvalidOutput", "Overloaded"] } as const
+      yield* begin(Effect.exit(process.execute(asked)))
+      yield* TestClock.adjust("1 second")
+      const next = yield* restart()
+      const fiber = yield* begin(Stream.runCollect(next.stream(asked)))
+      yield* TestClock.adjust("10 seconds")
+      const events = yield* Fiber.join(fiber)
+      const answer = lastOf(events)
+      const cost = yield* Effect.provide(
+        Effect.flatMap(next.inspect("s"), Cost.ofSession),
+        PriceCatalog.layer({
+          overrides: {
+            "a/one": { inputPerMillion: 1, outputPerMillion: 1 },
+            "b/two": { inputPerMillion: 3, outputPerMillion: 1 }
+          }
+        })
+      )
+
+      assert.containSubset(answer, { provider: "b", value: { capital: "Paris" }, resumed: true, submissions: 4 })
+      assert.deepStrictEqual(passedOver(answer), [["a/one", "InvalidOutput"]])
+      assert.strictEqual(textOf(events), `{"capital":"Paris"}`)
+      assert.deepStrictEqual([a, b].map(({ calls }) => calls("submit").length), [2, 2])
+      assert.deepStrictEqual(
+        cost.submissions.map(({ cost }) => typeof cost === "string" ? cost : cost.nanoUsd),
+        [1_000_000, 2_000_000, "none", 12_000_000]
+      )
+      assert.isTrue(cost.total.complete)
+    }).pipe(withoutJitter))
+
   describe("of a stream", () => {
     it.effect("tells the whole answer of the next model when the first one told none", () =>
       Effect.gen(function*() {
@@ -661,6 +716,16 @@ function twoModelsOf(): ResponseRequest.RequestInput {
 }
 
 const twoModels = twoModelsOf()
+
+const usageOf = (inputTokens: number) =>
+  new Usage.Usage({
+    inputTokens,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 0,
+    reasoningTokens: 0,
+    totalTokens: inputTokens
+  })
 
 const passedOver = ({ passedOver = [] }: LlmResponse.LlmResponse) =>
   passedOver.map(({ model, reason }) => [model, reason._tag])
