@@ -129,6 +129,10 @@ describe("Cost", () => {
         model: "gpt-5-nano",
         response: { service_tier: "priority" }
       }],
+      ["OpenAI's cache writes for twelve hours, whose rate is not published", {
+        model: "gpt-5.6-sol",
+        usage: new Usage.Usage({ ...usage(20_000, 0, 10_000, 10_000), cacheWrite1hTokens: 10_000 })
+      }],
       ["turns that were served differently", {
         usage: new Usage.Usage({ ...usage(20_000, 80_000, 0, 10_000), serviceTier: "mixed" })
       }],

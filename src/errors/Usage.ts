@@ -51,7 +51,10 @@ export interface Usage {
   readonly reasoningTokens: number
   /** The sum of the five buckets. */
   readonly totalTokens: number
-  /** How many of `cacheWriteTokens` are kept for an hour instead of five minutes; absent: none, or not known. */
+  /**
+   * How many of `cacheWriteTokens` are kept for longer than usual, which may cost more: for an hour instead of five
+   * minutes (Anthropic), for twelve hours instead of thirty minutes (OpenAI). Absent: none, or not known.
+   */
   readonly cacheWrite1hTokens?: number
   /** The service tier or speed that the provider says it has used; absent: its standard one, or not known. */
   readonly serviceTier?: string

@@ -87,7 +87,7 @@ export interface Query {
   /** Anthropic's `inference_geo`. */
   readonly inferenceGeo?: string | undefined
   /**
-   * How many of `usage.cacheWriteTokens` are kept for an hour, which costs more than five minutes.
+   * How many of `usage.cacheWriteTokens` are kept for longer than usual, as `Usage` has it.
    *
    * @default 0
    */

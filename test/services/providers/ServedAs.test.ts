@@ -22,6 +22,24 @@ describe("The usage of an answer, and of a failure", () => {
     assert.notProperty(usageOf(responses({ ...body, service_tier: "default" })), "serviceTier")
   })
 
+  it.each<[string, object, number | undefined]>([
+    ["some", { ttl_30m_tokens: 3, ttl_12h_tokens: 7 }, 7],
+    ["more than were written", { ttl_30m_tokens: 0, ttl_12h_tokens: 70 }, 10],
+    ["none", { ttl_30m_tokens: 10, ttl_12h_tokens: 0 }, undefined]
+  ])("has OpenAI's cache writes for twelve hours: %s", (_, details, expected) => {
+    const usage = usageOf(responses({
+      ...completed,
+      usage: {
+        input_tokens: 20,
+        input_tokens_details: { cached_tokens: 0, cache_write_tokens: 10, cache_write_tokens_details: details },
+        output_tokens: 1
+      }
+    }))
+
+    assert.strictEqual(usage?.cacheWriteTokens, 10)
+    assert.strictEqual(usage?.cacheWrite1hTokens, expected)
+  })
+
   it.each([["stop"], ["length"]])("has the service tier of Chat Completions at %s", (finish) => {
     const body = {
       choices: [{ message: { content: "Hi" }, finish_reason: finish }],

@@ -21,7 +21,7 @@ import * as ServedAs from "./ServedAs.ts"
  *
  * **Source**
  *
- * OpenAI `ResponseUsage` and `CompletionUsage`; DeepSeek, "Context Caching"
+ * OpenAI `ResponseUsage`, with its `cache_write_tokens_details`, and `CompletionUsage`; DeepSeek, "Context Caching"
  * (`prompt_cache_hit_tokens`).
  *
  * @category constructors
@@ -38,6 +38,7 @@ export const usageOf = (value: unknown, tier?: unknown): Usage | undefined => {
     input: input ?? 0,
     cacheRead: countOf(inputDetails.cached_tokens) ?? countOf(value.prompt_cache_hit_tokens) ?? 0,
     cacheWrite: countOf(inputDetails.cache_write_tokens) ?? 0,
+    cacheWriteLong: countOf(fieldsOf(inputDetails.cache_write_tokens_details).ttl_12h_tokens) ?? 0,
     output: output ?? 0,
     reasoning: countOf(outputDetails.reasoning_tokens) ?? 0,
     total: countOf(value.total_tokens) ?? 0,
@@ -49,6 +50,7 @@ const bucketsOf = (counted: {
   readonly input: number
   readonly cacheRead: number
   readonly cacheWrite: number
+  readonly cacheWriteLong: number
   readonly output: number
   readonly reasoning: number
   readonly total: number
@@ -57,6 +59,7 @@ const bucketsOf = (counted: {
   const { input, output, reasoning } = counted
   const cacheReadTokens = Math.min(counted.cacheRead, input)
   const cacheWriteTokens = Math.min(counted.cacheWrite, input - cacheReadTokens)
+  const cacheWrite1hTokens = Math.min(counted.cacheWriteLong, cacheWriteTokens)
   const surplus = counted.total - input - output
   const isBeside = surplus > 0 && surplus >= reasoning
   const reasoningTokens = isBeside ? surplus : Math.min(reasoning, output)
@@ -70,6 +73,7 @@ const bucketsOf = (counted: {
     outputTokens,
     reasoningTokens,
     totalTokens,
+    ...(cacheWrite1hTokens === 0 ? undefined : { cacheWrite1hTokens }),
     ...ServedAs.tierOf(counted.tier)
   })
 }
