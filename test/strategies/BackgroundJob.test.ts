@@ -826,6 +826,22 @@ describe("BackgroundJob", () => {
         assert.strictEqual(provider.interrupted("submit"), 1)
       }))
 
+    it.effect("waits 15 seconds at most for a store that never answers", () =>
+      Effect.gen(function*() {
+        const faulty = yield* makeFaultyStore
+        faulty.before = () => Effect.never
+        const process = yield* start(yield* ScriptedProvider.make({ submit: [accepted()] }), faulty.store)
+        yield* begin(Effect.exit(process.execute(request())))
+        yield* settleDown
+        const closing = yield* begin(process.close)
+        yield* TestClock.adjust("14999 millis")
+        const closed = closing.pollUnsafe() !== undefined
+        yield* TestClock.adjust("1 millis")
+        yield* Fiber.join(closing)
+
+        assert.isFalse(closed)
+      }))
+
     it.effect("waits for a submission that is about to be sent", () =>
       Effect.gen(function*() {
         const faulty = yield* makeFaultyStore

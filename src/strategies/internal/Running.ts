@@ -33,9 +33,12 @@ export interface Running {
 /** How long the layer's end waits for submissions and cancels on their way. */
 const grace = Duration.seconds(10)
 
+/** How long it then waits for what it has interrupted. A store that never answers cannot be interrupted everywhere. */
+const unwinding = Duration.seconds(5)
+
 /**
  * Creates the runs of a scope. When it closes, they are interrupted; submissions and cancels that are on their way get
- * 10 seconds. `isHinted` tells whether somebody will say that a job has ended.
+ * 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will say that a job has ended.
  */
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
@@ -189,13 +192,13 @@ const newRun = ({ order, spec }: Call): Run => {
 const finish = (
   active: ReadonlySet<Run>,
   background: ReadonlySet<Fiber.Fiber<unknown, unknown>>
-): Effect.Effect<void> =>
+): Effect.Effect<unknown> =>
   Effect.suspend(() => {
     for (const run of active) run.fiber?.interruptUnsafe()
     return drained(background)
   }).pipe(
     Effect.timeoutOption(grace),
-    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...background])))
+    Effect.andThen(Effect.timeoutOption(Effect.suspend(() => Fiber.interruptAll([...background])), unwinding))
   )
 
 // A run that ends may leave work behind it, such as the submission that it was about to send.
