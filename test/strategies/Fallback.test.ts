@@ -574,6 +574,34 @@ describe("fallback", () => {
         assert.deepStrictEqual([a, b, openai].map((provider) => provider.calls("submit").length), [1, 1, 1])
       }).pipe(withoutJitter))
 
+    it.effect.each([
+      { asked: twoModels, verdict: filtered },
+      { asked: { ...twoModels, fallback: undefined }, verdict: filtered },
+      { asked: twoModels, verdict: jobFailed }
+    ])(
+      "that learns of the first job's end late waits for the next model's job",
+      ({ asked, verdict }) =>
+        Effect.gen(function*() {
+          // The other process polls first, and hears last.
+          const late = Effect.delay(ended(failed(verdict)), "5 seconds")
+          const { a, b, other, process } = yield* beside(
+            { submit: [accepted("job-a")], retrieve: [late, ended(failed(verdict))] },
+            { submit: [accepted("job-b")], retrieve: [...Array.from({ length: 12 }, () => pending()), ended(paris)] }
+          )
+          const one = yield* begin(process.execute(twoModels))
+          yield* TestClock.adjust("500 millis")
+          const another = yield* begin(other.execute(asked))
+          yield* TestClock.adjust("1 minute")
+          const answers = [yield* Fiber.join(one), yield* Fiber.join(another)]
+
+          for (const answer of answers) {
+            assert.deepInclude(answer, { provider: "b", content: "Paris", settled: true })
+            assert.deepStrictEqual(passedOver(answer), [["a/one", verdict.reason._tag]])
+          }
+          assert.deepStrictEqual([a, b].map(({ calls }) => calls("submit").length), [1, 1])
+        }).pipe(withoutJitter)
+    )
+
     it.effect("needs no fallback to get what the next model answers", () =>
       Effect.gen(function*() {
         const { a, process, restart } = yield* begun(
@@ -754,8 +782,15 @@ const begun = Effect.fnUntraced(function*(
     )
   }
   const process = yield* start(all, store)
-  const restart = () => Effect.andThen(Effect.forkChild(process.close), start(all, process.store))
-  return { a, b, openai, process, restart }
+  const beside = start(all, process.store)
+  const restart = () => Effect.andThen(Effect.forkChild(process.close), beside)
+  return { a, b, openai, process, beside, restart }
+})
+
+/** Two processes over the same providers and the same store. */
+const beside = Effect.fnUntraced(function*(forA: ScriptedProvider.Script, forB: ScriptedProvider.Script) {
+  const { beside, ...rest } = yield* begun(forA, forB)
+  return { ...rest, other: yield* beside }
 })
 
 /** A stream from its first event to its last, each with a cursor. */

@@ -10,7 +10,14 @@ import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi, Outcome } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
-import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
+import {
+  jobsOf,
+  openSubmissions,
+  type SessionState,
+  Settled,
+  type Settlement,
+  type Submission
+} from "../../services/Session.ts"
 import { passedOverFor } from "./GoingOn.ts"
 import { warnOfIgnored } from "./IgnoredBackground.ts"
 import { hasSubmission, record } from "./Journaling.ts"
@@ -35,13 +42,15 @@ export const isFinal = (outcome: Outcome): outcome is Final =>
  * Settles a session with an end, unless it is settled already: the first one
  * wins. When the journal cannot be written for 30 seconds, the end is returned
  * all the same, with the number of submissions that is known without it.
+ * `elsewhere` goes on with a session that has left this end behind for another submission.
  */
 export const settle = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
   submission: Submission,
   end: Final,
-  knownSubmissions: number
+  knownSubmissions: number,
+  elsewhere?: Effect.Effect<RunResult, StrategyError>
 ): Effect.fn.Return<RunResult, StrategyError> {
   let mine: typeof Settled.Type | undefined
   const settling = record(run.spec.journal, (state, at) => {
@@ -70,14 +79,19 @@ export const settle = Effect.fnUntraced(function*(
     })
     return yield* unsettled
   }
-  const { settled } = recorded.success
+  const state = recorded.success
+  const { settled } = state
+  if (elsewhere !== undefined && settled === undefined && isLeft(state, submission.id)) {
+    run.unsettled = undefined
+    return yield* elsewhere
+  }
   // A session that was removed, and perhaps made again for another request, is not this run's to settle or to read.
-  if (settled === undefined || !hasSubmission(recorded.success, submission.id)) return yield* unsettled
+  if (settled === undefined || !hasSubmission(state, submission.id)) return yield* unsettled
   // The same job's answer need not be fetched once more.
   const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
   return settled === mine || isReference
-    ? yield* conclude(run, submission, end, recorded.success.submissions.length, run.spec.journal.durable)
-    : yield* settledResult(run, shared, recorded.success, settled)
+    ? yield* conclude(run, submission, end, state.submissions.length, run.spec.journal.durable)
+    : yield* settledResult(run, shared, state, settled)
 })
 
 /** Returns what a session was settled with, as the result of a run. */
@@ -140,6 +154,10 @@ export const jobsFor = (
     Effect.map((provider) => provider.jobs),
     Effect.mapError((error: ProviderError) => run.failure(error))
   )
+
+/** Whether somebody has written down a submission's end, and made another one behind it. */
+export const isLeft = (state: SessionState, submissionId: string): boolean =>
+  hasEnded(state, submissionId) && (jobsOf(state).length > 0 || openSubmissions(state).length > 0)
 
 const hasEnded = (state: SessionState, submissionId: string): boolean =>
   state.submissions.some(({ closed, id }) => id === submissionId && closed?._tag === "Ended")

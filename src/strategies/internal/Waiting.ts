@@ -3,6 +3,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError, type Timeout } from "../../errors/StrategyError.ts"
@@ -14,7 +15,7 @@ import { hasMore, isFree, leavesQueues, passOver, sendBack } from "./GoingOn.ts"
 import { noteIgnored, warnOfIgnored } from "./IgnoredBackground.ts"
 import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
-import { isFinal, jobsFor, settle } from "./Settling.ts"
+import { isFinal, isLeft, jobsFor, settle } from "./Settling.ts"
 import type { Shared } from "./Shared.ts"
 import { recordEnd } from "./Submitting.ts"
 
@@ -132,16 +133,26 @@ const conclude = Effect.fnUntraced(function*(
     const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
     if (goesOn(run, state, job.id, outcome.verdict)) {
       yield* endBefore(run, job, outcome.verdict.reason)
-      // It tells nothing any more, and what the next one tells is not to be mixed up with it.
-      if (run.stream !== undefined) yield* run.stream.close
-      run.stream = undefined
-      return () => shared.drive(run)
+      return () => driveOn(run, shared)
     }
   }
-  if (isFinal(outcome)) return () => settle(run, shared, job, outcome, submissions)
+  // Another process may have gone on behind this end meanwhile. What was told of its answer cannot be taken back.
+  const elsewhere = run.transcript?.hasContent === true ? undefined : driveOn(run, shared)
+  if (isFinal(outcome)) return () => settle(run, shared, job, outcome, submissions, elsewhere)
+  const loaded = yield* Effect.option(run.spec.journal.load)
+  if (elsewhere !== undefined && Option.isSome(loaded) && isLeft(loaded.value.state, job.id)) return () => elsewhere
   yield* end(run, job, outcome.verdict.reason)
   return () => Effect.fail(run.failure(new ProviderError({ verdict: outcome.verdict, evidence: "Refused" })))
 })
+
+/** Goes on with what the journal calls for, now that a job is over. */
+const driveOn = (run: Run, shared: Shared): Effect.Effect<RunResult, StrategyError> =>
+  Effect.suspend(() => {
+    const { stream } = run
+    run.stream = undefined
+    // It tells nothing any more, and what the next one tells is not to be mixed up with it.
+    return Effect.andThen(stream?.close ?? Effect.void, shared.drive(run))
+  })
 
 /** An answer that does not fit the request's schema is none. */
 export const judge = ({ order }: Run, outcome: Outcome): Outcome =>
