@@ -1,9 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { type Provider, Providers, Reason, type ResponseRequest, SessionStore, SessionStoreError } from "holdfast"
+import {
+  type LlmResponse,
+  type Provider,
+  Providers,
+  Reason,
+  type ResponseRequest,
+  SessionStore,
+  SessionStoreError
+} from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
-import { begin, request, start, withoutJitter } from "./Processes.ts"
+import { begin, request, settleDown, start, withoutJitter } from "./Processes.ts"
 import { cancelled, paris } from "./Verdicts.ts"
 
 const { failed, succeeded } = ScriptedProvider
@@ -12,36 +20,38 @@ const filtered = failed({ _tag: "NonRetryable", reason: new Reason.ContentFilter
 
 const twoModels = request({ model: "a/one", fallback: ["b/two"] })
 
-describe("a process that is stopped at any entry of the journal", () => {
-  it.effect.each<Case>([
-    {
-      name: "another model",
-      asked: twoModels,
-      outcomes: { "a/one": [filtered], "b/two": [paris] },
-      reason: "ContentFiltered"
+const cases: ReadonlyArray<Case> = [
+  {
+    name: "another model",
+    asked: twoModels,
+    outcomes: { "a/one": [filtered], "b/two": [paris] },
+    reason: "ContentFiltered"
+  },
+  {
+    name: "a repair, and another model",
+    asked: {
+      ...twoModels,
+      schema: Schema.Struct({ name: Schema.String }),
+      repair: 1,
+      fallbackOn: ["InvalidOutput"]
     },
-    {
-      name: "a repair, and another model",
-      asked: {
-        ...twoModels,
-        schema: Schema.Struct({ name: Schema.String }),
-        repair: 1,
-        fallbackOn: ["InvalidOutput"]
-      },
-      outcomes: {
-        "a/one": [succeeded("Paris"), succeeded("It is Paris")],
-        "b/two": [succeeded(`{"name":"Paris"}`)]
-      },
-      reason: "InvalidOutput"
+    outcomes: {
+      "a/one": [succeeded("Paris"), succeeded("It is Paris")],
+      "b/two": [succeeded(`{"name":"Paris"}`)]
     },
-    {
-      name: "a job that is cancelled in its queue, and another model",
-      asked: { ...twoModels, queuedDeadline: "5 seconds", fallbackOn: ["Queued"] },
-      outcomes: { "a/one": ["queued"], "b/two": [paris] },
-      reason: "JobCancelled"
-    }
-  ])(
-    "leaves the next one to $name, with no job too many and none beside another",
+    reason: "InvalidOutput"
+  },
+  {
+    name: "a job that is cancelled in its queue, and another model",
+    asked: { ...twoModels, queuedDeadline: "5 seconds", fallbackOn: ["Queued"] },
+    outcomes: { "a/one": ["queued"], "b/two": [paris] },
+    reason: "JobCancelled"
+  }
+]
+
+describe("fallback among processes", () => {
+  it.effect.each(cases)(
+    "goes on by way of $name where one was stopped, at any entry, with no job too many",
     ({ asked, outcomes, reason }) =>
       Effect.gen(function*() {
         let stops = 0
@@ -62,16 +72,8 @@ describe("a process that is stopped at any entry of the journal", () => {
           assert.isTrue(Exit.isSuccess(exit), `${at}: ${JSON.stringify(exit)}`)
           if (!Exit.isSuccess(exit)) return
           assert.deepInclude(exit.value, { provider: "b", settled: true }, at)
-          assert.deepStrictEqual(
-            exit.value.passedOver?.map((passed) => [passed.model, passed.reason._tag]),
-            [["a/one", reason]],
-            at
-          )
-          assert.deepStrictEqual(
-            jobs.started(),
-            Object.entries(outcomes).flatMap(([model, { length }]) => Array.from({ length }, () => model)),
-            at
-          )
+          assert.deepStrictEqual(passedOver(exit.value), [["a/one", reason]], at)
+          assert.deepStrictEqual(jobs.started(), startedBy(outcomes), at)
           assert.strictEqual(jobs.mostRunning(), 1, at)
           yield* store.wake
           yield* begin(first.close)
@@ -82,6 +84,34 @@ describe("a process that is stopped at any entry of the journal", () => {
         assert.isAbove(stops, 14)
       }).pipe(withoutJitter)
   )
+
+  it.effect.each(cases)(
+    "gives three at once the same answer by way of $name",
+    ({ asked, outcomes, reason }) =>
+      Effect.gen(function*() {
+        for (let round = 0; round < 40; round++) {
+          const store = hesitant(yield* SessionStore.makeMemory)
+          const jobs = yield* providers(outcomes)
+          const processes = yield* Effect.all([start(jobs, store), start(jobs, store), start(jobs, store)])
+          const fibers = yield* Effect.forEach(processes, (process) =>
+            Effect.gen(function*() {
+              yield* TestClock.adjust(yield* Random.nextIntBetween(0, 4000))
+              return yield* begin(process.execute(asked))
+            }))
+          while (fibers.some((fiber) => fiber.pollUnsafe() === undefined)) {
+            yield* TestClock.adjust("1 second")
+            yield* settleDown
+          }
+
+          for (const answer of yield* Fiber.joinAll(fibers)) {
+            assert.deepInclude(answer, { provider: "b", settled: true })
+            assert.deepStrictEqual(passedOver(answer), [["a/one", reason]])
+          }
+          assert.deepStrictEqual(jobs.started(), startedBy(outcomes))
+          assert.strictEqual(jobs.mostRunning(), 1)
+        }
+      })
+  )
 })
 
 interface Case {
@@ -90,6 +120,22 @@ interface Case {
   /** What the jobs of each model end with, in turn; a queued one waits until it is cancelled. */
   readonly outcomes: Readonly<Record<string, ReadonlyArray<Provider.Outcome | "queued">>>
   readonly reason: string
+}
+
+const passedOver = ({ passedOver = [] }: LlmResponse.LlmResponse) =>
+  passedOver.map(({ model, reason }) => [model, reason._tag])
+
+const startedBy = (outcomes: Case["outcomes"]): ReadonlyArray<string> =>
+  Object.entries(outcomes).flatMap(([model, { length }]) => Array.from({ length }, () => model))
+
+/** A store that takes its time, so that processes overtake each other. */
+const hesitant = (memory: SessionStore.SessionStore["Service"]): SessionStore.SessionStore["Service"] => {
+  const pause = Effect.flatMap(Random.nextIntBetween(0, 6), (times) => Effect.repeat(Effect.yieldNow, { times }))
+  return {
+    ...memory,
+    load: (key) => Effect.andThen(pause, memory.load(key)),
+    append: (key, entry, expected) => Effect.andThen(pause, memory.append(key, entry, expected))
+  }
 }
 
 /** Two providers whose jobs can be looked up, and what has become of all their jobs. */
