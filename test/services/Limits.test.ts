@@ -368,6 +368,21 @@ describe("Limits", () => {
         assert.strictEqual(calls("create")[0]?.at, 2000)
       }))
 
+    it.effect("gives places back after failures, of calls, submissions and streams", () =>
+      Effect.gen(function*() {
+        const { bare, complete, limits, provider } = yield* limited(
+          { concurrency: 2 },
+          { complete: [ScriptedProvider.fails()], submit: [ScriptedProvider.fails()] },
+          { responses: { create: () => Effect.die("Broken"), stream: () => Stream.fail(failure(network)) } }
+        )
+        const watch = Stream.runDrain(provider.responses?.stream?.(decode({})) ?? Stream.empty)
+        const broken = Effect.suspend(() => provider.responses?.create(decode({})) ?? Effect.void)
+        yield* Effect.forEach([complete(), submitOf(provider, {}), watch, broken], (call) =>
+          Effect.exit(Effect.asVoid(call)))
+
+        assert.strictEqual(yield* simultaneous(limits, bare), 2)
+      }))
+
     it.live("leaves no permit behind, wherever ten thousand calls are interrupted", () =>
       Effect.gen(function*() {
         const { bare, limits, provider } = yield* limited(
