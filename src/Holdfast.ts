@@ -73,8 +73,9 @@ export class Holdfast extends Context.Service<Holdfast, {
    */
   readonly stream: ResponseStrategy["stream"]
   /**
-   * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known,
-   * with `SubmissionUncertain` when one may be, and with `SessionNotFound`.
+   * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known, or when its
+   * request has another model asked for the job's end, with `SubmissionUncertain` when one may be, and with
+   * `SessionNotFound`.
    */
   readonly resume: (session: string, options?: ResumeOptions) => Effect.Effect<LlmResponse, StrategyError>
   /**

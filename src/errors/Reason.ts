@@ -337,7 +337,8 @@ export class SessionNotFound extends Schema.TaggedError<SessionNotFound>("holdfa
 
 /**
  * Error reason for a session that cannot be resumed without its request,
- * because no provider has accepted it yet.
+ * because no provider has accepted it yet, or because the request has another
+ * model asked behind the one whose job has ended.
  *
  * @category errors
  * @since 0.1.0

@@ -58,6 +58,8 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
   store: Schema.Boolean,
   /** Whether its job was started with a stream, which can be opened again. */
   stream: Schema.optionalKey(Schema.Boolean),
+  /** For what ends of it its request has another model asked: such an end is not the session's. */
+  fallbackOn: Schema.optionalKey(Schema.Array(Schema.String)),
   /** What the journal may keep of the answer; absent: all of it. */
   journal: Schema.optionalKey(Schema.Literals(["full", "ids-only"])),
   baseUrl: Schema.optionalKey(Schema.String),

@@ -602,6 +602,65 @@ describe("fallback", () => {
         }).pipe(withoutJitter)
     )
 
+    it.effect.each([{ verdict: filtered }, { verdict: jobFailed }])(
+      "that has no request leaves it to the one that has it to ask the next model",
+      ({ verdict }) =>
+        Effect.gen(function*() {
+          const { b, other, process } = yield* beside(
+            { submit: [accepted("job-a")], retrieve: [ended(failed(verdict))] },
+            { submit: [accepted("job-b")], retrieve: [ended(paris)] }
+          )
+          const one = yield* begin(process.execute(twoModels))
+          yield* settleDown
+          const resumed = yield* Effect.flip(other.resume("s"))
+          const state = (yield* other.inspect("s")).state
+          yield* TestClock.adjust("5 seconds")
+          const answer = yield* Fiber.join(one)
+
+          assert.deepStrictEqual([factsOf(resumed).reason, state], ["RequestNeeded", "ended"])
+          assert.deepInclude(answer, { provider: "b", content: "Paris", settled: true })
+          assert.deepStrictEqual(passedOver(answer), [["a/one", verdict.reason._tag]])
+          assert.strictEqual(b.calls("submit").length, 1)
+        }).pipe(withoutJitter)
+    )
+
+    it.effect("that has no request settles what no other model is asked for, and the end of the last one", () =>
+      Effect.gen(function*() {
+        const first = yield* beside({ submit: [accepted("job-a")], retrieve: [ended(failed(incomplete))] }, {})
+        yield* begin(Effect.exit(first.process.execute(twoModels)))
+        yield* settleDown
+        const second = yield* beside({ submit: [ends(filtered)] }, {
+          submit: [accepted("job-b")],
+          retrieve: [ended(failed(empty))]
+        })
+        yield* begin(Effect.exit(second.process.execute(twoModels)))
+        yield* settleDown
+        const errors = [yield* Effect.flip(first.other.resume("s")), yield* Effect.flip(second.other.resume("s"))]
+
+        assert.deepStrictEqual(errors.map((error) => factsOf(error).reason), ["Incomplete", "EmptyContent"])
+        assert.strictEqual((yield* first.other.inspect("s")).state, "settled")
+        assert.strictEqual((yield* second.other.inspect("s")).state, "settled")
+      }).pipe(withoutJitter))
+
+    it.effect("that resumes without the request lets who comes with it ask the next model", () =>
+      Effect.gen(function*() {
+        const late = Effect.delay(ended(failed(filtered)), "5 seconds")
+        const { b, process, restart } = yield* begun(
+          { submit: [accepted("job-a")], retrieve: [late] },
+          { submit: [accepted("job-b")], retrieve: [ended(paris)] }
+        )
+        yield* begin(Effect.exit(process.execute(twoModels)))
+        yield* settleDown
+        const next = yield* restart()
+        const resumed = yield* begin(Effect.flip(next.resume("s")))
+        const joined = yield* begin(next.execute(twoModels))
+        yield* TestClock.adjust("10 seconds")
+
+        assert.strictEqual(factsOf(yield* Fiber.join(resumed)).reason, "RequestNeeded")
+        assert.deepInclude(yield* Fiber.join(joined), { provider: "b", content: "Paris" })
+        assert.strictEqual(b.calls("submit").length, 1)
+      }).pipe(withoutJitter))
+
     it.effect("needs no fallback to get what the next model answers", () =>
       Effect.gen(function*() {
         const { a, process, restart } = yield* begun(

@@ -37,6 +37,16 @@ export const passOver = (run: Run, reason: Verdict["reason"], word: string = rea
 export const leavesQueues = ({ candidate, order }: Run): boolean =>
   order !== undefined && candidate + 1 < order.candidates.length && isReason(order.request.fallbackOn, "Queued")
 
+/** The reasons for which the model after the one that is asked would be, if there is one. */
+export const fallbackOf = ({ candidate, order }: Run): ReadonlyArray<string> | undefined =>
+  order === undefined || candidate + 1 >= order.candidates.length
+    ? undefined
+    : order.request.fallbackOn ?? defaultFallbackReasons
+
+/** The word of `fallbackOn` for a submission's end: a job that was cancelled in its queue was queued for too long. */
+export const wordOf = (reason: Verdict["reason"], forFallback: boolean): string =>
+  reason._tag === "JobCancelled" && forFallback ? "Queued" : reason._tag
+
 /** Whether there is anything left to ask. */
 export const hasMore = ({ candidate, faults, order }: Run): boolean =>
   order !== undefined && (candidate + 1 < order.candidates.length || faults < (order.request.repair ?? 0))

@@ -167,7 +167,7 @@ const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
 // Not made where it is used, as all that is in sight there would be kept with it.
 const pollOf = (watch: Watch) => () => poll(watch)
 
-/** Comes when somebody says that the job may have ended, here or by settling the session. */
+/** Comes when somebody says that the job may have ended, here or in the journal. */
 const hint = ({ run }: Watch): Effect.Effect<void> =>
   Effect.raceFirst(
     Effect.callback<void>((resume) => {
@@ -178,7 +178,11 @@ const hint = ({ run }: Watch): Effect.Effect<void> =>
     }),
     run.spec.journal.load.pipe(
       Effect.delay(journalPause),
-      Effect.repeat({ until: ({ state }) => state.settled !== undefined }),
+      Effect.repeat({
+        until: ({ state }) =>
+          state.settled !== undefined ||
+          state.submissions.some(({ closed, id }) => id === run.awaited && closed !== undefined)
+      }),
       // The journal's failure is noted when the end is written.
       Effect.catch(() => Effect.never),
       Effect.asVoid

@@ -14,6 +14,7 @@ import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { jobPatience } from "./Following.ts"
+import { fallbackOf } from "./GoingOn.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
 import { open, type Opened, type OpenStream } from "./Opening.ts"
 import { type Patience, read } from "./Reading.ts"
@@ -122,6 +123,7 @@ const claim = Effect.fnUntraced(
     const submission = yield* announce(journal, claimed, {
       ...candidate,
       provider: means.provider,
+      fallbackOn: means._tag === "Job" ? fallbackOf(run) : undefined,
       purpose: run.fault === undefined ? "answer" : "repair",
       isStreamed: run.transcript !== undefined && means._tag === "Job" && means.open !== undefined
     }, unsent)

@@ -62,6 +62,8 @@ export interface Announcement {
   readonly purpose: "answer" | "repair"
   /** Whether it asks for a job whose stream can be opened again. */
   readonly isStreamed: boolean
+  /** For what ends of it another model is asked. */
+  readonly fallbackOn: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -71,7 +73,7 @@ export interface Announcement {
 export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
-  { isStreamed, provider, purpose, request, strategy }: Announcement,
+  { fallbackOn, isStreamed, provider, purpose, request, strategy }: Announcement,
   unsent: Set<string>
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
@@ -88,6 +90,7 @@ export const announce = Effect.fnUntraced(function*(
     ),
     store: request.store ?? true,
     ...(isStreamed ? { stream: true } : {}),
+    ...(fallbackOn === undefined ? {} : { fallbackOn }),
     ...(request.journal === undefined ? {} : { journal: request.journal }),
     ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),

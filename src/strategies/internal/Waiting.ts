@@ -5,13 +5,13 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
-import { InvalidRequest } from "../../errors/Reason.ts"
+import { InvalidRequest, RequestNeeded } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError, type Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import { type AcceptedSubmission, jobsOf, type SessionState, type Submission } from "../../services/Session.ts"
 import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
-import { hasMore, isFree, leavesQueues, passOver, sendBack } from "./GoingOn.ts"
+import { hasMore, isFree, leavesQueues, passOver, sendBack, wordOf } from "./GoingOn.ts"
 import { noteIgnored, warnOfIgnored } from "./IgnoredBackground.ts"
 import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
@@ -136,6 +136,15 @@ const conclude = Effect.fnUntraced(function*(
       return () => driveOn(run, shared)
     }
   }
+  if (outcome._tag === "Failed" && !run.canSubmit) {
+    const { reason } = outcome.verdict
+    const loaded = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
+    const submission = loaded.state.submissions.find(({ id }) => id === job.id)
+    if (job.sent.fallbackOn?.includes(wordOf(reason, submission?.forFallback === true)) === true) {
+      yield* endBefore(run, job, reason)
+      return yield* anotherModel(run, job, reason)
+    }
+  }
   // Another process may have gone on behind this end meanwhile. What was told of its answer cannot be taken back.
   const elsewhere = run.transcript?.hasContent === true ? undefined : driveOn(run, shared)
   if (isFinal(outcome)) return () => settle(run, shared, job, outcome, submissions, elsewhere)
@@ -162,9 +171,8 @@ export const judge = ({ order }: Run, outcome: Outcome): Outcome =>
 export const goesOn = (run: Run, state: SessionState, id: string, { reason }: Verdict): boolean => {
   if (sendBack(run, reason)) return true
   if (!isFree(state, id)) return false
-  const wasQueued = reason._tag === "JobCancelled" &&
-    state.submissions.some((submission) => submission.id === id && submission.forFallback === true)
-  return passOver(run, reason, wasQueued ? "Queued" : undefined)
+  const forFallback = state.submissions.some((submission) => submission.id === id && submission.forFallback === true)
+  return passOver(run, reason, wordOf(reason, forFallback))
 }
 
 /** Writes down that a submission came to nothing, before another one is made in its place. */
@@ -206,6 +214,17 @@ export const cancelOthers = (
       Effect.ignore({ log: "Warn" }),
       detach
     ), { discard: true })
+
+/** The error of a run that has no request, where the session's names another model to ask. */
+const anotherModel = (run: Run, { accepted, sent }: AcceptedSubmission, reason: Verdict["reason"]): NonRetryable =>
+  new NonRetryable({
+    reason: new RequestNeeded({
+      message:
+        `${sent.model} ended with ${reason._tag}, and another model is to be asked; run the session with its request`
+    }),
+    session: run.spec.key,
+    jobId: accepted.jobId
+  })
 
 /** The error of a session that waits for a job of a provider that is not set up for jobs any more. */
 export const noJobs = (run: Run, job: AcceptedSubmission): NonRetryable =>
