@@ -190,6 +190,30 @@ describe("Webhooks", () => {
       assert.strictEqual((yield* Fiber.join(polling)).polls, 129)
     }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
 
+  it.effect("leave the next model to the process that has the request", () =>
+    Effect.gen(function*() {
+      let isOver = false
+      const retrieve = [({ jobId }: ScriptedProvider.Call) => {
+        if (jobId === "job-2") return ended(answer("Paris"))
+        return isOver ? ended(ScriptedProvider.failed(filtered)) : ScriptedProvider.pending()
+      }]
+      const one = yield* world({
+        submit: [ScriptedProvider.accepted("job-1"), ScriptedProvider.accepted("job-2")],
+        retrieve
+      })
+      const other = yield* world({ retrieve })
+      const waiting = yield* Effect.forkChild(one.run(Holdfast.execute({ ...request, fallback: ["test/other"] })))
+      yield* TestClock.adjust("10 minutes")
+      isOver = true
+      const receipt = yield* other.run(send("job-1"))
+      yield* TestClock.adjust("2 minutes")
+      const { content, passedOver } = yield* Fiber.join(waiting)
+
+      assert.deepStrictEqual(receipt, settled)
+      assert.strictEqual(content, "Paris")
+      assert.deepStrictEqual(passedOver?.map(({ model }) => model), ["test/m"])
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
+
   it.effect.each(["batch.completed", "response.created", "something.new"])(
     "ignore %s",
     (type) =>
