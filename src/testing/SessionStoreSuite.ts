@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -393,11 +394,15 @@ export const sharedCases = <E, R>(layer: Layer.Layer<SessionStore, E, R>): Reado
         Effect.gen(function*() {
           for (let round = 0; round < 20; round++) {
             const version = yield* one.append(key, prepared("1"), noVersion)
-            const made = yield* Effect.all([
-              one.remove(key, version),
-              Effect.result(Effect.retry(two.append(key, prepared("2"), noVersion), { times: 200 }))
-            ], { concurrency: "unbounded" })
-            yield* check(Result.isSuccess(made[1]), "A session that was removed cannot be made again")
+            const removing = yield* Effect.forkChild(one.remove(key, version))
+            const append = two.append(key, prepared("2"), noVersion)
+            const made = yield* append.pipe(
+              Effect.retry({ while: () => removing.pollUnsafe() === undefined }),
+              Effect.catch(() => Effect.andThen(Fiber.join(removing), Effect.retry(append, { times: 200 }))),
+              Effect.result
+            )
+            yield* Fiber.join(removing)
+            yield* check(Result.isSuccess(made), "A session that was removed cannot be made again")
             const journal = yield* one.load(key)
             yield* sameEntries(journal.entries, [prepared("2")])
             yield* two.remove(key, journal.version)
