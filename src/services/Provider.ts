@@ -83,7 +83,10 @@ export type StreamEvent =
     | { readonly _tag: "Ended"; readonly outcome: Outcome }
   )
   & {
-    /** Where a stream of the same job can go on after this event, if the provider can do that. */
+    /**
+     * Where a stream of the same job can go on after this event, if the provider can do that. A number at its beginning,
+     * up to a space or the end, is the event's place: so events that a server tells again are known.
+     */
     readonly cursor?: string | undefined
   }
 

@@ -74,6 +74,88 @@ describe("stream", () => {
         assert.strictEqual(textOf(events), "Paris, of course.")
       }))
 
+    it.effect("drops it also where the cursor holds more than the event's place", () =>
+      Effect.gen(function*() {
+        const noted = Stream.map(
+          told("Paris", ", of", " course."),
+          (event): StreamEvent => ({ ...event, cursor: `${event.cursor} 0 1` })
+        )
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [cut(noted, 3)],
+          stream: [noted],
+          retrieve: [pending()]
+        })
+        const process = yield* start(provider)
+        const events = yield* Stream.runCollect(process.stream(job))
+
+        assert.strictEqual(textOf(events), "Paris, of course.")
+        assert.deepStrictEqual(provider.calls("stream").map(({ after }) => after), ["2 0 1"])
+      }))
+
+    it.effect("polls for the rest of a stream that cannot go on where it was cut, and repeats nothing", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [withoutCursors(cut(told("Paris", ", of", " course."), 3))],
+          stream: [withoutCursors(told("Paris", ", of", " course."))],
+          retrieve: [pending(), pending(), ended(answer)]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Stream.runCollect(process.stream(job)))
+        yield* TestClock.adjust("5 seconds")
+        const events = yield* Fiber.join(fiber)
+
+        assert.deepStrictEqual(
+          events.map(brief),
+          ["Started job-1", "0 Paris", "5 , of", "9  course.", "Completed"]
+        )
+        assert.strictEqual(provider.calls("stream").length, 0)
+      }))
+
+    it.effect("keeps to the pace of the polls when a server answers a stream with the job's status", () =>
+      Effect.gen(function*() {
+        const status: StreamEvent = { _tag: "Status", status: "in_progress", phase: "running" }
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [cut(told("Paris", ", of", " course."), 2)],
+          stream: [Stream.make(status)],
+          retrieve: [pending()]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Stream.runDrain(process.stream(job)))
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.interrupt(fiber)
+
+        assert.isAtMost(provider.calls("retrieve").length, 7)
+        assert.isAtMost(provider.calls("stream").length, 6)
+      }))
+
+    it.effect("reads one stream at a time, also of a job that was cancelled in the queue and runs all the same", () =>
+      Effect.gen(function*() {
+        const late = Stream.concat(
+          Stream.make<[StreamEvent]>({ _tag: "Started", responseId: "job-1", cursor: "0" }),
+          Stream.drop(told("Paris", ", of", " course."), 1).pipe(
+            Stream.mapEffect((event) => Effect.delay(Effect.succeed(event), "10 seconds"))
+          )
+        )
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [late],
+          stream: [Stream.drop(late, 1)],
+          retrieve: [pending({ phase: "queued" })],
+          cancel: [pending()]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Stream.runCollect(process.stream({
+          ...job,
+          queuedDeadline: "5 seconds",
+          fallback: ["test/second"],
+          fallbackOn: ["Queued"]
+        })))
+        yield* TestClock.adjust("2 minutes")
+
+        assert.strictEqual(textOf(yield* Fiber.join(fiber)), "Paris, of course.")
+        assert.strictEqual(provider.calls("cancel").length, 1)
+        assert.strictEqual(provider.calls("stream").length, 0)
+      }))
+
     it.effect("reopens the stream at its beginning in another process, and says that it tells again", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({
@@ -511,6 +593,10 @@ const told = (...pieces: ReadonlyArray<string>): Stream.Stream<StreamEvent, Prov
 /** The events `from` to `after` (exclusive) of a stream, then the end of the connection. */
 const cut = (stream: ReturnType<typeof told>, after: number, from = 0): ReturnType<typeof told> =>
   Stream.drop(Stream.take(stream, after), from)
+
+/** The stream of a server that does not number its events. */
+const withoutCursors = (stream: ReturnType<typeof told>): ReturnType<typeof told> =>
+  Stream.map(stream, ({ cursor: _, ...event }): StreamEvent => event)
 
 const textOf = (events: Iterable<Event>): string =>
   [...events].map((event) => event._tag === "TextDelta" ? event.delta : "").join("")

@@ -15,7 +15,7 @@ export const jobPatience: Patience = { firstEvent: 60_000, idle: 60_000 }
 export interface Followed {
   /** `undefined` when the stream was over before the job. */
   readonly outcome: Outcome | undefined
-  /** Whether it told anything. */
+  /** Whether it came further. */
   readonly hasProgress: boolean
 }
 
@@ -28,27 +28,31 @@ export const follow = (watch: Watch): Effect.Effect<Followed> | undefined => {
   const { stream, transcript } = run
   if (transcript === undefined || watch.isStreamRefused || job.sent.stream !== true) return undefined
   if (stream !== undefined && !watch.isStreamTaken && run.streamOf === job.id) {
-    watch.isStreamTaken = true
-    return heed(watch, stream.over)
+    return heed(
+      watch,
+      Effect.tap(stream.over, () =>
+        Effect.sync(() => {
+          watch.isStreamTaken = true
+        })),
+      undefined
+    )
   }
-  if (jobs.stream === undefined || !transcript.turnTo(job.id)) return undefined
+  if (jobs.stream === undefined || !transcript.turnTo(job.id) || !transcript.canGoOn) return undefined
   const reopened = jobs.stream(job.accepted.jobId, transcript.cursor, job.id)
   transcript.isReplaying ??= transcript.cursor === undefined && !run.mine.includes(job.id)
-  return heed(watch, read(reopened, { run, transcript, patience: run.patience ?? jobPatience }))
+  const reading = read(reopened, { run, transcript, patience: run.patience ?? jobPatience })
+  return heed(watch, reading, transcript.cursor)
 }
 
-const heed = (watch: Watch, reading: Effect.Effect<Read>): Effect.Effect<Followed> =>
-  Effect.suspend(() => {
+const heed = (watch: Watch, reading: Effect.Effect<Read>, from: string | undefined): Effect.Effect<Followed> =>
+  Effect.map(Effect.raceFirst(reading, queueLimit(watch)), (over): Followed => {
     const { run } = watch
-    const before = run.transcript?.size
-    return Effect.map(Effect.raceFirst(reading, queueLimit(watch)), (over): Followed => {
-      if (over?._tag === "Cut" && !over.error.isRetryable) watch.isStreamRefused = true
-      if (run.progress.phase !== "queued") watch.pending = { ...watch.pending, phase: "running" }
-      return {
-        outcome: over?._tag === "Ended" ? over.outcome : undefined,
-        hasProgress: over !== undefined && run.transcript?.size !== before
-      }
-    })
+    if (over?._tag === "Cut" && !over.error.isRetryable) watch.isStreamRefused = true
+    if (run.progress.phase !== "queued") watch.pending = { ...watch.pending, phase: "running" }
+    return {
+      outcome: over?._tag === "Ended" ? over.outcome : undefined,
+      hasProgress: over !== undefined && run.transcript?.cursor !== from
+    }
   })
 
 /** Comes when the job has been queued for too long: then it is polled, which says so. */

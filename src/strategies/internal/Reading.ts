@@ -162,8 +162,10 @@ class StreamReader {
   }
 }
 
-const numberOf = (cursor: string | undefined): number | undefined =>
-  cursor !== undefined && /^\d+$/.test(cursor) ? Number(cursor) : undefined
+const numberOf = (cursor: string | undefined): number | undefined => {
+  const number = cursor === undefined ? undefined : /^\d+(?= |$)/.exec(cursor)?.[0]
+  return number === undefined ? undefined : Number(number)
+}
 
 const cutShort = (hasBegun: boolean): ProviderError =>
   interrupted(hasBegun ? "The stream ended without its last event" : "The stream ended before its first event")

@@ -74,6 +74,8 @@ export class Transcript {
   source: string | undefined
   /** Where that stream can go on. */
   cursor: string | undefined
+  /** Whether that stream has told anything. */
+  private hasBegun = false
   /** Whether what comes was perhaps told to another process before; decided once, and over at the first pause. */
   isReplaying: boolean | undefined
   /** Whether anything was told that a second answer would contradict. */
@@ -94,12 +96,19 @@ export class Transcript {
     if (this.hasContent) return false
     this.source = source
     this.cursor = undefined
+    this.hasBegun = false
     this.isReplaying = undefined
     return true
   }
 
+  /** Whether its stream can be opened again: without a cursor it would tell everything twice. */
+  get canGoOn(): boolean {
+    return this.cursor !== undefined || !this.hasBegun
+  }
+
   /** Writes an event; `Ended` is not for the watchers. */
   write(event: StreamEvent, replayed: boolean): void {
+    this.hasBegun = true
     switch (event._tag) {
       case "Text":
       case "Reasoning":
@@ -215,11 +224,6 @@ export class Transcript {
   /** How much there is: events, and characters. */
   get extent(): { readonly items: number; readonly characters: number } {
     return { items: this.items.length, characters: this.written }
-  }
-
-  /** A number that grows with all that is written. */
-  get size(): number {
-    return this.items.length + this.written
   }
 }
 
