@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Verdict } from "../../src/errors/ProviderError.ts"
 import { ContentFiltered, JobFailed, ServerError } from "../../src/errors/Reason.ts"
 import { StoreUnavailable } from "../../src/errors/SessionStoreError.ts"
+import type { StrategyError } from "../../src/errors/StrategyError.ts"
 import * as Holdfast from "../../src/Holdfast.ts"
+import type { LlmResponse } from "../../src/services/LlmResponse.ts"
 import type { Outcome } from "../../src/services/Provider.ts"
 import { Accepted, noVersion, Prepared, Submitting } from "../../src/services/Session.ts"
 import * as SessionStore from "../../src/services/SessionStore.ts"
@@ -164,6 +166,30 @@ describe("Webhooks", () => {
       assert.lengthOf(scripted.calls("retrieve"), 2)
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
+  it.effect.each<[string, Outcome, string]>([
+    ["an answer", ScriptedProvider.succeeded("Paris"), "Paris"],
+    ["a failure that another job may cure", { _tag: "Failed", verdict: failedJob }, "JobFailed"]
+  ])(
+    "wake the run that waits for the job in another process, for %s",
+    ([, outcome, expected]) =>
+      Effect.gen(function*() {
+        const { pending } = ScriptedProvider
+        const waiter = yield* world({ retrieve: [pending(), pending(), pending(), ended(outcome)] })
+        const receiver = yield* world({ retrieve: [ended(outcome)] })
+        const waiting = yield* Effect.forkChild(Effect.result(waiter.run(Holdfast.execute(request))))
+        yield* TestClock.adjust("10 minutes")
+        const before = waiter.scripted.calls("retrieve").length
+        const receipt = yield* receiver.run(send("job-1"))
+        yield* TestClock.adjust("3 seconds")
+        const polls = waiter.scripted.calls("retrieve").length
+        const result = yield* Fiber.join(waiting)
+
+        assert.deepStrictEqual(receipt, settled)
+        assert.deepStrictEqual([before, polls], [3, 4])
+        assert.strictEqual(wordOf(result), expected)
+      }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter)
+  )
+
   it.effect("leave a few polls for a job of half an hour, and wake its run at the end", () =>
     Effect.gen(function*() {
       let isOver = false
@@ -281,6 +307,12 @@ const failedJob: Verdict = {
 }
 
 const { ended } = ScriptedProvider
+
+/** The answer's text, or why there is none. */
+const wordOf = (result: Result.Result<LlmResponse, StrategyError>): string => {
+  if (Result.isSuccess(result)) return result.success.content
+  return result.failure._tag === "Timeout" ? "Timeout" : result.failure.reason._tag
+}
 
 const answer = (content: string, metadata: Record<string, string> = {}): Outcome =>
   ScriptedProvider.succeeded(content, { response: { metadata } })

@@ -38,7 +38,7 @@ export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =
     return first === undefined ? poll(watch) : heed(watch, first)
   })
 
-/** In a process that learns of ends by webhooks, the journal is read this often: another one may have settled it. */
+/** In a process that learns of ends by webhooks, the journal is read this often: another one may know the end. */
 const journalPause = Duration.seconds(2)
 
 /**
@@ -168,7 +168,7 @@ const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
 const pollOf = (watch: Watch) => () => poll(watch)
 
 /** Comes when somebody says that the job may have ended, here or in the journal. */
-const hint = ({ run }: Watch): Effect.Effect<void> =>
+const hint = ({ job, run }: Watch): Effect.Effect<void> =>
   Effect.raceFirst(
     Effect.callback<void>((resume) => {
       run.wake = () => resume(Effect.void)
@@ -181,7 +181,7 @@ const hint = ({ run }: Watch): Effect.Effect<void> =>
       Effect.repeat({
         until: ({ state }) =>
           state.settled !== undefined ||
-          state.submissions.some(({ closed, id }) => id === run.awaited && closed !== undefined)
+          state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
       }),
       // The journal's failure is noted when the end is written.
       Effect.catch(() => Effect.never),
