@@ -13,6 +13,7 @@ import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as Answers from "./AnthropicAnswer.ts"
 import * as Messages from "./AnthropicMessages.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as Batch from "./internal/AnthropicBatch.ts"
 import type { Reply, Send } from "./internal/AnthropicClient.ts"
 import * as Search from "./internal/AnthropicBatchSearch.ts"
@@ -127,7 +128,7 @@ export const make = (options: Options): JobsApi => {
         const { context, reply } = yield* send({ operation: "cancel", method: "post", path })
         return yield* stateOf(reply, context, submissionId)
       },
-      (self, jobId, submissionId) => Effect.catchIf(self, isPerhapsOver, () => retrieve(jobId, submissionId))
+      (self, jobId, submissionId) => AfterCancel.orLookUp(self, retrieve(jobId, submissionId))
     ),
     find: Search.make(send, (batch) => resultsOf(batch, options)),
     retention: { stored: retention, unstored: retention },
@@ -242,10 +243,6 @@ const resultsOf = (batch: Batch.Batch, { baseUrl, send }: Options) =>
 
 const isTooEarly = ({ verdict: { reason } }: ProviderError): boolean =>
   reason._tag === "NotFound" && reason.message.includes("no available results")
-
-// A batch that has ended cannot be cancelled.
-const isPerhapsOver = ({ verdict: { reason } }: ProviderError): boolean =>
-  reason._tag === "InvalidResponse" || reason.status === 400 || reason.status === 409
 
 const stateOfResult = (
   result: Batch.Line["result"],

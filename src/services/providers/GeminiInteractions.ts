@@ -10,6 +10,7 @@ import * as Redacted from "effect/Redacted"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobsApi, JobState } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as GeminiInput from "./internal/GeminiInput.ts"
 import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
 import * as JobPath from "./internal/JobPath.ts"
@@ -56,7 +57,8 @@ export const retention: Duration.Duration = Duration.days(1)
  *
  * A job is an interaction with `background: true`. There is no lookup of a lost
  * submission: the API has no list. A cancel that is refused because the
- * interaction is over looks it up again. There are no streams: a job is polled.
+ * interaction is over looks it up again; so does one whose reply has no usage
+ * yet. There are no streams: a job is polled.
  *
  * Three requests of JSON over `fetch` need no SDK: Google's own retries
  * submissions four times by itself and drops the headers of an error, so that
@@ -105,7 +107,7 @@ export const make = (options: Options): (model: string) => JobsApi => {
           const { context, reply } = yield* send(options, { operation: "cancel", method: "POST", path, model })
           return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
         },
-        (self, jobId) => Effect.catchIf(self, isPerhapsOver, () => retrieve(jobId))
+        (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
       ),
       retention: { stored: retention, unstored: retention }
     }
@@ -119,9 +121,6 @@ interface Call {
   readonly body?: unknown
   readonly model: string
 }
-
-const isPerhapsOver = ({ verdict: { reason } }: ProviderError): boolean =>
-  reason._tag === "InvalidResponse" || reason.status === 400 || reason.status === 409
 
 // No spans here: a span keeps the message of a failure, which may quote the prompt.
 const send = Effect.fnUntraced(function*(

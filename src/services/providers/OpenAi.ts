@@ -13,6 +13,7 @@ import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention, Submit
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
+import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import type { Payload } from "./internal/OpenAiInput.ts"
@@ -188,27 +189,11 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
         const { context, reply } = yield* send({ operation: "cancel", method: "post", path, model })
         return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
       },
-      (self, jobId) =>
-        self.pipe(
-          Effect.filterOrElse((state) => !isWithoutUsage(state), (state) => lookAgain(retrieve(jobId), state)),
-          Effect.catchIf(isPerhapsOver, () => retrieve(jobId))
-        )
+      (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
     retention: options.retention ?? defaultRetention
   }
 }
-
-// The reply to a cancel may not have counted yet what the job used.
-const isWithoutUsage = (state: JobState): boolean =>
-  state._tag === "Ended" && state.outcome._tag === "Failed" &&
-  state.outcome.verdict.reason._tag === "JobCancelled" && state.outcome.verdict.reason.usage === undefined
-
-const lookAgain = (look: Effect.Effect<JobState, ProviderError>, state: JobState): Effect.Effect<JobState> =>
-  look.pipe(
-    Effect.map((later) => later._tag === "Ended" ? later : state),
-    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.succeed(state) }),
-    Effect.catchTag("ProviderError", () => Effect.succeed(state))
-  )
 
 const makeResponses = (
   options: Options,
@@ -266,10 +251,6 @@ const makeCompletions = (
 }
 
 const defaultRetention: Retention = { stored: Duration.days(30), unstored: Duration.minutes(10) }
-
-// Servers refuse to cancel a finished job with 400 or 409, or answer without a body.
-const isPerhapsOver = ({ verdict: { reason } }: ProviderError): boolean =>
-  reason._tag === "InvalidResponse" || reason.status === 400 || reason.status === 409
 
 // The SDK refuses such path segments by throwing.
 const pathOf = (jobId: string, provider: string): Effect.Effect<string, ProviderError> =>

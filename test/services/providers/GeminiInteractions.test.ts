@@ -337,6 +337,20 @@ describe("GeminiInteractions", () => {
       assert.strictEqual(answerOf(yield* jobs.cancel("v1_a")).content, "Hi")
     }))
 
+  it.effect("looks a cancelled interaction up once more when its usage is not told yet", () =>
+    Effect.gen(function*() {
+      const cancelled = { ...completed([]), status: "cancelled" }
+      const usage = { total_input_tokens: 3, total_output_tokens: 5, total_tokens: 8 }
+      const { jobs, requests } = adapter([
+        { body: { ...cancelled, usage: undefined } },
+        { body: { ...cancelled, usage } }
+      ])
+      const state = yield* jobs.cancel("v1_a")
+
+      assert.nestedPropertyVal(state, "outcome.verdict.reason.usage.totalTokens", 8)
+      assert.lengthOf(requests, 2)
+    }))
+
   it.effect.each<[number, unknown, "Retryable" | "NonRetryable", string, string]>([
     [
       400,
