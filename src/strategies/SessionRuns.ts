@@ -53,7 +53,8 @@ export class SessionRuns extends Context.Service<SessionRuns, {
   readonly resume: (session: string, deadline: Duration.Duration) => Effect.Effect<LlmResponse, StrategyError>
   /**
    * Asks for a session's jobs to be stopped, in the journal and then at the provider. A job that
-   * has ended by then settles the session; one whose cancel did not get through is cancelled by the next run.
+   * has ended by then settles the session; one whose cancel did not get through is cancelled by the next run. A call
+   * that is held is given up by the process that holds it.
    */
   readonly cancel: (session: string) => Effect.Effect<void, StrategyError>
   /** Polls a job at once if a run of this process waits for it; tells whether one does. */
@@ -162,7 +163,7 @@ export const make = Effect.gen(function*() {
         queuedDeadline: undefined
       }),
       shared
-    )
+    ).pipe(Effect.andThen(Effect.sync(() => runOf(session)?.wake?.())))
 
   const progress = (session: string): Stream.Stream<Progress> | undefined => {
     const run = runOf(session)

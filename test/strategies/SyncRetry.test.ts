@@ -198,6 +198,52 @@ describe("SyncRetry", () => {
       }
     }))
 
+  it.effect("aborts a call that is cancelled, at once in its own process", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({ create: [Effect.never] })
+      const process = yield* start(provider)
+      const fiber = yield* begin(Effect.flip(process.execute(sync)))
+      yield* settleDown
+      yield* process.cancel("s")
+      const error = yield* Fiber.join(fiber)
+
+      assert.deepStrictEqual(factsOf(error), { _tag: "NonRetryable", reason: "JobCancelled", session: "s" })
+      assert.strictEqual(provider.interrupted("create"), 1)
+      assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "CancelRequested", "Settled"])
+    }))
+
+  it.effect("aborts a call that another process cancels within half of submitTimeout", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({ create: [Effect.never] })
+      const process = yield* start(provider)
+      const other = yield* start(provider, process.store)
+      const fiber = yield* begin(Effect.flip(process.execute(sync)))
+      yield* TestClock.adjust("40 seconds")
+      yield* other.cancel("s")
+      yield* TestClock.adjust("19999 millis")
+      const before = provider.interrupted("create")
+      yield* TestClock.adjust("1 millis")
+
+      assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "NonRetryable", reason: "JobCancelled" })
+      assert.strictEqual(before, 0)
+      assert.strictEqual(provider.interrupted("create"), 1)
+      assert.strictEqual(provider.calls("create").length, 1)
+      assert.deepInclude(factsOf(yield* Effect.flip(other.execute(sync))), { reason: "JobCancelled" })
+    }))
+
+  it.effect("keeps an answer that was there before the cancel was seen", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({ create: [Effect.delay(Effect.succeed(paris), "10 seconds")] })
+      const process = yield* start(provider)
+      const other = yield* start(provider, process.store)
+      const fiber = yield* begin(process.execute(sync))
+      yield* TestClock.adjust("5 seconds")
+      yield* other.cancel("s")
+      yield* TestClock.adjust("5 seconds")
+
+      assert.deepInclude(yield* Fiber.join(fiber), { content: "Paris", settled: true })
+    }))
+
   it.effect("leaves an interrupted call open where onUncertainSubmit is fail", () =>
     Effect.gen(function*() {
       const provider = yield* ScriptedProvider.make({ create: [Effect.never] })

@@ -170,12 +170,7 @@ const pollOf = (watch: Watch) => () => poll(watch)
 /** Comes when somebody says that the job may have ended, here or in the journal. */
 const hint = ({ job, run }: Watch): Effect.Effect<void> =>
   Effect.raceFirst(
-    Effect.callback<void>((resume) => {
-      run.wake = () => resume(Effect.void)
-      return Effect.sync(() => {
-        run.wake = undefined
-      })
-    }),
+    woken(run),
     run.spec.journal.load.pipe(
       Effect.delay(journalPause),
       Effect.repeat({
@@ -188,6 +183,15 @@ const hint = ({ job, run }: Watch): Effect.Effect<void> =>
       Effect.asVoid
     )
   )
+
+/** Comes when somebody in this process wakes the run. */
+export const woken = (run: Run): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    run.wake = () => resume(Effect.void)
+    return Effect.sync(() => {
+      run.wake = undefined
+    })
+  })
 
 /** How long to wait before the next poll. Fails when the wait has come to its end. */
 const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {

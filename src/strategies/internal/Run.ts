@@ -119,8 +119,9 @@ export class Run {
   transcript: Transcript | undefined
   /** How long a stream of its jobs may be silent, if the request says so. */
   patience: Patience | undefined
-  /** Whether somebody may say that its job has ended; `wake` then polls at once. */
+  /** Whether somebody may say that its job has ended. */
   isHinted = false
+  /** Has the run look at its job, or at its journal while a call is held, at once. */
   wake: (() => void) | undefined
   /** The stream that a job was started with, as long as it is open, and the job's submission. */
   stream: OpenStream | undefined

@@ -17,6 +17,7 @@ import { jobPatience } from "./Following.ts"
 import { fallbackOf } from "./GoingOn.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
 import { open, type Opened, type OpenStream } from "./Opening.ts"
+import { woken } from "./Polling.ts"
 import { type Patience, read } from "./Reading.ts"
 import type { Candidate, Means, Run } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
@@ -70,7 +71,7 @@ export const send = Effect.fnUntraced(function*(
       run.spec.journal,
       submission,
       heldCall(run, candidate, means, submission.id),
-      policyOf(run, candidate.strategy) === "resubmit"
+      { isRepeatable: policyOf(run, candidate.strategy) === "resubmit", woken: woken(run) }
     )
   }
 })

@@ -4,9 +4,9 @@
 import { randomUUID } from "node:crypto"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
-import { Network } from "../../errors/Reason.ts"
+import { JobCancelled, Network } from "../../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
 import type { JobState, Outcome, Provider } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
@@ -162,27 +162,42 @@ export const submitJob = Effect.fnUntraced(function*(
   return { _tag: "Accepted", job: { ...submission, accepted }, jobState, state: undefined, stream }
 })
 
+/** How a held call is made. */
+export interface Holding {
+  /** Whether it may be made again: then an interruption ends it, and otherwise it stays open. */
+  readonly isRepeatable: boolean
+  /** Comes when somebody in this process has written to the journal. */
+  readonly woken: Effect.Effect<void>
+}
+
 /**
  * Makes a held call and writes down that it was refused, if it was; its answer
  * is settled by the run. While it is held, the journal is told again and
- * again, so that nobody takes it for lost. An interruption ends a call that
- * may be made again; another one stays open.
+ * again, so that nobody takes it for lost; it is given up when the journal asks for its cancel.
  */
 export const callHeld = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
   call: Effect.Effect<Outcome, ProviderError>,
-  isRepeatable: boolean
+  { isRepeatable, woken }: Holding
 ): Effect.fn.Return<HeldCall> {
   const result = yield* journal.durable
     ? Effect.result(call).pipe(
-      Effect.raceFirst(renew(journal, submission.sent)),
+      Effect.raceFirst(Effect.as(renew(journal, submission.sent, woken), Result.succeed(stopped))),
       Effect.onInterrupt(() => isRepeatable ? leave(journal, submission.id) : Effect.void)
     )
     : Effect.result(call)
   if (result._tag === "Success") return { _tag: "Answered", outcome: result.success }
   return yield* failed(journal, submission, result.failure)
 })
+
+const stopped: Outcome = {
+  _tag: "Failed",
+  verdict: {
+    _tag: "NonRetryable",
+    reason: new JobCancelled({ message: "The call was given up before its answer, as somebody asked for its cancel" })
+  }
+}
 
 /** Writes down that an open submission certainly was not accepted. */
 export const recordNotSubmitted = (
@@ -237,13 +252,25 @@ const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
     Effect.ignore({ log: "Debug" })
   )
 
-const renew = (journal: SessionJournal, sent: typeof Submitting.Type): Effect.Effect<never> =>
-  record(
-    journal,
-    (state, at) => state.settled === undefined && isOpen(state, sent.submissionId) ? { ...sent, at } : undefined
-  ).pipe(
-    Effect.ignore({ log: "Debug" }),
-    Effect.delay(Duration.millis(sent.submitTimeout / 2)),
-    Effect.repeat(Schedule.forever),
-    Effect.andThen(Effect.never)
+/** Says again and again that a call is held, until somebody wants it stopped. */
+const renew = (
+  journal: SessionJournal,
+  sent: typeof Submitting.Type,
+  woken: Effect.Effect<void>
+): Effect.Effect<void> => {
+  const isStopped = ({ submissions }: SessionState): boolean =>
+    submissions.some(({ cancelRequested, id }) => id === sent.submissionId && cancelRequested)
+  return Effect.raceFirst(Effect.sleep(Duration.millis(sent.submitTimeout / 2)), woken).pipe(
+    Effect.andThen(record(
+      journal,
+      (state, at) =>
+        state.settled === undefined && isOpen(state, sent.submissionId) && !isStopped(state)
+          ? { ...sent, at }
+          : undefined
+    )),
+    Effect.map(isStopped),
+    Effect.catch((error) => Effect.as(Effect.logDebug("The call could not be told to be held", error.message), false)),
+    Effect.repeat({ until: (isOver) => isOver }),
+    Effect.asVoid
   )
+}
