@@ -2,6 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Holdfast } from "holdfast"
 import { Simulator } from "holdfast/testing"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Postgres from "../fixtures/Postgres.ts"
+import { layerStore, type StoreAt } from "../fixtures/proof/Job.ts"
 import * as Seed from "../fixtures/proof/Seed.ts"
 import * as Cuts from "../fixtures/proof/StreamsCuts.ts"
 
@@ -36,6 +41,23 @@ describe("the stream of a background job", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(wrong, [])
         assert.isAtLeast(reopened, scenes.length)
       }))
+
+    it.effect("when it is cut at any event or falls silent after it, with its session in files", () =>
+      Effect.gen(function*() {
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "holdfast-streams-"))),
+          (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+        )
+
+        yield* cutAndStalled({ _tag: "File", directory })
+      }))
+
+    it.effect("when it is cut at any event or falls silent after it, with its session in PostgreSQL", () =>
+      Effect.gen(function*() {
+        const { url } = yield* Postgres.Postgres
+
+        yield* cutAndStalled({ _tag: "Postgres", url })
+      }).pipe(Effect.provide(Postgres.layer)))
 
     it.effect("or nothing when it is cut before its first event, as nobody knows whether there is a job", () =>
       Effect.gen(function*() {
@@ -82,6 +104,14 @@ describe("the stream of a background job", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(jobs.map(({ polls }) => polls), scenes.map(() => 3))
       }))
   })
+})
+
+const cutAndStalled = Effect.fnUntraced(function*(store: StoreAt) {
+  const scenes = yield* Cuts.singles(["end", "reset", "stall"])
+  const { reopened, wrong } = yield* Cuts.play(scenes, layerStore(store))
+
+  assert.deepStrictEqual(wrong, [])
+  assert.isAtLeast(reopened, scenes.length)
 })
 
 /** How many of all pairs of cuts are tried here; `scripts/proof/streams.ts` tries them all. */
