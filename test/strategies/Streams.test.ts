@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schedule, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Provider, ProviderError, Reason, type ResponseEvent, Usage } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
@@ -348,6 +348,65 @@ describe("stream", () => {
 
         assert.strictEqual(before, -1)
         assert.strictEqual(closed, 2000)
+      }))
+
+    it.effect("keeps the connection that created a job for two seconds, though its watcher left before", () =>
+      Effect.gen(function*() {
+        let closed = -1
+        const endless = Stream.concat(
+          Stream.fromEffect(Effect.delay(Effect.succeed<StreamEvent>({ _tag: "Started", responseId: "job-1" }), 1000)),
+          Stream.never
+        ).pipe(
+          Stream.ensuring(Effect.clockWith((clock) =>
+            Effect.sync(() => {
+              closed = clock.currentTimeMillisUnsafe()
+            })
+          ))
+        )
+        const provider = yield* ScriptedProvider.make({ submitStream: [endless], submit: [] })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Stream.runDrain(process.stream(job)))
+        yield* settleDown
+        yield* Fiber.interrupt(fiber)
+        yield* TestClock.adjust("1 second")
+        const tags = yield* tagsOf(process.store)
+        yield* TestClock.adjust("1999 millis")
+        const before = closed
+        yield* TestClock.adjust("1 millis")
+
+        assert.deepStrictEqual(tags, ["Prepared", "Submitting", "Accepted"])
+        assert.strictEqual(before, -1)
+        assert.strictEqual(closed, 3000)
+      }))
+
+    it.effect("keeps the connection that created a job for two seconds, though its process ends", () =>
+      Effect.gen(function*() {
+        for (const isCancelled of [false, true]) {
+          let closed = -1
+          const at = yield* Clock.currentTimeMillis
+          const endless = Stream.concat(Stream.take(told("Paris"), 2), Stream.never).pipe(
+            Stream.ensuring(Effect.clockWith((clock) =>
+              Effect.sync(() => {
+                closed = clock.currentTimeMillisUnsafe() - at
+              })
+            ))
+          )
+          const provider = yield* ScriptedProvider.make({ submitStream: [endless], submit: [], cancel: [pending()] })
+          const process = yield* start(provider)
+          yield* begin(
+            Effect.exit(Stream.runDrain(process.stream({ ...job, onInterrupt: isCancelled ? "cancel" : "detach" })))
+          )
+          yield* settleDown
+          const closing = yield* begin(process.close)
+          yield* TestClock.adjust("1999 millis")
+          const before = [closed, closing.pollUnsafe()]
+          yield* TestClock.adjust("1 millis")
+          yield* Fiber.join(closing)
+
+          assert.deepStrictEqual(before, [-1, undefined])
+          assert.strictEqual(closed, 2000)
+          assert.strictEqual(provider.calls("cancel").length, isCancelled ? 1 : 0)
+        }
       }))
 
     it.effect("keeps the connection that created a job for two seconds, however impatient the request is", () =>
