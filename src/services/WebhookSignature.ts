@@ -44,7 +44,8 @@ export interface VerifyOptions {
  *
  * `rawBody` is the body as it came, not parsed and written again. Of the
  * signatures in `webhook-signature` the first 32 count, and each `v1` one is
- * compared with that of each secret in constant time.
+ * compared with that of each secret in constant time. It takes what `verifySignature` of OpenAI's SDK takes, which knows
+ * one secret only, and which would have to be loaded.
  *
  * **Errors**
  *
