@@ -593,6 +593,25 @@ describe("BackgroundJob", () => {
         assert.deepStrictEqual(provider.calls("cancel"), [])
       }).pipe(withoutJitter))
 
+    it.effect("cancels the job where the request says so, and where nobody can come back to it", () =>
+      Effect.gen(function*() {
+        for (const change of [{ onInterrupt: "cancel" }, { session: undefined }] as const) {
+          const provider = yield* ScriptedProvider.make({
+            submit: [accepted("job-1", running)],
+            retrieve: [pending()],
+            cancel: [ended(failed(cancelled))]
+          })
+          const process = yield* start(provider)
+          const fiber = yield* begin(Effect.flip(process.execute(request({ deadline: "3 seconds", ...change }))))
+          yield* TestClock.adjust("3 seconds")
+          const error = yield* Fiber.join(fiber)
+          yield* settleDown
+
+          assert.strictEqual(error._tag, "Timeout")
+          assert.strictEqual(provider.calls("cancel").length, 1)
+        }
+      }).pipe(withoutJitter))
+
     it.effect("may be infinite, as may submitTimeout", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({

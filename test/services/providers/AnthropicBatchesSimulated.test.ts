@@ -74,6 +74,26 @@ describe("AnthropicBatches over HTTP", () => {
         assert.isAtLeast((yield* sim.ledger).requests["batches.cancel"] ?? 0, 1)
       })))
 
+  it.live.each<[string, ResponseRequest.RequestInput]>([
+    ["its caller leaves", request],
+    ["its deadline passes", { ...request, deadline: "500 millis" }]
+  ])(
+    "cancels the batch when %s, where the request says so",
+    ([, request]) =>
+      withSimulator({ jobDuration: "1 hour", queuedDuration: 0 }, (sim) =>
+        Effect.gen(function*() {
+          const process = yield* start(sim)
+          const running = yield* Effect.forkChild(process.execute({ ...request, onInterrupt: "cancel" }))
+          yield* eventually(sim.jobs, (jobs) => (jobs[0]?.polls ?? 0) > 0)
+          if (request.deadline === undefined) yield* Fiber.interrupt(running)
+          const exit = yield* Fiber.await(running)
+          yield* eventually(sim.ledger, ({ requests }) => requests["batches.cancel"] === 1)
+
+          assert.isTrue(Exit.isFailure(exit))
+          assert.strictEqual(reasonOf(yield* Effect.flip(process.execute(request))), "NonRetryable JobCancelled")
+        }))
+  )
+
   it.live("finds a batch whose id was lost, and does not submit again", () =>
     withSimulator({ jobDuration: 0, script: [lostAnswer] }, (sim) =>
       Effect.gen(function*() {

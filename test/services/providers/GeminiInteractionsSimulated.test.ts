@@ -73,6 +73,26 @@ describe("GeminiInteractions over HTTP", () => {
         assert.strictEqual((yield* sim.ledger).requests["interactions.cancel"], 1)
       })))
 
+  it.live.each<[string, ResponseRequest.RequestInput]>([
+    ["its caller leaves", request],
+    ["its deadline passes", { ...request, deadline: "500 millis" }]
+  ])(
+    "cancels the interaction when %s, where the request says so",
+    ([, request]) =>
+      withSimulator({ jobDuration: "1 hour" }, (sim) =>
+        Effect.gen(function*() {
+          const process = yield* start(sim)
+          const running = yield* Effect.forkChild(process.execute({ ...request, onInterrupt: "cancel" }))
+          yield* eventually(sim.jobs, (jobs) => (jobs[0]?.polls ?? 0) > 0)
+          if (request.deadline === undefined) yield* Fiber.interrupt(running)
+          const exit = yield* Fiber.await(running)
+          yield* eventually(sim.ledger, ({ requests }) => requests["interactions.cancel"] === 1)
+
+          assert.isTrue(Exit.isFailure(exit))
+          assert.strictEqual(reasonOf(yield* Effect.flip(process.execute(request))), "NonRetryable JobCancelled")
+        }))
+  )
+
   it.live("is uncertain about a submission whose answer was lost, as there is no list to find it in", () =>
     withSimulator(
       { jobDuration: 0, script: [{ on: "interactions.create", do: { _tag: "Reset", accepted: true } }] },
