@@ -273,6 +273,20 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [streams, "drops what a server tells again"]
   },
   {
+    name: "a stream that cannot go on is told again from its beginning",
+    file: "src/strategies/internal/Following.ts",
+    text: " || !transcript.canGoOn",
+    by: "",
+    tests: [streams, "repeats nothing"]
+  },
+  {
+    name: "a stream is read twice at a time",
+    file: "src/strategies/internal/Following.ts",
+    text: "!watch.isStreamTaken && run.streamOf",
+    by: "!watch.isLeft && run.streamOf",
+    tests: [streams, "one stream at a time"]
+  },
+  {
     name: "the end of a connection is taken for the end of the answer",
     file: "src/strategies/internal/Reading.ts",
     text: "Effect.fail(cutShort(reader.hasBegun))",
@@ -293,6 +307,20 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "    this.cursor = undefined\n",
     by: "",
     tests: [fallback, "tells the whole answer of the next model"]
+  },
+  {
+    name: "a held call goes on although its session was cancelled",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "    Effect.repeat({ until: (isOver) => isOver }),\n",
+    by: "    Effect.forever,\n",
+    tests: ["test/strategies/SyncRetry.test.ts", "aborts a call that"]
+  },
+  {
+    name: "a run that polls seldom does not see that its job has failed",
+    file: "src/strategies/internal/Polling.ts",
+    text: "id === job.id && closed !== undefined",
+    by: "id === \"\" && closed !== undefined",
+    tests: [webhooks, "another process, for"]
   },
   {
     name: "a webhook is believed, and its job not fetched",
