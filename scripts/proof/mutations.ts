@@ -317,7 +317,7 @@ const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "a run that polls seldom does not see that its job has failed",
-    file: "src/strategies/internal/Polling.ts",
+    file: "src/strategies/internal/Hints.ts",
     text: "id === job.id && closed !== undefined",
     by: "id === \"\" && closed !== undefined",
     tests: [webhooks, "another process, for"]

@@ -437,6 +437,28 @@ describe("stream", () => {
         assert.strictEqual(textOf(yield* Fiber.join(fiber)), "Paris")
       }))
 
+    it.effect("ends at once when the job is cancelled, though its stream stays open", () =>
+      Effect.gen(function*() {
+        const stopped: ProviderError.Verdict = {
+          _tag: "NonRetryable",
+          reason: new Reason.JobCancelled({ message: "Cancelled" })
+        }
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [Stream.concat(Stream.take(told("Paris"), 2), Stream.never)],
+          retrieve: [ended(failed(stopped))],
+          cancel: [ended(failed(stopped))]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(Stream.runDrain(process.stream(job))))
+        yield* TestClock.adjust("5 seconds")
+        yield* process.cancel("s")
+        yield* settleDown
+        const error = fiber.pollUnsafe()
+
+        assert.isDefined(error)
+        assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "NonRetryable", reason: "JobCancelled" })
+      }))
+
     it.effect("ends in phase queued when nobody begins to work on the job", () =>
       Effect.gen(function*() {
         const queue = Stream.concat(

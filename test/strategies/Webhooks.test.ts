@@ -7,7 +7,8 @@ import { StoreUnavailable } from "../../src/errors/SessionStoreError.ts"
 import type { StrategyError } from "../../src/errors/StrategyError.ts"
 import * as Holdfast from "../../src/Holdfast.ts"
 import type { LlmResponse } from "../../src/services/LlmResponse.ts"
-import type { Outcome } from "../../src/services/Provider.ts"
+import type { Outcome, StreamEvent } from "../../src/services/Provider.ts"
+import type { ResponseEvent } from "../../src/services/ResponseEvent.ts"
 import { Accepted, noVersion, Prepared, Submitting } from "../../src/services/Session.ts"
 import * as SessionStore from "../../src/services/SessionStore.ts"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
@@ -189,6 +190,39 @@ describe("Webhooks", () => {
         assert.strictEqual(wordOf(result), expected)
       }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter)
   )
+
+  it.effect("wake a watcher whose stream is silent, also when one came early, and no piece is told twice", () =>
+    Effect.gen(function*() {
+      const pieces = Stream.make<[StreamEvent, StreamEvent]>(
+        { _tag: "Started", responseId: "job-1", cursor: "0" },
+        { _tag: "Text", delta: "Pa", cursor: "1" }
+      )
+      const { run, scripted } = yield* world({
+        submitStream: [Stream.concat(pieces, Stream.never)],
+        stream: [Stream.never],
+        retrieve: [ScriptedProvider.pending(), ended(answer("Paris"))]
+      }, "1 second")
+      const events: Array<ResponseEvent> = []
+      const watching = yield* Effect.forkChild(run(Effect.flatMap(
+        Holdfast.Holdfast,
+        ({ stream }) => Stream.runForEach(stream(request), (event) => Effect.sync(() => events.push(event)))
+      )))
+      yield* TestClock.adjust("10 seconds")
+      const early = yield* Effect.forkChild(run(reply("job-1")))
+      yield* TestClock.adjust("200 millis")
+      const before = scripted.calls("retrieve").length
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(watching)
+
+      assert.strictEqual(before, 1)
+      assert.strictEqual((yield* Fiber.join(early)).status, 200)
+      assert.deepStrictEqual(events.map((event) => event._tag === "TextDelta" ? event.delta : event._tag), [
+        "Started",
+        "Pa",
+        "ris",
+        "Completed"
+      ])
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
 
   it.effect("leave a few polls for a job of half an hour, and wake its run at the end", () =>
     Effect.gen(function*() {

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Outcome } from "../../services/Provider.ts"
 import { monotonicMillis } from "./Deadlines.ts"
+import { told } from "./Hints.ts"
 import type { Watch } from "./Polling.ts"
 import { type Patience, type Read, read } from "./Reading.ts"
 
@@ -15,8 +16,8 @@ export const jobPatience: Patience = { firstEvent: 60_000, idle: 60_000 }
 export interface Followed {
   /** `undefined` when the stream was over before the job. */
   readonly outcome: Outcome | undefined
-  /** Whether it came further. */
-  readonly hasProgress: boolean
+  /** Whether the job is to be looked at now: the stream came further, or somebody says that the job may have ended. */
+  readonly isDue: boolean
 }
 
 /**
@@ -44,16 +45,18 @@ export const follow = (watch: Watch): Effect.Effect<Followed> | undefined => {
   return heed(watch, reading, transcript.cursor)
 }
 
-const heed = (watch: Watch, reading: Effect.Effect<Read>, from: string | undefined): Effect.Effect<Followed> =>
-  Effect.map(Effect.raceFirst(reading, queueLimit(watch)), (over): Followed => {
+const heed = (watch: Watch, reading: Effect.Effect<Read>, from: string | undefined): Effect.Effect<Followed> => {
+  const hint = Effect.as(told(watch), { _tag: "Told" as const })
+  return Effect.map(Effect.raceAllFirst([reading, queueLimit(watch), hint]), (over): Followed => {
     const { run } = watch
     if (over?._tag === "Cut" && !over.error.isRetryable) watch.isStreamRefused = true
     if (run.progress.phase !== "queued") watch.pending = { ...watch.pending, phase: "running" }
     return {
       outcome: over?._tag === "Ended" ? over.outcome : undefined,
-      hasProgress: over !== undefined && run.transcript?.cursor !== from
+      isDue: over?._tag === "Told" || (over !== undefined && run.transcript?.cursor !== from)
     }
   })
+}
 
 /** Comes when the job has been queued for too long: then it is polled, which says so. */
 const queueLimit = ({ isLeft, run, startedAt }: Watch): Effect.Effect<undefined> => {

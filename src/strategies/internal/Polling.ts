@@ -12,6 +12,7 @@ import type { AcceptedSubmission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { follow } from "./Following.ts"
+import { told } from "./Hints.ts"
 import type { Run } from "./Run.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
@@ -37,9 +38,6 @@ export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =
     watch.first = undefined
     return first === undefined ? poll(watch) : heed(watch, first)
   })
-
-/** In a process that learns of ends by webhooks, the journal is read this often: another one may know the end. */
-const journalPause = Duration.seconds(2)
 
 /**
  * A job that is polled, and what the polls have found so far. Nothing else of a job is kept from one poll to the
@@ -150,9 +148,9 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
   if (following === undefined) return waitAndPoll(watch)
-  return Effect.flatMap(following, ({ hasProgress, outcome }) => {
+  return Effect.flatMap(following, ({ isDue, outcome }) => {
     if (outcome !== undefined) return Effect.succeed(outcome)
-    return hasProgress ? poll(watch) : waitAndPoll(watch)
+    return isDue ? poll(watch) : waitAndPoll(watch)
   })
 }
 
@@ -161,37 +159,11 @@ const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
     // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
     Clock.clockWith((clock) => {
       const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, hint(watch)) : sleep, pollOf(watch))
+      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
     }))
 
 // Not made where it is used, as all that is in sight there would be kept with it.
 const pollOf = (watch: Watch) => () => poll(watch)
-
-/** Comes when somebody says that the job may have ended, here or in the journal. */
-const hint = ({ job, run }: Watch): Effect.Effect<void> =>
-  Effect.raceFirst(
-    woken(run),
-    run.spec.journal.load.pipe(
-      Effect.delay(journalPause),
-      Effect.repeat({
-        until: ({ state }) =>
-          state.settled !== undefined ||
-          state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
-      }),
-      // The journal's failure is noted when the end is written.
-      Effect.catch(() => Effect.never),
-      Effect.asVoid
-    )
-  )
-
-/** Comes when somebody in this process wakes the run. */
-export const woken = (run: Run): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    run.wake = () => resume(Effect.void)
-    return Effect.sync(() => {
-      run.wake = undefined
-    })
-  })
 
 /** How long to wait before the next poll. Fails when the wait has come to its end. */
 const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {

@@ -1,0 +1,38 @@
+/**
+ * What tells a run that it should look at its job, or at its journal, before it would by itself.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Watch } from "./Polling.ts"
+import type { Run } from "./Run.ts"
+
+/** In a process that learns of ends by webhooks, the journal is read this often: another one may know the end. */
+const journalPause = Duration.seconds(2)
+
+/** Comes when somebody in this process wakes the run. */
+export const woken = (run: Run): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    run.wake = () => resume(Effect.void)
+    return Effect.sync(() => {
+      run.wake = undefined
+    })
+  })
+
+/** Comes when somebody says that the job may have ended: in this process, or, where webhooks are taken, in the journal. */
+export const told = ({ job, run }: Watch): Effect.Effect<void> =>
+  run.isHinted
+    ? Effect.raceFirst(
+      woken(run),
+      run.spec.journal.load.pipe(
+        Effect.delay(journalPause),
+        Effect.repeat({
+          until: ({ state }) =>
+            state.settled !== undefined ||
+            state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
+        }),
+        // The journal's failure is noted when the end is written.
+        Effect.catch(() => Effect.never),
+        Effect.asVoid
+      )
+    )
+    : woken(run)
