@@ -270,7 +270,7 @@ export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/e
 ) {}
 
 /**
- * Error reason for a job that somebody cancelled.
+ * Error reason for a job, or a held call, that somebody cancelled.
  *
  * @category errors
  * @since 0.1.0

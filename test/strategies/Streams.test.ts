@@ -606,6 +606,27 @@ describe("stream", () => {
         assert.deepInclude(factsOf(error), { _tag: "NonRetryable", reason: "ContentFiltered" })
       }))
 
+    it.effect("is given up with the text so far when its session is cancelled", () =>
+      Effect.gen(function*() {
+        let isClosed = false
+        const endless = Stream.concat(Stream.take(told("Paris", ", of"), 3), Stream.never).pipe(
+          Stream.ensuring(Effect.sync(() => {
+            isClosed = true
+          }))
+        )
+        const provider = yield* ScriptedProvider.make({ createStream: [endless] })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(Stream.runDrain(process.stream(held))))
+        yield* settleDown
+        const before = isClosed
+        yield* process.cancel("s")
+        const error = yield* Fiber.join(fiber)
+
+        assert.deepInclude(factsOf(error), { _tag: "NonRetryable", reason: "JobCancelled" })
+        assert.deepInclude(error._tag === "NonRetryable" ? error.reason : {}, { content: "Paris, of" })
+        assert.deepStrictEqual([before, isClosed], [false, true])
+      }))
+
     it.effect("is not slowed by a watcher once somebody waits for the answer alone", () =>
       Effect.gen(function*() {
         const pieces = Array.from({ length: 50 }, () => "x".repeat(20_000))

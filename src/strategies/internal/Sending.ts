@@ -71,7 +71,11 @@ export const send = Effect.fnUntraced(function*(
       run.spec.journal,
       submission,
       heldCall(run, candidate, means, submission.id),
-      { isRepeatable: policyOf(run, candidate.strategy) === "resubmit", woken: woken(run) }
+      {
+        isRepeatable: policyOf(run, candidate.strategy) === "resubmit",
+        woken: woken(run),
+        textSoFar: () => run.transcript?.text || undefined
+      }
     )
   }
 })

@@ -168,6 +168,8 @@ export interface Holding {
   readonly isRepeatable: boolean
   /** Comes when somebody in this process has written to the journal. */
   readonly woken: Effect.Effect<void>
+  /** What was told of the answer up to now. */
+  readonly textSoFar: () => string | undefined
 }
 
 /**
@@ -179,11 +181,13 @@ export const callHeld = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
   call: Effect.Effect<Outcome, ProviderError>,
-  { isRepeatable, woken }: Holding
+  { isRepeatable, textSoFar, woken }: Holding
 ): Effect.fn.Return<HeldCall> {
   const result = yield* journal.durable
     ? Effect.result(call).pipe(
-      Effect.raceFirst(Effect.as(renew(journal, submission.sent, woken), Result.succeed(stopped))),
+      Effect.raceFirst(
+        Effect.map(renew(journal, submission.sent, woken), () => Result.succeed(stoppedAfter(textSoFar())))
+      ),
       Effect.onInterrupt(() => isRepeatable ? leave(journal, submission.id) : Effect.void)
     )
     : Effect.result(call)
@@ -191,13 +195,13 @@ export const callHeld = Effect.fnUntraced(function*(
   return yield* failed(journal, submission, result.failure)
 })
 
-const stopped: Outcome = {
+const stoppedAfter = (content: string | undefined): Outcome => ({
   _tag: "Failed",
   verdict: {
     _tag: "NonRetryable",
-    reason: new JobCancelled({ message: "The call was given up before its answer, as somebody asked for its cancel" })
+    reason: new JobCancelled({ message: "The call was given up, as somebody asked for its cancel", content })
   }
-}
+})
 
 /** Writes down that an open submission certainly was not accepted. */
 export const recordNotSubmitted = (
