@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import type { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError } from "../../errors/ProviderError.ts"
+import { InvalidRequest } from "../../errors/Reason.ts"
 import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
@@ -65,7 +66,8 @@ export interface Options {
  *
  * What an `error` event says, `Uncertain`: of a job it does not say that it
  * has failed. `InvalidResponse` for an event that is no JSON, a last event
- * without an end, and a body that is no event stream.
+ * without an end, and a body that is no event stream. `InvalidRequest` for a
+ * resumed stream that is only the job's status.
  *
  * **Source**
  *
@@ -159,14 +161,18 @@ class Reader implements EventStream.Reader {
     switch (state.success._tag) {
       case "Pending":
         if (!this.#isStarted) return this.#invalid("The job was accepted without an id", reply)
+        if (this.#options.after !== undefined) return this.#unstreamed(reply)
         out.push({ _tag: "Status", status: state.success.status, phase: state.success.phase })
         return "Over"
       case "Unknown":
         return this.#invalid(`The response is in status ${state.success.status}`, reply)
       case "Ended": {
         const { outcome } = state.success
-        StreamedAnswer.pushText(StreamedAnswer.contentOf(outcome), out)
-        for (const item of itemsOf(response.output)) this.#toolCall(fieldsOf(item), out)
+        // What a resumed stream was told before is told already; what is missing of the text is found at its end.
+        if (this.#options.after === undefined) {
+          StreamedAnswer.pushText(StreamedAnswer.contentOf(outcome), out)
+          for (const item of itemsOf(response.output)) this.#toolCall(fieldsOf(item), out)
+        }
         this.#ended(outcome, response, out)
         return "Over"
       }
@@ -244,6 +250,16 @@ class Reader implements EventStream.Reader {
     if (event.name !== "" && event.name !== "error" && !event.name.startsWith("response.")) return "More"
     const { headers, status } = this.#opened.response
     return this.#invalid("An event of the stream is no JSON object", { status, headers, body: undefined })
+  }
+
+  // To ask again would bring the same.
+  #unstreamed({ status }: Reply): ProviderError {
+    const message = "The server does not stream a job that it has begun"
+    const { provider } = this.#opened.contextNow()
+    return new ProviderError({
+      verdict: { _tag: "NonRetryable", reason: new InvalidRequest({ message, provider, status }) },
+      evidence: "Uncertain"
+    })
   }
 
   #invalid(message: string, reply: Reply): ProviderError {

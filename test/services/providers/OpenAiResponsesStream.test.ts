@@ -178,6 +178,19 @@ describe("OpenAiResponsesStream", () => {
       assert.strictEqual(endOf(yield* read(resumed, "", { contentType: "text/html" })), "!InvalidResponse")
     }))
 
+  it.effect("tells nothing again where a server answers a resumed stream with the response", () =>
+    Effect.gen(function*() {
+      const resumed = OpenAiResponsesStream.makeReader({ isJob: true, after: "7" })
+      const response = { id: "resp_1", object: "response", status: "completed", output: [message("4")] }
+      const json = { contentType: "application/json" }
+      const ended = yield* read(resumed, JSON.stringify(response), json)
+      const begun = yield* read(resumed, JSON.stringify({ ...response, status: "in_progress", output: [] }), json)
+
+      assert.deepStrictEqual(ended.events.map(({ _tag }) => _tag), ["Ended"])
+      assert.deepStrictEqual(begun.events, [])
+      assert.strictEqual(endOf(begun), "!InvalidRequest")
+    }))
+
   const recordings = recordedStreams(/\/responses(\/|\?|$)/).concat(
     recordedStreams(undefined).filter(({ file }) => /^failed-/.test(file))
   )
