@@ -143,7 +143,8 @@ export const make = (
       handled.add(id)
     }
 
-    const handle: Webhooks["Service"]["handle"] = Effect.fn("Webhooks.handle")(function*(rawBody, headers) {
+    // Neither a span nor a log, which spans keep, may hold a failure's message: it may quote the prompt.
+    const handle: Webhooks["Service"]["handle"] = Effect.fnUntraced(function*(rawBody, headers) {
       const id = yield* verify(rawBody, headers)
       if (handled.has(id)) return { _tag: "Repeated" }
       const event = yield* decode(rawBody)
@@ -228,7 +229,10 @@ const refused = (error: WebhookRejected | StrategyError): Effect.Effect<Reply> =
       status: 400,
       body: error.message
     })
-    : Effect.as(Effect.logWarning("A webhook could not be handled now", error.message), {
+    : Effect.as(Effect.logWarning("A webhook could not be handled now", wordOf(error)), {
       status: 503,
       body: "Try again later"
     })
+
+const wordOf = (error: StrategyError): string =>
+  error._tag === "Timeout" ? `Timeout: ${error.phase}` : `${error._tag}: ${error.reason._tag}`

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-import { Schedules, SessionStore } from "holdfast"
+import { Reason, Schedules, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
+import { inspect } from "node:util"
 import { acceptedAs, journals, submitting, write } from "./Journals.ts"
 import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
 import { cancelled, endedNow, missing, overloaded, paris, running } from "./Verdicts.ts"
@@ -656,6 +657,30 @@ describe("Sessions", () => {
         assert.deepInclude(factsOf(error), { reason: "JobCancelled" })
         assert.strictEqual(provider.calls("cancel").length, 2)
         assert.deepStrictEqual(provider.calls("retrieve"), [])
+      }))
+
+    it.effect("that does not get through leaves what the provider says out of spans, which keep logs", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          cancel: [
+            fails({ _tag: "Retryable", reason: new Reason.ServerError({ message: "The prompt was: Hi", status: 500 }) })
+          ]
+        })
+        const process = yield* start(provider)
+        yield* write(process.store, journals[2].entries)
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        yield* process.cancel("s").pipe(Effect.withSpan("a caller's"), Effect.provideService(Tracer.Tracer, tracer))
+        const kept = inspect(spans.map(({ events, status }) => ({ events, status })), { depth: 20 })
+
+        assert.include(kept, "The job could not be cancelled")
+        assert.notInclude(kept, "The prompt was")
       }))
 
     it.effect("takes 5 seconds at most", () =>

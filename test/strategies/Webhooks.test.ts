@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Result, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Result, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
+import { inspect } from "node:util"
 import type { Verdict } from "../../src/errors/ProviderError.ts"
 import { ContentFiltered, JobFailed, ServerError } from "../../src/errors/Reason.ts"
 import { StoreUnavailable } from "../../src/errors/SessionStoreError.ts"
@@ -147,6 +148,31 @@ describe("Webhooks", () => {
       yield* Effect.flip(run(Holdfast.execute(request)))
 
       assert.strictEqual((yield* run(reply("job-1"))).status, 503)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("leave what a provider says, which may quote the prompt, out of spans", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const quoting: Verdict = { _tag: "Retryable", reason: new ServerError({ message: "The prompt was: Hi" }) }
+      const { run } = yield* world({
+        submit: [ScriptedProvider.fails()],
+        retrieve: [ScriptedProvider.fails(quoting)]
+      })
+      yield* Effect.flip(run(Holdfast.execute(request)))
+      const error = yield* Effect.provideService(Effect.flip(run(send("job-1"))), Tracer.Tracer, tracer)
+      yield* run(reply("job-1")).pipe(Effect.withSpan("a server's"), Effect.provideService(Tracer.Tracer, tracer))
+      const kept = spans.map(({ events, status }) => inspect({ events, status }, { depth: 20 }))
+
+      assert.include(error.message, "The prompt was: Hi")
+      assert.isTrue(kept.some((text) => text.includes("A webhook could not be handled now")))
+      assert.deepStrictEqual(kept.filter((text) => text.includes("The prompt was")), [])
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
   it.effect("wake the run that waits for the job in this process", () =>

@@ -60,8 +60,13 @@ const requestCancel = (
   recordCancel(journal, job.id, forFallback).pipe(
     Effect.ignore({ log: "Warn" }),
     Effect.andThen(bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel")),
-    Effect.tapError((error) =>
-      Effect.logWarning("The job could not be cancelled", { jobId: job.accepted.jobId, error: error.message })
+    // Spans keep logs, and what the provider says may quote the prompt.
+    Effect.tapError(({ verdict: { reason } }) =>
+      Effect.logWarning("The job could not be cancelled", {
+        jobId: job.accepted.jobId,
+        reason: reason._tag,
+        status: reason.status
+      })
     ),
     Effect.timeoutOrElse({ duration: cancelTimeout, orElse: () => Effect.fail(undefined) }),
     Effect.result

@@ -144,11 +144,13 @@ const lookUp = Effect.fnUntraced(function*(
   const jobs = yield* jobsFor(run, providers, submission)
   if (jobs?.find === undefined) return { _tag: "Unknown" }
   return yield* bounded(jobs.find(submission.id, submission.sent.at), pollTimeout, "lookup").pipe(
-    Effect.catchTag("ProviderError", (error) =>
+    // Spans keep logs, and what the provider says may quote the prompt.
+    Effect.catchTag("ProviderError", ({ verdict: { reason } }) =>
       Effect.as(
         Effect.logWarning("A lost submission could not be looked up", {
           submissionId: submission.id,
-          error: error.message
+          reason: reason._tag,
+          status: reason.status
         }),
         { _tag: "Unknown" as const }
       ))
