@@ -333,8 +333,8 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a webhook about an uncertain submission is passed over",
     file: "src/strategies/internal/WebhookJobs.ts",
-    text: "      if (place !== undefined) return yield* accept(place.session, place.submission, jobs, jobId)\n",
-    by: "",
+    text: "return place === undefined ? Effect.undefined :",
+    by: "return place === undefined || jobId !== \"\" ? Effect.undefined :",
     tests: [model, "when its webhook comes"]
   },
   {

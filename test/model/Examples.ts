@@ -173,6 +173,17 @@ export const examples: ReadonlyArray<Example> = [
     ]
   },
   {
+    title: "give a job to its uncertain submission although its webhook's sender does not wait",
+    setting: { hooked: 1 },
+    actions: [
+      { do: "meet", process: 0, at: "append Accepted", when: "before", effect: 2 },
+      { do: "submits", mode: "lose" },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "webhook", process: 0, job: 0, isRepeated: false },
+      { do: "interrupt", call: 0 }
+    ]
+  },
+  {
     title: "give a job to its uncertain submission when its webhook comes",
     setting: { hooked: 1 },
     actions: [

@@ -100,7 +100,7 @@ export const make = (
   /** Gives the job to the submission that it came of, if that is one whose fate is not known. */
   const adopt = Effect.fnUntraced(function*(
     jobId: string,
-    places: ReadonlyArray<Extract<Place, { readonly _tag: "Open" }>>
+    places: ReadonlyArray<OpenPlace>
   ): Effect.fn.Return<Receipt | undefined, StrategyError> {
     const asked = new Set<string>()
     for (const { submission: { sent } } of places) {
@@ -110,32 +110,41 @@ export const make = (
       const provider = yield* Effect.option(providers.resolve(sent.model))
       if (provider._tag === "None" || provider.value.jobs === undefined) continue
       const { jobs } = provider.value
-      const submissionId = yield* Effect.mapError(submissionOf(jobs, jobId), failureOf(jobId))
-      const place = places.find(({ submission }) => submission.id === submissionId)
-      if (place !== undefined) return yield* accept(place.session, place.submission, jobs, jobId)
+      // Once it is known whose job it is, that is written down, though the sender does not wait any more.
+      const adopted = yield* Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(Effect.mapError(submissionOf(jobs, jobId), failureOf(jobId))), (submissionId) => {
+          const place = places.find(({ submission }) => submission.id === submissionId)
+          return place === undefined
+            ? Effect.undefined
+            : Effect.map(accept(place, jobId), (state) => ({ place, state }))
+        })
+      )
+      if (adopted !== undefined) return yield* follow(adopted.place, adopted.state, jobs, jobId)
     }
     return undefined
   })
 
-  const accept = Effect.fnUntraced(function*(
-    session: string,
-    submission: Submission,
-    jobs: JobsApi,
-    jobId: string
-  ): Effect.fn.Return<Receipt, StrategyError> {
-    const journal = new StoredJournal(store, session)
-    const state = yield* record(
-      journal,
+  const accept = ({ session, submission }: OpenPlace, jobId: string): Effect.Effect<SessionState, StrategyError> =>
+    record(
+      new StoredJournal(store, session),
       (state, at) =>
         hasSubmission(state, submission.id) && acceptedAs(state, submission.id, jobId) === undefined
           ? Accepted.make({ at, submissionId: submission.id, jobId })
           : undefined
     ).pipe(Effect.mapError((error) => unavailable(error, session)))
+
+  /** Looks at a job that a session has by now. */
+  const follow = Effect.fnUntraced(function*(
+    { session, submission }: OpenPlace,
+    state: SessionState,
+    jobs: JobsApi,
+    jobId: string
+  ): Effect.fn.Return<Receipt, StrategyError> {
     const job = acceptedAs(state, submission.id, jobId)
     // The session was removed meanwhile.
     if (job === undefined) return { _tag: "Unknown", jobId }
     if (isSurplus(state, job.id)) {
-      yield* cancelSurplus(journal, jobs, job)
+      yield* cancelSurplus(new StoredJournal(store, session), jobs, job)
       return { _tag: "Settled", jobId, session }
     }
     // A run that waits for the submission's fate reads the journal by itself, and then fetches the job.
@@ -153,6 +162,8 @@ type Place =
   | { readonly _tag: "Known"; readonly session: string; readonly isOver: boolean }
   /** A background submission whose fate is not known. */
   | { readonly _tag: "Open"; readonly session: string; readonly submission: Submission }
+
+type OpenPlace = Extract<Place, { readonly _tag: "Open" }>
 
 interface Found {
   readonly places: ReadonlyArray<Place>
