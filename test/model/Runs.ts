@@ -51,7 +51,7 @@ class Step implements fc.AsyncCommand<Specification, World, boolean> {
 
 type History = fc.AsyncCommand<Specification, World, boolean>
 
-const plain: Setting = { lookup: "none", jitter: 0, interleaving: 0, isBold: false, hooked: 0 }
+const plain: Setting = { lookup: "none", jitter: 0, interleaving: 0, isBold: false, hooked: 0, isNumbered: true }
 
 /** Plays one history and takes it to its end; rejects when a rule is broken. */
 export const play = async (
@@ -81,7 +81,8 @@ export const check = (options: Options): Promise<void> => {
     jitter: fc.constantFrom(0, 0.5, 0.999),
     interleaving: fc.nat(1000),
     isBold: fc.boolean(),
-    hooked: fc.constantFrom(0, 0, 0, 1, 3)
+    hooked: fc.constantFrom(0, 0, 0, 1, 3),
+    isNumbered: fc.constantFrom(true, true, false)
   })
   return fc.assert(
     fc.asyncProperty(

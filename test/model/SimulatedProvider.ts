@@ -53,6 +53,8 @@ type Through = <A, E>(operation: string, effect: Effect.Effect<A, E>) => Effect.
 export class SimulatedProvider {
   readonly specification: Specification
   readonly lookup: Lookup
+  /** Whether its streams tell each event's place, so that they can go on behind it. */
+  readonly isNumbered: boolean
   /** What becomes of the next submissions, in order; then they are accepted. */
   readonly submits: Array<SubmitMode> = []
   polls: PollMode = "fine"
@@ -66,9 +68,10 @@ export class SimulatedProvider {
   /** Everything it was asked. */
   requests = 0
 
-  constructor(specification: Specification, lookup: Lookup) {
+  constructor(specification: Specification, lookup: Lookup, isNumbered: boolean) {
     this.specification = specification
     this.lookup = lookup
+    this.isNumbered = isNumbered
   }
 
   get jobs(): ReadonlyArray<Job> {
@@ -311,7 +314,7 @@ export class SimulatedProvider {
     this.told.set(jobId, events)
     if (events.at(-1)?._tag === "Ended") return events
     const add = (event: Provider.StreamEvent): void => {
-      events.push({ ...event, cursor: `${events.length}` })
+      events.push(this.isNumbered ? { ...event, cursor: `${events.length}` } : event)
     }
     if (events.length === 0) add({ _tag: "Started", responseId: jobId })
     const pieces = job.content.match(/.{1,4}/g) ?? []

@@ -48,6 +48,8 @@ export interface Setting {
   readonly isBold: boolean
   /** How many processes, from the first one on, take webhooks; they poll seldom. */
   readonly hooked: number
+  /** Whether streams can go on where they were cut. */
+  readonly isNumbered: boolean
 }
 
 /** A fault that waits for an operation of a process. */
@@ -97,7 +99,7 @@ export class World {
       (["A", "B"] as const).map((variant) => [fingerprintOf(key, variant), variant] as const)
     )
     this.specification = new Specification(() => this.now(), Duration.toMillis(retention), new Map(owners))
-    this.provider = new SimulatedProvider(this.specification, setting.lookup)
+    this.provider = new SimulatedProvider(this.specification, setting.lookup, setting.isNumbered)
   }
 
   async open(): Promise<void> {
