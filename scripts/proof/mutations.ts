@@ -333,9 +333,16 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a webhook about an uncertain submission is passed over",
     file: "src/strategies/internal/WebhookJobs.ts",
-    text: "return place === undefined ? Effect.undefined :",
-    by: "return place === undefined || jobId !== \"\" ? Effect.undefined :",
+    text: "return place === undefined\n",
+    by: "return place === undefined || jobId !== \"\"\n",
     tests: [model, "when its webhook comes"]
+  },
+  {
+    name: "a webhook's handler that is interrupted forgets whose job it is",
+    file: "src/strategies/internal/WebhookJobs.ts",
+    text: "Effect.uninterruptibleMask((restore) =>",
+    by: "Effect.withFiber((_, restore = <A>(effect: A): A => effect) =>",
+    tests: [model, "does not wait"]
   },
   {
     name: "a repeated webhook is heeded again",
