@@ -995,6 +995,71 @@ describe("BackgroundJob", () => {
         assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "Accepted", "Settled"])
       }).pipe(withoutJitter))
 
+    it.effect("is tried for 30 seconds, though the wall clock is set meanwhile", () =>
+      Effect.clockWith((clock) => {
+        let offset = 0
+        const wall = () => clock.currentTimeMillisUnsafe() + offset
+        return Effect.gen(function*() {
+          for (const jump of [3_600_000, -3_600_000]) {
+            offset = 0
+            const faulty = yield* makeFaultyStore
+            faulty.fails = (_, entry) => entry?._tag === "Settled"
+            const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", endedNow)] })
+            const process = yield* start(provider, faulty.store)
+            const fiber = yield* begin(process.execute(request()))
+            yield* TestClock.adjust("5 seconds")
+            offset = jump
+            yield* TestClock.adjust("24 seconds")
+            const stillRunning = fiber.pollUnsafe() === undefined
+            yield* TestClock.adjust("3 seconds")
+
+            assert.isTrue(stillRunning)
+            assert.deepInclude(yield* Fiber.join(fiber), { content: "Paris", settled: false })
+          }
+        }).pipe(
+          Effect.provideService(Clock.Clock, {
+            ...clock,
+            currentTimeMillisUnsafe: wall,
+            currentTimeMillis: Effect.sync(wall)
+          })
+        )
+      }).pipe(withoutJitter))
+
+    it.effect("does not keep the answer from its caller when it never answers", () =>
+      Effect.gen(function*() {
+        const faulty = yield* makeFaultyStore
+        faulty.before = (entry) => entry._tag === "Settled" ? Effect.never : Effect.void
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", endedNow)] })
+        const process = yield* start(provider, faulty.store)
+        const fiber = yield* begin(process.execute(request()))
+        yield* TestClock.adjust("32 seconds")
+        const answer = yield* Fiber.join(fiber)
+        const logs = JSON.stringify(yield* TestConsole.logLines)
+
+        assert.deepInclude(answer, { content: "Paris", settled: false })
+        assert.include(logs, "job-1")
+      }))
+
+    it.effect.each(["Prepared", "Submitting"])(
+      "does not keep the layer from its end when it never answers to %s",
+      (tag) =>
+        Effect.gen(function*() {
+          const faulty = yield* makeFaultyStore
+          faulty.before = (entry) => entry._tag === tag ? Effect.never : Effect.void
+          const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
+          const process = yield* start(provider, faulty.store)
+          const fiber = yield* begin(Effect.flip(process.execute(request({ deadline: "1 minute" }))))
+          yield* TestClock.adjust("1 minute")
+          const error = yield* Fiber.join(fiber)
+          const closing = yield* begin(process.close)
+          yield* TestClock.adjust("12 seconds")
+
+          assert.deepInclude(factsOf(error), { _tag: "Timeout", phase: "submit" })
+          assert.isDefined(closing.pollUnsafe())
+          assert.deepStrictEqual(provider.calls(), [])
+        })
+    )
+
     it.effect("returns the answer unsettled after 30 seconds", () =>
       Effect.gen(function*() {
         const faulty = yield* makeFaultyStore

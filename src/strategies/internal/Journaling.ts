@@ -17,6 +17,7 @@ import {
   type Version
 } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
+import { monotonicMillis } from "./Deadlines.ts"
 
 /** What a session has come to, at a version. */
 export interface Loaded {
@@ -87,10 +88,10 @@ export const isOpen = (state: SessionState, id: string): boolean =>
     each === id && closed === undefined && accepted === undefined
   )
 
-/** How long an entry that must not be lost is tried to be written: 30 seconds. */
-const persistence = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
-  Schedule.upTo({ duration: "30 seconds" })
-)
+/** How long an entry that must not be lost is tried to be written after a first failure, milliseconds. */
+const persistenceMillis = 30_000
+
+const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
  * Appends what `decide` says of the state, until it is in or `decide` has
@@ -99,19 +100,23 @@ const persistence = Schedule.min([Schedule.exponential("100 millis"), Schedule.s
 export const record = (
   journal: SessionJournal,
   decide: (state: SessionState, at: number) => Entry | undefined
-): Effect.Effect<SessionState, SessionStoreError> => {
-  const attempt = Effect.gen(function*() {
-    const { state, version } = yield* journal.load
-    const entry = decide(state, yield* currentMillis)
-    if (entry === undefined) return state
-    yield* journal.append(entry, version)
-    return apply(state, entry)
+): Effect.Effect<SessionState, SessionStoreError> =>
+  Effect.suspend(() => {
+    const attempt = Effect.gen(function*() {
+      const { state, version } = yield* journal.load
+      const entry = decide(state, yield* currentMillis)
+      if (entry === undefined) return state
+      yield* journal.append(entry, version)
+      return apply(state, entry)
+    })
+    // A schedule would measure it by the wall clock, which may be set meanwhile.
+    let failedAt: number | undefined
+    const isSoon = Effect.map(monotonicMillis, (now) => now - (failedAt ??= now) < persistenceMillis)
+    return attempt.pipe(
+      Effect.retry({ until: (error): error is SessionStoreError => error._tag !== "VersionConflict" }),
+      Effect.retry({ schedule: pauses, while: (error) => error._tag === "StoreUnavailable" && isSoon })
+    )
   })
-  return attempt.pipe(
-    Effect.retry({ until: (error): error is SessionStoreError => error._tag !== "VersionConflict" }),
-    Effect.retry({ schedule: persistence, while: (error) => error._tag === "StoreUnavailable" })
-  )
-}
 
 /** What a store's failure means to the caller of a strategy. */
 export const unavailable = (

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
 import { JobExpired } from "../../errors/Reason.ts"
+import { StoreUnavailable } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi, Outcome } from "../../services/Provider.ts"
@@ -67,7 +68,7 @@ export const settle = Effect.fnUntraced(function*(
   })
   if (end.ignoredBackground === true) yield* warnOfIgnored(shared, submission)
   const unsettled = run.unsettled = conclude(run, submission, end, knownSubmissions, false)
-  const recorded = yield* Effect.result(settling).pipe(
+  const recorded = yield* Effect.result(Effect.raceFirst(settling, unanswered)).pipe(
     // Nobody waits any more, but the answer is here, and may have been paid for.
     Effect.onInterrupt(() => settling.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
   )
@@ -93,6 +94,15 @@ export const settle = Effect.fnUntraced(function*(
     ? yield* conclude(run, submission, end, state.submissions.length, run.spec.journal.durable)
     : yield* settledResult(run, shared, state, settled)
 })
+
+/**
+ * Comes when the store has not said for 32 seconds whether it settles. A process that was stopped for longer wakes to its
+ * timers first: the second one lets it read what has arrived.
+ */
+const unanswered = Effect.sleep("30 seconds").pipe(
+  Effect.andThen(Effect.sleep("2 seconds")),
+  Effect.andThen(Effect.fail(new StoreUnavailable({ operation: "append", message: "The store does not answer" })))
+)
 
 /** Returns what a session was settled with, as the result of a run. */
 export const settledResult = Effect.fnUntraced(function*(
