@@ -995,6 +995,28 @@ describe("BackgroundJob", () => {
         assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "Accepted", "Settled"])
       }).pipe(withoutJitter))
 
+    it.effect("writes the job's id when it is back after a longer time, so that a crash does not lose the job", () =>
+      Effect.gen(function*() {
+        const faulty = yield* makeFaultyStore
+        faulty.fails = (_, entry) => entry?._tag === "Accepted"
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", running)],
+          retrieve: [pending()]
+        })
+        const process = yield* start(provider, faulty.store)
+        const fiber = yield* begin(Effect.exit(process.execute(request({ deadline: "1 minute" }))))
+        yield* TestClock.adjust("10 minutes")
+        yield* Fiber.join(fiber)
+        const before = yield* tagsOf(process.store)
+        faulty.fails = () => false
+        yield* TestClock.adjust("2 seconds")
+        const after = yield* tagsOf(process.store)
+
+        assert.deepStrictEqual(before, ["Prepared", "Submitting"])
+        assert.deepStrictEqual(after, ["Prepared", "Submitting", "Accepted"])
+        assert.strictEqual((yield* process.inspect("s")).submissions[0]?.jobId, "job-1")
+      }).pipe(withoutJitter))
+
     it.effect("is tried for 30 seconds, though the wall clock is set meanwhile", () =>
       Effect.clockWith((clock) => {
         let offset = 0

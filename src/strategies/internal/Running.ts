@@ -50,6 +50,7 @@ export const make = Effect.fnUntraced(function*(
   const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
+  const scope = yield* Effect.scope
   yield* Effect.addFinalizer(() => finish(active, background))
   const deadlines = yield* Deadlines.make
 
@@ -66,6 +67,7 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     doubts,
     ignorant: new Set(),
+    attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
     drive: (run) => drive(run, shared)
   }

@@ -21,7 +21,16 @@ import { open, type Opened, type OpenStream } from "./Opening.ts"
 import { type Patience, read } from "./Reading.ts"
 import type { Candidate, Means, Run } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
-import { announce, callHeld, type HeldCall, isSurplus, type JobSubmitted, submitJob, withdraw } from "./Submitting.ts"
+import {
+  announce,
+  callHeld,
+  type HeldCall,
+  insist,
+  isSurplus,
+  type JobSubmitted,
+  submitJob,
+  withdraw
+} from "./Submitting.ts"
 import { policyOf } from "./Uncertainty.ts"
 
 /** A submission that was sent, and what became of it. */
@@ -94,6 +103,11 @@ const sendJob = Effect.fnUntraced(function*(
       if (claimed === undefined) return undefined
       const { left, submission } = claimed
       const fiber = yield* submitJob(journal, submission, submitting(run, candidate, means, submission.id), left).pipe(
+        Effect.tap((result) =>
+          result._tag === "Accepted" && result.state === undefined
+            ? shared.attend(insist(journal, result.job))
+            : Effect.void
+        ),
         Effect.tap((result) =>
           result._tag === "Accepted" && result.stream !== undefined
             ? keep(run, shared, result, result.stream)

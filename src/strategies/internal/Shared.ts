@@ -17,6 +17,8 @@ export interface Shared {
   readonly ignorant: Set<string>
   /** Takes a run to its end; also from where it asks once more, after an end that will not do. */
   readonly drive: (run: Run) => Effect.Effect<RunResult, StrategyError>
-  /** Forks work that outlives the run. */
+  /** Forks work that may go on as long as the layer lives, and that nobody waits for. */
+  readonly attend: (work: Effect.Effect<void>) => Effect.Effect<void>
+  /** Forks work that outlives the run, and that the layer's end waits for. */
   readonly detach: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
 }

@@ -141,15 +141,7 @@ export const submitJob = Effect.fnUntraced(function*(
   // A server that answers at once may give no id: there is nothing to poll, and nothing to journal but the end.
   if (jobId === "" && jobState._tag === "Ended") return { _tag: "Answered", outcome: jobState.outcome }
   const accepted = Accepted.make({ at: yield* currentMillis, submissionId: submission.id, jobId })
-  const recorded = yield* Effect.result(
-    record(
-      journal,
-      (state) =>
-        hasSubmission(state, submission.id) && acceptedAs(state, submission.id, jobId) === undefined
-          ? accepted
-          : undefined
-    )
-  )
+  const recorded = yield* Effect.result(recordAccepted(journal, accepted))
   const job = recorded._tag === "Success" ? acceptedAs(recorded.success, submission.id, jobId) : undefined
   if (job !== undefined && recorded._tag === "Success") {
     return { _tag: "Accepted", job, jobState, state: recorded.success, stream }
@@ -202,6 +194,27 @@ const stoppedAfter = (content: string | undefined): Outcome => ({
     reason: new JobCancelled({ message: "The call was given up, as somebody asked for its cancel", content })
   }
 })
+
+/** Writes down that the provider has a job, unless the session has it, or was removed. */
+export const recordAccepted = (
+  journal: SessionJournal,
+  accepted: typeof Accepted.Type
+): Effect.Effect<SessionState, SessionStoreError> =>
+  record(
+    journal,
+    (state) =>
+      hasSubmission(state, accepted.submissionId) &&
+        acceptedAs(state, accepted.submissionId, accepted.jobId) === undefined
+        ? accepted
+        : undefined
+  )
+
+/** Tries on to journal a job's id until the store can be written again: a crash would lose the job. */
+export const insist = (journal: SessionJournal, { accepted }: AcceptedSubmission): Effect.Effect<void> =>
+  recordAccepted(journal, accepted).pipe(
+    Effect.retry({ while: ({ _tag }) => _tag === "StoreUnavailable" }),
+    Effect.ignore({ log: "Warn" })
+  )
 
 /** Writes down that an open submission certainly was not accepted. */
 export const recordNotSubmitted = (

@@ -15,9 +15,9 @@ import type { SessionStore } from "../../services/SessionStore.ts"
 import type { SessionRuns } from "../SessionRuns.ts"
 import type { Receipt } from "../Webhooks.ts"
 import { cancelSurplus } from "./Cancelling.ts"
-import { hasSubmission, record, StoredJournal, unavailable } from "./Journaling.ts"
+import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
 import { bounded, pollTimeout } from "./Polling.ts"
-import { isSurplus } from "./Submitting.ts"
+import { isSurplus, recordAccepted } from "./Submitting.ts"
 
 /** What is done about the jobs that webhooks speak of. */
 export interface WebhookJobs {
@@ -125,13 +125,11 @@ export const make = (
   })
 
   const accept = ({ session, submission }: OpenPlace, jobId: string): Effect.Effect<SessionState, StrategyError> =>
-    record(
-      new StoredJournal(store, session),
-      (state, at) =>
-        hasSubmission(state, submission.id) && acceptedAs(state, submission.id, jobId) === undefined
-          ? Accepted.make({ at, submissionId: submission.id, jobId })
-          : undefined
-    ).pipe(Effect.mapError((error) => unavailable(error, session)))
+    Effect.flatMap(currentMillis, (at) =>
+      recordAccepted(
+        new StoredJournal(store, session),
+        Accepted.make({ at, submissionId: submission.id, jobId })
+      )).pipe(Effect.mapError((error) => unavailable(error, session)))
 
   /** Looks at a job that a session has by now. */
   const follow = Effect.fnUntraced(function*(
