@@ -410,11 +410,14 @@ export class Specification {
   toldMissing(life: Life, job: Job): void {
     job.isMissingTold = true
     this.toldFirst(life, job.id, "NotFound")
-    const since = this.incarnations().flatMap(({ submissions }) =>
-      submissions.filter((submission) => submission.job === job.id).map(({ acceptedAt }) => acceptedAt)
-    )
     const wall = Math.max(0, this.now + life.wallOffset)
-    if (since.some((acceptedAt) => wall - acceptedAt > this.retentionMillis)) job.isExpiryTold = true
+    const isOver = this.incarnations().some(({ submissions }) =>
+      submissions.some(({ acceptedAt, announcedAt, job: jobId }) =>
+        // By the clock that may jump, or by the other one, which only who sent it can go by.
+        jobId === job.id && Math.max(wall - acceptedAt, this.now - announcedAt) > this.retentionMillis
+      )
+    )
+    if (isOver) job.isExpiryTold = true
   }
 
   /** A living process is told of a status that nobody knows: whoever waits is told so. */

@@ -420,6 +420,23 @@ describe("BackgroundJob", () => {
         }).pipe(withoutJitter)
     )
 
+    it.effect("does not take a job for expired that the provider has just known", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", running)],
+          retrieve: [...Array.from({ length: 60 }, () => pending()), refuses(missing), pending(), ended(paris)],
+          retention: "10 minutes"
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(process.execute(request()))
+        yield* TestClock.adjust("20 minutes")
+        const answer = yield* Fiber.join(fiber)
+
+        // It was missing when it was older than the provider keeps one that has ended.
+        assert.isAbove(provider.calls("retrieve")[60]?.at ?? 0, 600_000)
+        assert.deepInclude(answer, { content: "Paris", polls: 63, settled: true })
+      }).pipe(withoutJitter))
+
     it.effect("ends as a Timeout in phase queued when queuedDeadline passes", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({
@@ -449,6 +466,22 @@ describe("BackgroundJob", () => {
         yield* TestClock.adjust("1 minute")
 
         assert.strictEqual((yield* Fiber.join(fiber)).content, "Paris")
+      }).pipe(withoutJitter))
+
+    it.effect("gives a job that was sent back to the queue the whole of queuedDeadline again", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1")],
+          retrieve: [pending(), pending(), pending(), pending({ phase: "queued" })]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(process.execute(request({ queuedDeadline: "5 seconds" }))))
+        yield* TestClock.adjust("1 minute")
+        const error = yield* Fiber.join(fiber)
+
+        assert.deepInclude(factsOf(error), { _tag: "Timeout", phase: "queued" })
+        // Running at 1, 2.25 and 3.81 seconds, queued again at 5.77 and last seen so 5 seconds later.
+        assert.strictEqual(error._tag === "Timeout" && Math.round(Duration.toMillis(error.elapsed)), 10_766)
       }).pipe(withoutJitter))
 
     it.effect("cancels a job that nobody can come back to when queuedDeadline passes", () =>

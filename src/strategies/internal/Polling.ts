@@ -54,6 +54,8 @@ export interface Watch {
   pending: Pending
   /** The provider has said something of the job. */
   isKnown: boolean
+  /** When the provider certainly had the job; monotonic time in milliseconds. */
+  seenAt: number | undefined
   /** The stream that the job was started with has been read. */
   isStreamTaken: boolean
   /** It was cancelled after it had been queued for too long: now its end is waited for, however long it is queued. */
@@ -81,12 +83,13 @@ export const watchOf = (
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
     isKnown: false,
+    seenAt: run.mine.includes(job.id) ? startedAt : undefined,
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
     missingSince: undefined,
     deniedSince: undefined,
-    queuedSince: undefined
+    queuedSince: startedAt
   }))
 
 const poll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
@@ -98,13 +101,14 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   const { jobId } = job.accepted
   run.update({ polls: run.progress.polls + 1 })
   const result = yield* Effect.result(bounded(jobs.retrieve(jobId, job.id), pollTimeout, "poll"))
+  const now = yield* monotonicMillis
   if (result._tag === "Success") {
     watch.isKnown = true
+    watch.seenAt = now
     watch.missingSince = undefined
     watch.deniedSince = undefined
     return result.success
   }
-  const now = yield* monotonicMillis
   const { verdict } = result.failure
   const tag = verdict.reason._tag
   const missingSince = watch.missingSince = tag === "NotFound" ? watch.missingSince ?? now : undefined
@@ -113,7 +117,10 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
     : undefined
   if (missingSince !== undefined) {
     const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
-    const age = (yield* Clock.currentTimeMillis) - job.accepted.at
+    // Only between two processes must the wall clock do.
+    const age = watch.seenAt === undefined
+      ? (yield* Clock.currentTimeMillis) - job.accepted.at
+      : now - watch.seenAt
     if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
   }
   if (
@@ -170,10 +177,13 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
   const { job, pending, run, startedAt } = watch
   const { key, queuedDeadline } = run.spec
   const now = yield* monotonicMillis
-  const queuedSince = watch.queuedSince = pending.phase === "queued" ? watch.queuedSince ?? startedAt : undefined
-  const left = queuedSince === undefined || queuedDeadline === undefined || watch.isLeft
+  const isQueued = pending.phase === "queued"
+  if (isQueued) watch.queuedSince ??= now
+  // As long as the provider has not said otherwise, it may have been queued from the beginning.
+  else if (watch.isKnown) watch.queuedSince = undefined
+  const left = !isQueued || watch.queuedSince === undefined || queuedDeadline === undefined || watch.isLeft
     ? Infinity
-    : queuedSince + Duration.toMillis(queuedDeadline) - now
+    : watch.queuedSince + Duration.toMillis(queuedDeadline) - now
   const delay = yield* watch.nextDelay(pending)
   if (delay._tag === "None" || left <= 0) {
     const elapsed = Duration.millis(now - startedAt)
