@@ -442,6 +442,10 @@ export class Specification {
   /** A cancel is sent. */
   cancelled(life: Life, jobId: string): void {
     this.event(`${name(life)} cancel ${jobId}`)
+    // The entry that says so may take too long.
+    for (const session of this.current.values()) {
+      if (hasAdopted(session, jobId) && this.leaves(life, session.key)) session.isCancelWanted = true
+    }
     this.rule(
       this.incarnations().some((session) =>
         session.isRemoved ||

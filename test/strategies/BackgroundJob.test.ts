@@ -1115,6 +1115,27 @@ describe("BackgroundJob", () => {
         })
     )
 
+    it.effect("does not keep a job from being cancelled", () =>
+      Effect.gen(function*() {
+        const faulty = yield* makeFaultyStore
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", running)],
+          retrieve: [pending()],
+          cancel: [ended(failed(cancelled))]
+        })
+        const process = yield* start(provider, faulty.store)
+        const fiber = yield* begin(process.execute(request({ onInterrupt: "cancel" })))
+        yield* TestClock.adjust("1 second")
+        faulty.fails = () => true
+        yield* Fiber.interrupt(fiber)
+        yield* TestClock.adjust("5 seconds")
+        const cancels = provider.calls("cancel").map(({ jobId }) => jobId)
+        // What came of it is tried to be written for 30 seconds.
+        yield* TestClock.adjust("30 seconds")
+
+        assert.deepStrictEqual(cancels, ["job-1"])
+      }).pipe(withoutJitter))
+
     it.effect("returns the answer unsettled after 30 seconds", () =>
       Effect.gen(function*() {
         const faulty = yield* makeFaultyStore

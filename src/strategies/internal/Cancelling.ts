@@ -15,6 +15,9 @@ import { recordEnd } from "./Submitting.ts"
 /** How long a cancel may take, its journal entry included; the next run tries again. */
 const cancelTimeout = Duration.seconds(5)
 
+/** How much of it the entry may take: without it, the provider is asked all the same. */
+const entryTimeout = Duration.seconds(3)
+
 /**
  * Cancels a job. Succeeds with the job's state after it, or with `undefined`
  * when the cancel did not get through; the journal then still asks for it.
@@ -58,6 +61,7 @@ const requestCancel = (
   forFallback: boolean
 ): Effect.Effect<Result.Result<JobState, ProviderError | undefined>> =>
   recordCancel(journal, job.id, forFallback).pipe(
+    Effect.timeout(entryTimeout),
     Effect.ignore({ log: "Warn" }),
     Effect.andThen(bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel")),
     // Spans keep logs, and what the provider says may quote the prompt.
