@@ -21,6 +21,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -130,7 +131,8 @@ export class Providers extends Context.Service<Providers, {
  *
  * Throws a `RangeError` for a prefix that is empty, has upper-case letters,
  * whitespace or a slash, for a provider of your own without `baseUrl`, for
- * `headers` that no request can carry, and for limits out of their range.
+ * `headers` that no request can carry, and for limits or a `retention` out of
+ * their range.
  *
  * @category constructors
  * @since 0.1.0
@@ -283,6 +285,10 @@ const validate = (name: string, settings: Settings, { limits = {} }: Options): v
     }
     if (typeof own === "function") continue
     Limits.validate(`Providers.${name}: ${prefix}.limits`, own.limits ?? {})
+    const retention = Duration.fromInput(own.retention ?? Duration.infinity)
+    if (Option.isNone(retention) || !Duration.isPositive(retention.value)) {
+      refuse(`${prefix}.retention must be a duration of more than zero`)
+    }
     if (!rows.has(prefix) && (own.baseUrl ?? "").trim() === "") {
       refuse(`${prefix}.baseUrl must be given, as ${prefix} is no known provider`)
     }

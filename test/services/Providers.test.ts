@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { inspect } from "node:util"
 import type { ProviderError } from "../../src/errors/ProviderError.ts"
 import type { Provider } from "../../src/services/Provider.ts"
@@ -378,6 +378,34 @@ describe("Providers.layer", () => {
       }
     }))
 
+  it.effect("knows how long each provider keeps a job, unless an account says otherwise", () =>
+    Effect.gen(function*() {
+      const retentions = (retention?: "10 minutes" | "55 days") =>
+        Effect.gen(function*() {
+          const own = { apiKey: Redacted.make(secret), retention }
+          const { resolve } = yield* built(Providers.layer({
+            openai: own,
+            azure: { ...own, baseUrl: "https://r.openai.azure.com" },
+            gemini: own,
+            anthropic: own
+          }))
+          return yield* Effect.forEach(["openai/m", "azure/m", "gemini/m", "anthropic/m"], (model) =>
+            Effect.map(resolve(model), ({ jobs }) => {
+              const { stored = Duration.zero, unstored = Duration.zero } = jobs?.retention ?? {}
+              return [Duration.format(stored), Duration.format(unstored)]
+            }))
+        })
+
+      assert.deepStrictEqual(yield* retentions(), [["30d", "10m"], ["30d", "10m"], ["1d", "1d"], ["29d", "29d"]])
+      assert.deepStrictEqual(yield* retentions("10 minutes"), Array.from({ length: 4 }, () => ["10m", "10m"]))
+      assert.deepStrictEqual(yield* retentions("55 days"), [
+        ["55d", "10m"],
+        ["55d", "10m"],
+        ["55d", "55d"],
+        ["55d", "55d"]
+      ])
+    }))
+
   it.effect("wins over the environment, which keeps the rest", () =>
     Effect.gen(function*() {
       const { resolve } = yield* built(
@@ -404,6 +432,7 @@ describe("Providers.layer", () => {
     ["a provider of one's own without an address", { acme: {} }, /acme\.baseUrl must be given/],
     ["an upper-case prefix", { Acme: { baseUrl: "https://a.test" } }, /lower case/],
     ["a prefix with a slash", { "a/b": { baseUrl: "https://a.test" } }, /slash/],
+    ["a retention that is no time", { openai: { retention: 0 } }, /openai\.retention must/],
     ["headers that no request can carry", { openai: { headers: { a: `${secret}\n` + "b" } } }, /openai\.headers must/]
   ])("throws for %s", (_, settings, message) => {
     for (const use of [Providers.layer, Providers.layerConfigWith, Providers.make]) {

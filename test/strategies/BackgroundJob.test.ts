@@ -408,6 +408,7 @@ describe("BackgroundJob", () => {
           const polls = provider.calls("retrieve").length
           const again = yield* Effect.flip(process.execute(request({ store })))
 
+          assert.include((error as Error).message, `keeps a job for ${kept.replace(" days", "d")}`)
           assert.deepStrictEqual(factsOf(error), {
             _tag: "NonRetryable",
             reason: "JobExpired",

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
@@ -52,6 +53,12 @@ export interface Options {
    * @default false
    */
   readonly background?: boolean | undefined
+  /**
+   * How long the results of a batch are kept.
+   *
+   * @default "29 days"
+   */
+  readonly retention?: Duration.Duration | undefined
 }
 
 /**
@@ -119,7 +126,8 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
             jobs: Batches.make({
               ...context,
               baseUrl: options.baseUrl ?? "https://api.anthropic.com",
-              send: client.send
+              send: client.send,
+              retention: options.retention
             })
           }
           : undefined),

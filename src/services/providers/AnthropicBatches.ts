@@ -31,6 +31,12 @@ export interface Options extends Messages.Context {
   /** The address before `/v1/messages/batches`. */
   readonly baseUrl: string
   readonly send: Send
+  /**
+   * How long the account's results are kept.
+   *
+   * @default {@link retention}
+   */
+  readonly retention?: Duration.Duration | undefined
 }
 
 /**
@@ -91,7 +97,7 @@ export const retention: Duration.Duration = Duration.days(29)
  * @since 0.1.0
  */
 export const make = (options: Options): JobsApi => {
-  const { provider, send } = options
+  const { provider, retention: kept = retention, send } = options
 
   const stateOf = Effect.fnUntraced(function*(
     reply: Reply,
@@ -131,7 +137,7 @@ export const make = (options: Options): JobsApi => {
       (self, jobId, submissionId) => AfterCancel.orLookUp(self, retrieve(jobId, submissionId))
     ),
     find: Search.make(send, (batch) => resultsOf(batch, options)),
-    retention: { stored: retention, unstored: retention },
+    retention: { stored: kept, unstored: kept },
     defaultDeadline
   }
 }

@@ -39,6 +39,12 @@ export interface Options {
   readonly fetch: Fetch
   /** For submissions, whose loss would be uncertain. */
   readonly fetchFresh: Fetch
+  /**
+   * How long the account's interactions are kept.
+   *
+   * @default {@link retention}
+   */
+  readonly retention?: Duration.Duration | undefined
 }
 
 /**
@@ -81,7 +87,7 @@ export const retention: Duration.Duration = Duration.days(1)
  * @since 0.1.0
  */
 export const make = (options: Options): (model: string) => JobsApi => {
-  const { name } = options
+  const { name, retention: kept = retention } = options
   return (model) => {
     const retrieve = Effect.fnUntraced(function*(jobId: string) {
       const path = `/interactions/${yield* JobPath.segment(jobId, name)}`
@@ -109,7 +115,7 @@ export const make = (options: Options): (model: string) => JobsApi => {
         },
         (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
       ),
-      retention: { stored: retention, unstored: retention }
+      retention: { stored: kept, unstored: kept }
     }
   }
 }

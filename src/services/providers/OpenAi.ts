@@ -59,11 +59,11 @@ export interface Options {
   /** Whether the host runs background jobs. */
   readonly background: boolean
   /**
-   * How long the host keeps a finished job.
+   * How long the host keeps a finished job with `store: true`; with `store: false` it is 10 minutes at most.
    *
-   * @default 30 days with `store: true`, 10 minutes with `store: false`
+   * @default "30 days"
    */
-  readonly retention?: Retention | undefined
+  readonly retention?: Duration.Duration | undefined
 }
 
 /**
@@ -191,7 +191,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
       },
       (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
-    retention: options.retention ?? defaultRetention
+    retention: retentionOf(options)
   }
 }
 
@@ -250,7 +250,10 @@ const makeCompletions = (
   }
 }
 
-const defaultRetention: Retention = { stored: Duration.days(30), unstored: Duration.minutes(10) }
+const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retention => ({
+  stored,
+  unstored: Duration.min(stored, Duration.minutes(10))
+})
 
 // The SDK refuses such path segments by throwing.
 const pathOf = (jobId: string, provider: string): Effect.Effect<string, ProviderError> =>

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -83,6 +84,14 @@ export interface ProviderSettings {
    * @default true
    */
   readonly completions?: boolean | undefined
+  /**
+   * How long this account's jobs are kept, where that is not the usual: `"10 minutes"` with zero data retention at
+   * OpenAI, `"55 days"` in Gemini's paid tier. `inspect` shows it, `recover` goes by it, and a job that is missing
+   * later has expired.
+   *
+   * @default the provider's: OpenAI and Azure 30 days, Anthropic's batches 29 days, Gemini 1 day
+   */
+  readonly retention?: Duration.Input | undefined
   /** The limits of this account; what it does not say is as for all providers. */
   readonly limits?: Limits.Options | undefined
 }
@@ -108,6 +117,7 @@ export interface Connection {
   readonly organization: string | undefined
   readonly project: string | undefined
   readonly headers: Readonly<Record<string, string>> | undefined
+  readonly retention: Duration.Duration | undefined
   readonly completions: boolean
   readonly responses: boolean
   readonly background: boolean
@@ -222,6 +232,7 @@ export const connect = (
         organization: settings.organization,
         project: settings.project,
         headers: settings.headers,
+        retention: settings.retention === undefined ? undefined : Duration.fromInputUnsafe(settings.retention),
         completions: settings.completions ?? true,
         responses,
         background: (responses || protocol === "anthropic" || interactionsBaseUrl !== undefined) &&
