@@ -14,6 +14,7 @@ import { fold, jobsOf, statusOf } from "../services/Session.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
 import * as Cost from "./Cost.ts"
 import { unavailable } from "./internal/Journaling.ts"
+import { keptUntil } from "./internal/KeptUntil.ts"
 import type { SessionRuns } from "./SessionRuns.ts"
 
 /**
@@ -86,8 +87,7 @@ export const recover = (
     if (job === undefined) return Infinity
     const provider = yield* Effect.option(providers.resolve(job.sent.model))
     if (provider._tag === "None" || provider.value.jobs === undefined) return Infinity
-    const { stored, unstored } = provider.value.jobs.retention
-    return job.accepted.at + Duration.toMillis(job.sent.store ? stored : unstored)
+    return keptUntil(provider.value.jobs.retention, job)
   })
 
   const unsettled = (store.listUnsettled ?? store.list).pipe(

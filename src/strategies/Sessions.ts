@@ -5,7 +5,6 @@
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -13,6 +12,7 @@ import type { ProviderError } from "../errors/ProviderError.ts"
 import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
+import type { Retention } from "../services/Provider.ts"
 import { Providers } from "../services/Providers.ts"
 import { StrategyName } from "../services/ResponseRequest.ts"
 import {
@@ -30,6 +30,7 @@ import {
 import { SessionStore } from "../services/SessionStore.ts"
 import { cancelSurplus } from "./internal/Cancelling.ts"
 import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
+import { keptUntil } from "./internal/KeptUntil.ts"
 import { bounded, pollTimeout } from "./internal/Polling.ts"
 import { isSurplus } from "./internal/Submitting.ts"
 
@@ -130,9 +131,7 @@ export const make = Effect.gen(function*() {
           describe(
             state,
             submission,
-            provider._tag === "Some" && provider.value.jobs !== undefined
-              ? provider.value.jobs.retention[submission.sent.store ? "stored" : "unstored"]
-              : undefined
+            provider._tag === "Some" ? provider.value.jobs?.retention : undefined
           )
       ))
     return new SessionInfo({
@@ -200,9 +199,12 @@ export const layer: Layer.Layer<Sessions, never, SessionStore | Providers> = Lay
 const describe = (
   state: SessionState,
   submission: Submission,
-  kept: Duration.Duration | undefined
+  retention: Retention | undefined
 ): SubmissionInfo => {
   const { accepted, cancelRequested, closed, id, sent } = submission
+  const until = accepted === undefined || retention === undefined
+    ? Infinity
+    : keptUntil(retention, { ...submission, accepted })
   return new SubmissionInfo({
     submissionId: id,
     at: DateTime.makeUnsafe(sent.at),
@@ -217,9 +219,7 @@ const describe = (
         (state.settled?.submissionId === id && state.settled.ignoredBackground === true)
       ? { ignoredBackground: true }
       : {}),
-    ...(accepted === undefined || kept === undefined || !Duration.isFinite(kept)
-      ? {}
-      : { keptUntil: DateTime.makeUnsafe(accepted.at + Duration.toMillis(kept)) })
+    ...(isFinite(until) ? { keptUntil: DateTime.makeUnsafe(until) } : {})
   })
 }
 

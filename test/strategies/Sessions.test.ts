@@ -920,6 +920,22 @@ describe("Sessions", () => {
       assert.strictEqual(submissions[0]?.keptUntil?.epochMilliseconds, 864_000_000)
     }))
 
+  it.effect("shows until when the provider keeps a job that was adopted long after it was sent", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({
+        submit: [fails()],
+        retrieve: [pending()],
+        retention: "10 days"
+      })
+      const process = yield* start(provider)
+      yield* Effect.flip(process.execute(request()))
+      yield* TestClock.adjust("4 days")
+      const { submissions } = yield* process.adopt("s", "job-1")
+
+      // A minute at most may have passed between sending it and its acceptance.
+      assert.strictEqual(submissions[0]?.keptUntil?.epochMilliseconds, 864_060_000)
+    }))
+
   it.effect("does not count attempts of a schedule that is replaced by one that ends at once", () =>
     Effect.gen(function*() {
       const provider = yield* ScriptedProvider.make({ submit: [refuses(overloaded)] })
