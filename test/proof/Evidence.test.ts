@@ -178,6 +178,17 @@ describe("the evidence of a failed background submission", () => {
     )
   })
 
+  it.live("is never needed because the process was stopped when the answer arrived", () =>
+    Effect.gen(function*() {
+      const submitMillis = 1000
+      const port = yield* Sockets.stopping(2 * submitMillis)
+      const outcome = yield* Holdfast.Holdfast.use((holdfast) =>
+        outcomeOf("s", holdfast.execute(requestOf({ session: "s", submitMillis })))
+      ).pipe(Effect.provide(world(`http://127.0.0.1:${port}/v1`)))
+
+      assert.deepInclude(outcome, { _tag: "Answered", responseId: "resp_1", submissions: 1 })
+    }))
+
   it.live("is never needed because of an idle connection that the server has closed", () =>
     Effect.gen(function*() {
       const rounds = 40

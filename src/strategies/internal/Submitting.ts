@@ -131,7 +131,10 @@ export const submitJob = Effect.fnUntraced(function*(
   left: Duration.Duration
 ): Effect.fn.Return<JobSubmitted> {
   const timeout = Duration.millis(submission.sent.submitTimeout)
-  const giveUp = Effect.sleep(left).pipe(
+  // A process that was stopped for longer wakes to its timers first: the last part lets it read what has arrived.
+  const last = Duration.min(Duration.times(left, 0.5), lastPart)
+  const giveUp = Effect.sleep(Duration.subtract(left, last)).pipe(
+    Effect.andThen(Effect.sleep(last)),
     Effect.andThen(arrived),
     Effect.andThen(Effect.fail(unanswered(timeout, "submission")))
   )
@@ -245,7 +248,10 @@ export const recordEnd = (
 export const isSurplus = (state: SessionState, submissionId: string): boolean =>
   state.settled !== undefined ? state.settled.submissionId !== submissionId : jobsOf(state)[0]?.id !== submissionId
 
-// A process that was stopped for longer than the timeout wakes to its timers first: this lets it read what has arrived.
+/** The last part of a submission's timeout, which is waited for by itself. */
+const lastPart = Duration.seconds(1)
+
+// For one that was stopped within the last part.
 const arrived = Effect.repeat(
   Effect.callback<void>((resume) => {
     const turn = setImmediate(() => resume(Effect.void))
