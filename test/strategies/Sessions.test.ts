@@ -803,6 +803,25 @@ describe("Sessions", () => {
         assert.deepInclude(answer, { content: "Rome", submissions: 1, resumed: false })
       }))
 
+    it.effect("lets the key run again while its answer is being fetched again", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", endedNow), accepted("job-2", { _tag: "Ended", outcome: succeeded("Lyon") })],
+          retrieve: [Effect.andThen(Effect.sleep("10 seconds"), ended(paris))]
+        })
+        const process = yield* start(provider)
+        const ids = request({ journal: "ids-only" })
+        yield* process.execute(ids)
+        const before = yield* begin(process.execute(ids))
+        yield* settleDown
+        yield* process.forget("s")
+        const after = yield* begin(process.execute(ids))
+        yield* TestClock.adjust("10 seconds")
+
+        assert.deepInclude(yield* Fiber.join(before), { content: "Paris", resumed: true })
+        assert.deepInclude(yield* Fiber.join(after), { content: "Lyon", submissions: 1, resumed: false })
+      }).pipe(withoutJitter))
+
     it.effect("by force keeps a run that goes on from writing to the session that comes after", () =>
       Effect.gen(function*() {
         const store = yield* SessionStore.makeMemory

@@ -129,7 +129,7 @@ export class Run {
   private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
   mine: ReadonlyArray<string> = none
-  /** The submission whose job it waits for. */
+  /** The submission whose job it waits for, or whose answer it fetches again. */
   awaited: string | undefined
   /** Whose request the session belongs to, as it was last read. */
   owner: string | undefined

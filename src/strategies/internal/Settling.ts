@@ -132,6 +132,7 @@ export const settledResult = Effect.fnUntraced(function*(
       if (submission === undefined || submission.sent.strategy === "completions" || settlement.jobId === "") {
         return yield* unreachable(run, settlement.jobId)
       }
+      run.awaited = submissionId
       run.update({ jobId: settlement.jobId })
       run.passedOver = passedOverFor(state, submissionId)
       const jobs = yield* jobsFor(run, shared.providers, submission)
