@@ -136,11 +136,7 @@ export const make = Effect.gen(function*() {
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
       ).pipe(Effect.flatMap((answer) => Cost.added(answer, prices))),
-    recover: (options) =>
-      Stream.unwrap(
-        Effect.map(prices, (prices) =>
-          Stream.provideService(Recovery.recover(store, providers, runs, options), PriceCatalog, prices))
-      ),
+    recover: (options) => Recovery.recover({ store, providers, runs, prices }, options),
     watch: (session) => SessionProgress.watch(runs, sessions, session),
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
     inspect: sessions.inspect,

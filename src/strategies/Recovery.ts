@@ -64,15 +64,24 @@ export interface Recovered {
  * Only when the store's sessions cannot be listed. What goes wrong with one
  * session is its result.
  *
+ * **Gotchas**
+ *
+ * Throws a `RangeError` when `concurrency` is less than 1.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const recover = (
-  store: SessionStore["Service"],
-  providers: Providers["Service"],
-  runs: SessionRuns["Service"],
+  { prices, providers, runs, store }: {
+    readonly store: SessionStore["Service"]
+    readonly providers: Providers["Service"]
+    readonly runs: SessionRuns["Service"]
+    readonly prices: Cost.Prices
+  },
   options: RecoverOptions = {}
 ): Stream.Stream<Recovered, StrategyError> => {
+  const { concurrency = 64 } = options
+  if (!(concurrency >= 1)) throw new RangeError(`Recovery.recover: concurrency must be 1 or more, got ${concurrency}`)
   const deadline = Duration.fromInputUnsafe(options.deadline ?? "60 minutes")
 
   /** When the provider drops the session's job, Unix time in milliseconds; `undefined` when there is nothing to recover. */
@@ -110,10 +119,10 @@ export const recover = (
     Stream.mapEffect(
       ({ session }) =>
         Effect.map(
-          Effect.result(Effect.flatMap(runs.resume(session, deadline), Cost.added)),
+          Effect.result(Effect.flatMap(runs.resume(session, deadline), (answer) => Cost.added(answer, prices))),
           (result) => ({ session, result })
         ),
-      { concurrency: options.concurrency ?? 64, unordered: true }
+      { concurrency, unordered: true }
     )
   )
 }

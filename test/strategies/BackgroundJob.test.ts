@@ -601,6 +601,28 @@ describe("BackgroundJob", () => {
         yield* TestClock.adjust("10 seconds")
       }).pipe(withoutJitter))
 
+    it.effect("lets a submission that is on its way reach the journal", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [Effect.andThen(Effect.sleep("5 seconds"), accepted("job-1", running))],
+          retrieve: [ended(paris)]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(process.execute(request({ deadline: "2 seconds" }))))
+        yield* TestClock.adjust("2 seconds")
+        const error = yield* Fiber.join(fiber)
+        const before = yield* tagsOf(process.store)
+        yield* TestClock.adjust("3 seconds")
+        const after = yield* tagsOf(process.store)
+
+        assert.deepStrictEqual(factsOf(error), { _tag: "Timeout", phase: "submit", session: "s" })
+        assert.deepStrictEqual([before, after], [
+          ["Prepared", "Submitting"],
+          ["Prepared", "Submitting", "Accepted"]
+        ])
+        assert.deepInclude(yield* process.execute(request()), { content: "Paris", submissions: 1, resumed: true })
+      }))
+
     it.effect("leaves the job running, and the next call goes on with it", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({

@@ -99,6 +99,15 @@ describe("Recovery", () => {
       assert.deepStrictEqual(loaded, [])
     }))
 
+  it.effect("throws for a concurrency of less than 1", () =>
+    Effect.gen(function*() {
+      const holdfast = yield* Holdfast.Holdfast
+
+      for (const concurrency of [0, NaN]) {
+        assert.throws(() => holdfast.recover({ concurrency }), RangeError, "1 or more")
+      }
+    }).pipe(Effect.provide(Holdfast.layerTest(() => "Hello"))))
+
   it.effect("tells what went wrong with one session and goes on with the others", () =>
     Effect.gen(function*() {
       const scripted = yield* ScriptedProvider.make({
