@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schedule } from "effect"
+import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { Holdfast, Providers, SessionStore } from "holdfast"
 import { Simulator } from "holdfast/testing"
 import * as Transport from "../../src/services/providers/Transport.ts"
@@ -178,6 +178,48 @@ describe("the evidence of a failed background submission", () => {
     )
   })
 
+  describe("is the same when the job is streamed:", () => {
+    it.live("nothing was sent after a refused connection", () =>
+      Effect.gen(function*() {
+        const port = yield* Sockets.closedPort
+        const found = yield* submit(`http://127.0.0.1:${port}/v1`, { isStreamed: true })
+
+        assert.deepStrictEqual(found, notSubmitted("Retryable Network"))
+      }))
+
+    it.live.each([
+      ["a server that accepts and does not answer", { _tag: "Hang", accepted: true }],
+      ["a reset before acceptance", { _tag: "Reset", accepted: false }],
+      ["a reset after acceptance", { _tag: "Reset", accepted: true }],
+      ["408", { _tag: "Error", error: "requestTimeout" }],
+      ["500 without the provider's JSON", { _tag: "Html", status: 500 }],
+      ["504 with the provider's JSON", { _tag: "Status", status: 504, body: providersError }],
+      ["200 with HTML", { _tag: "Html", status: 200, accepted: true }],
+      ["a garbled stream", { _tag: "Corrupt", how: "garbage" }],
+      ["an empty stream", { _tag: "Corrupt", how: "empty" }]
+    ] as ReadonlyArray<readonly [string, Simulator.Action]>)(
+      "the submission is open after %s",
+      ([, action]) =>
+        Effect.gen(function*() {
+          const { openAiBaseUrl } = yield* Simulator.Simulator
+          const found = yield* submit(openAiBaseUrl, { isStreamed: true })
+
+          assert.deepStrictEqual(found, open)
+          assert.strictEqual(yield* requests, 1)
+        }).pipe(Effect.provide(Simulator.layer({ script: [{ on: "responses.create", times: "always", do: action }] })))
+    )
+
+    it.live("it was refused after 500 with the provider's JSON", () =>
+      Effect.gen(function*() {
+        const { openAiBaseUrl } = yield* Simulator.Simulator
+        const found = yield* submit(openAiBaseUrl, { isStreamed: true })
+
+        assert.deepStrictEqual(found, notSubmitted("Retryable ServerError"))
+      }).pipe(Effect.provide(Simulator.layer({
+        script: [{ on: "responses.create", times: "always", do: { _tag: "Error", error: "serverError" } }]
+      }))))
+  })
+
   it.live("is never needed because the process was stopped when the answer arrived", () =>
     Effect.gen(function*() {
       const submitMillis = 1000
@@ -262,7 +304,8 @@ const world = (baseUrl: string, transport: Transport.Options = {}) =>
 /** Runs a job twice. Tells how both calls ended, and what the first one has left in the journal. */
 const submit = (
   baseUrl: string,
-  { retries = 0, submitMillis = 1000, ...transport }: Transport.Options & {
+  { isStreamed = false, retries = 0, submitMillis = 1000, ...transport }: Transport.Options & {
+    readonly isStreamed?: boolean
     readonly retries?: number
     readonly submitMillis?: number
   } = {}
@@ -270,11 +313,12 @@ const submit = (
   Effect.gen(function*() {
     const holdfast = yield* Holdfast.Holdfast
     const store = yield* SessionStore.SessionStore
+    const request = {
+      ...requestOf({ session: "s", submitMillis }),
+      retry: Schedule.max([Schedule.recurs(retries), Schedule.spaced("5 millis")])
+    }
     const call = Effect.map(
-      Effect.flip(holdfast.execute({
-        ...requestOf({ session: "s", submitMillis }),
-        retry: Schedule.max([Schedule.recurs(retries), Schedule.spaced("5 millis")])
-      })),
+      Effect.flip(isStreamed ? Stream.runDrain(holdfast.stream(request)) : holdfast.execute(request)),
       (error) => `${error._tag} ${"reason" in error ? error.reason._tag : ""}`
     )
     const first = yield* call
