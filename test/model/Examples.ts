@@ -75,6 +75,17 @@ export const examples: ReadonlyArray<Example> = [
     ]
   },
   {
+    title: "give no answer that is being fetched again to who comes after its session was removed",
+    actions: [
+      { do: "submits", mode: "answer" },
+      { do: "polls", mode: "hang" },
+      { do: "execute", process: 0, key: "k0", variant: "A", journal: "ids-only" },
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "forget", process: 0, key: "k0", force: false },
+      { do: "execute", process: 0, key: "k0", variant: "A" }
+    ]
+  },
+  {
     title: "do not take a request for another one because a run that lost the key is still slow",
     actions: [
       { do: "meet", process: 0, at: "append Prepared", when: "before", effect: 90 },
@@ -141,6 +152,17 @@ export const examples: ReadonlyArray<Example> = [
       { do: "pass", seconds: 10 },
       { do: "write", job: 1, pieces: 3 },
       { do: "pass", seconds: 70 }
+    ]
+  },
+  {
+    title: "tell nothing of a surplus job whose submission was given another one",
+    actions: [
+      { do: "execute", process: 0, key: "k1", variant: "A" },
+      { do: "meet", process: 0, at: "submit", when: "before", effect: 2 },
+      { do: "stream", process: 0, key: "k0", variant: "A" },
+      { do: "cancels", mode: "late" },
+      { do: "adopt", process: 0, key: "k0", job: "other" },
+      { do: "pass", seconds: 20 }
     ]
   },
   {

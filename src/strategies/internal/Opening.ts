@@ -26,7 +26,7 @@ export interface OpenStream {
   readonly over: Effect.Effect<Read>
   /** Lets it tell more than that it has started: the job's id is in the journal. */
   readonly goOn: Effect.Effect<void>
-  /** Closes it, though not within two seconds of the job's creation. */
+  /** Closes it, though not within two seconds of the job's creation; it tells nothing more. */
   readonly close: Effect.Effect<void>
 }
 
@@ -40,11 +40,12 @@ export interface Opened {
 /** Starts a job by its stream, and succeeds once the provider has told its id. */
 export const open = Effect.fnUntraced(function*(
   stream: Stream.Stream<StreamEvent, ProviderError>,
-  reading: Omit<Reading, "onStarted">
+  reading: Omit<Reading, "onStarted" | "isClosing">
 ): Effect.fn.Return<Opened, ProviderError> {
   const started = Deferred.makeUnsafe<string, Read>()
   const isJournaled = Latch.makeUnsafe(false)
   let startedAt = -Infinity
+  let isClosing = false
   const { firstEvent, idle } = reading.patience
   const fiber = yield* read(stream, {
     ...reading,
@@ -54,12 +55,14 @@ export const open = Effect.fnUntraced(function*(
         startedAt = now
         Deferred.doneUnsafe(started, Effect.succeed(id))
         return isJournaled.await
-      })
+      }),
+    isClosing: () => isClosing
   }).pipe(
     Effect.tap((over) => Deferred.fail(started, over)),
     Effect.forkDetach({ startImmediately: true })
   )
   const close = Effect.gen(function*() {
+    isClosing = true
     const left = startedAt + leastOpenMillis - (yield* monotonicMillis)
     yield* isJournaled.open
     if (left > 0) yield* Effect.timeoutOption(Fiber.await(fiber), Duration.millis(left))

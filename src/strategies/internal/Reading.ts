@@ -32,6 +32,8 @@ export interface Reading {
   readonly patience: Patience
   /** Called with the id that the provider gave, before anything else is told. */
   readonly onStarted?: ((responseId: string) => Effect.Effect<void>) | undefined
+  /** Whether it is read on only so that it stays open. */
+  readonly isClosing?: (() => boolean) | undefined
 }
 
 /**
@@ -148,9 +150,9 @@ class StreamReader {
     return { _tag: "Cut", error, usage: this.usage }
   }
 
-  /** Whether the watchers are told of another submission by now. */
+  /** Whether the watchers are told of another submission by now, or nothing of this one any more. */
   private get isMuted(): boolean {
-    return this.reading.transcript.source !== this.source
+    return this.reading.transcript.source !== this.source || this.reading.isClosing?.() === true
   }
 
   // Some servers pass over the cursor, and begin at the beginning.
