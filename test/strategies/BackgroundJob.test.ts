@@ -1130,7 +1130,7 @@ describe("BackgroundJob", () => {
           yield* TestClock.adjust("1 minute")
           const error = yield* Fiber.join(fiber)
           const closing = yield* begin(process.close)
-          yield* TestClock.adjust("12 seconds")
+          yield* TestClock.adjust("15 seconds")
 
           assert.deepInclude(factsOf(error), { _tag: "Timeout", phase: "submit" })
           assert.isDefined(closing.pollUnsafe())

@@ -99,15 +99,6 @@ describe("Recovery", () => {
       assert.deepStrictEqual(loaded, [])
     }))
 
-  it.effect("throws for a concurrency of less than 1", () =>
-    Effect.gen(function*() {
-      const holdfast = yield* Holdfast.Holdfast
-
-      for (const concurrency of [0, NaN]) {
-        assert.throws(() => holdfast.recover({ concurrency }), RangeError, "1 or more")
-      }
-    }).pipe(Effect.provide(Holdfast.layerTest(() => "Hello"))))
-
   it.effect("tells what went wrong with one session and goes on with the others", () =>
     Effect.gen(function*() {
       const scripted = yield* ScriptedProvider.make({
@@ -139,6 +130,15 @@ describe("Recovery", () => {
         uncertain: "NonRetryable SubmissionUncertain"
       })
     }))
+
+  it.effect("throws for a concurrency of less than 1", () =>
+    Effect.gen(function*() {
+      const holdfast = yield* Holdfast.Holdfast
+
+      for (const concurrency of [0, NaN]) {
+        assert.throws(() => holdfast.recover({ concurrency }), RangeError, "1 or more")
+      }
+    }).pipe(Effect.provide(Holdfast.layerTest(() => "Hello"))))
 })
 
 // Seconds one by one: what a step wakes must have fallen asleep again before the next.

@@ -198,27 +198,6 @@ const stoppedAfter = (content: string | undefined): Outcome => ({
   }
 })
 
-/** Writes down that the provider has a job, unless the session has it, or was removed. */
-export const recordAccepted = (
-  journal: SessionJournal,
-  accepted: typeof Accepted.Type
-): Effect.Effect<SessionState, SessionStoreError> =>
-  record(
-    journal,
-    (state) =>
-      hasSubmission(state, accepted.submissionId) &&
-        acceptedAs(state, accepted.submissionId, accepted.jobId) === undefined
-        ? accepted
-        : undefined
-  )
-
-/** Tries on to journal a job's id until the store can be written again: a crash would lose the job. */
-export const insist = (journal: SessionJournal, { accepted }: AcceptedSubmission): Effect.Effect<void> =>
-  recordAccepted(journal, accepted).pipe(
-    Effect.retry({ while: ({ _tag }) => _tag === "StoreUnavailable" }),
-    Effect.ignore({ log: "Warn" })
-  )
-
 /** Writes down that an open submission certainly was not accepted. */
 export const recordNotSubmitted = (
   journal: SessionJournal,
@@ -242,6 +221,27 @@ export const recordEnd = (
       state.submissions.some(({ closed, id }) => id === submissionId && closed === undefined)
         ? Ended.make({ at, submissionId, reason: withoutText(reason) })
         : undefined
+  )
+
+/** Writes down that the provider has a job, unless the session has it, or was removed. */
+export const recordAccepted = (
+  journal: SessionJournal,
+  accepted: typeof Accepted.Type
+): Effect.Effect<SessionState, SessionStoreError> =>
+  record(
+    journal,
+    (state) =>
+      hasSubmission(state, accepted.submissionId) &&
+        acceptedAs(state, accepted.submissionId, accepted.jobId) === undefined
+        ? accepted
+        : undefined
+  )
+
+/** Tries on to journal a job's id until the store can be written again: a crash would lose the job. */
+export const insist = (journal: SessionJournal, { accepted }: AcceptedSubmission): Effect.Effect<void> =>
+  recordAccepted(journal, accepted).pipe(
+    Effect.retry({ while: ({ _tag }) => _tag === "StoreUnavailable" }),
+    Effect.ignore({ log: "Warn" })
   )
 
 /** Whether the session waits for another job than this one, or for none. */
