@@ -25,6 +25,7 @@ const faults = "test/proof/FaultedFileSystem.test.ts"
 const processes = "test/proof/ManyProcesses.test.ts"
 const wire = "test/proof/WireFaults.test.ts"
 const evidence = "test/proof/Evidence.test.ts"
+const jobs = "test/strategies/BackgroundJob.test.ts"
 const model = "test/model/Sessions.test.ts"
 const streams = "test/strategies/Streams.test.ts"
 const fallback = "test/strategies/Fallback.test.ts"
@@ -208,6 +209,34 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "now - deniedSince >= deniedMillis",
     by: "now - deniedSince >= 0",
     tests: [model, "in memory"]
+  },
+  {
+    name: "a job that the provider has just known is taken for expired",
+    file: "src/strategies/internal/Polling.ts",
+    text: "    watch.seenAt = now\n",
+    by: "",
+    tests: [jobs, "just known"]
+  },
+  {
+    name: "how long the journal is tried goes by the wall clock",
+    file: "src/strategies/internal/Journaling.ts",
+    text: "const isSoon = Effect.map(monotonicMillis,",
+    by: "const isSoon = Effect.map(currentMillis,",
+    tests: [jobs, "wall clock is set"]
+  },
+  {
+    name: "a job's id is given up after an outage of the store",
+    file: "src/strategies/internal/Sending.ts",
+    text: "shared.attend(insist(journal, result.job))",
+    by: "Effect.void",
+    tests: [jobs, "longer time"]
+  },
+  {
+    name: "a process that was stopped gives its submission up before it reads the answer",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "    Effect.andThen(Effect.sleep(last)),\n",
+    by: "",
+    tests: [evidence, "process was stopped"]
   },
   {
     name: "a surplus job is not written down as ended",

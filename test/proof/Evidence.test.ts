@@ -222,8 +222,9 @@ describe("the evidence of a failed background submission", () => {
 
   it.live("is never needed because the process was stopped when the answer arrived", () =>
     Effect.gen(function*() {
-      const submitMillis = 1000
-      const port = yield* Sockets.stopping(2 * submitMillis)
+      // Long enough to load what a first submission needs, also on a busy machine.
+      const submitMillis = 3000
+      const port = yield* Sockets.stopping(submitMillis)
       const outcome = yield* Holdfast.Holdfast.use((holdfast) =>
         outcomeOf("s", holdfast.execute(requestOf({ session: "s", submitMillis })))
       ).pipe(Effect.provide(world(`http://127.0.0.1:${port}/v1`)))
