@@ -410,14 +410,13 @@ export class Specification {
   toldMissing(life: Life, job: Job): void {
     job.isMissingTold = true
     this.toldFirst(life, job.id, "NotFound")
-    const wall = Math.max(0, this.now + life.wallOffset)
-    const isOver = this.incarnations().some(({ submissions }) =>
-      submissions.some(({ acceptedAt, announcedAt, job: jobId }) =>
-        // By the clock that may jump, or by the other one, which only who sent it can go by.
-        jobId === job.id && Math.max(wall - acceptedAt, this.now - announcedAt) > this.retentionMillis
-      )
+    const since = this.incarnations().flatMap(({ submissions }) =>
+      submissions.filter((submission) => submission.job === job.id).map(({ acceptedAt }) => acceptedAt)
     )
-    if (isOver) job.isExpiryTold = true
+    const wall = Math.max(0, this.now + life.wallOffset)
+    if (since.some((acceptedAt) => wall - acceptedAt > this.retentionMillis)) job.isExpiryTold = true
+    // Who sent it goes by the clock that does not jump.
+    if (this.now - this.find(job.submissionId).submission.announcedAt > this.retentionMillis) job.isExpiryTold = true
   }
 
   /** A living process is told of a status that nobody knows: whoever waits is told so. */
