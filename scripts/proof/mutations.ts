@@ -154,6 +154,34 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [evidence, "does not answer"]
   },
   {
+    name: "a job that the provider has just known is taken for expired",
+    file: "src/strategies/internal/Polling.ts",
+    text: "    watch.seenAt = now\n",
+    by: "",
+    tests: [jobs, "just known"]
+  },
+  {
+    name: "how long the journal is tried goes by the wall clock",
+    file: "src/strategies/internal/Journaling.ts",
+    text: "const isSoon = Effect.map(monotonicMillis,",
+    by: "const isSoon = Effect.map(currentMillis,",
+    tests: [jobs, "wall clock is set"]
+  },
+  {
+    name: "a job's id is given up after an outage of the store",
+    file: "src/strategies/internal/Sending.ts",
+    text: "shared.attend(insist(journal, result.job))",
+    by: "Effect.void",
+    tests: [jobs, "longer time"]
+  },
+  {
+    name: "a process that was stopped gives its submission up before it reads the answer",
+    file: "src/strategies/internal/Submitting.ts",
+    text: "    Effect.andThen(Effect.sleep(last)),\n",
+    by: "",
+    tests: [evidence, "process was stopped"]
+  },
+  {
     name: "an uncertain submission is sent again",
     file: "src/strategies/internal/Uncertainty.ts",
     text: "(strategy === \"background\" && run.spec.key !== undefined ? \"fail\" : \"resubmit\")",
@@ -209,34 +237,6 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "now - deniedSince >= deniedMillis",
     by: "now - deniedSince >= 0",
     tests: [model, "in memory"]
-  },
-  {
-    name: "a job that the provider has just known is taken for expired",
-    file: "src/strategies/internal/Polling.ts",
-    text: "    watch.seenAt = now\n",
-    by: "",
-    tests: [jobs, "just known"]
-  },
-  {
-    name: "how long the journal is tried goes by the wall clock",
-    file: "src/strategies/internal/Journaling.ts",
-    text: "const isSoon = Effect.map(monotonicMillis,",
-    by: "const isSoon = Effect.map(currentMillis,",
-    tests: [jobs, "wall clock is set"]
-  },
-  {
-    name: "a job's id is given up after an outage of the store",
-    file: "src/strategies/internal/Sending.ts",
-    text: "shared.attend(insist(journal, result.job))",
-    by: "Effect.void",
-    tests: [jobs, "longer time"]
-  },
-  {
-    name: "a process that was stopped gives its submission up before it reads the answer",
-    file: "src/strategies/internal/Submitting.ts",
-    text: "    Effect.andThen(Effect.sleep(last)),\n",
-    by: "",
-    tests: [evidence, "process was stopped"]
   },
   {
     name: "a surplus job is not written down as ended",

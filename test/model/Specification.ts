@@ -591,8 +591,8 @@ export class Specification {
     const sessions = this.incarnations().filter(({ key }) => key === call.key)
     // A run goes on with the job of a session that was removed.
     const isForgotten = sessions.some(({ isRemoved }) => isRemoved)
-    // At the deadline, an end that is not written down yet is told all the same.
-    const isLateNow = this.now - call.startedAt >= call.deadline
+    // At the deadline, an end that is not written down yet is told all the same, and so it is when that takes too long.
+    const isLateNow = this.now - call.startedAt >= call.deadline || call.life.disturbedUntil > 0
     const isLate = isLateNow &&
       sessions.some((session) => session.acceptances.some(({ job }) => outcomeOf(this.jobs.get(job ?? "")) === reason))
     const isWithoutRequest = call.kind === "resume" || call.kind === "recover"
@@ -693,6 +693,11 @@ export class Specification {
 
   /** The session that waits for its own job. An adopted one may be another session's as well. */
   private awaiting(job: Job): ReadonlyArray<Incarnation> {
+    // A session that has adopted another one's job polls it, too: what it is told, the other one is told later.
+    const isShared = this.incarnations().some(({ submissions }) =>
+      submissions.some((submission) => submission.isAdopted && submission.job === job.id)
+    )
+    if (isShared) return []
     return [...this.current.values()].filter((session) => {
       const submission = awaited(session)
       return submission?.job === job.id && submission.id === job.submissionId
