@@ -380,21 +380,20 @@ describe("Providers.layer", () => {
 
   it.effect("knows how long each provider keeps a job, unless an account says otherwise", () =>
     Effect.gen(function*() {
-      const retentions = (retention?: "10 minutes" | "55 days") =>
-        Effect.gen(function*() {
-          const own = { apiKey: Redacted.make(secret), retention }
-          const { resolve } = yield* built(Providers.layer({
-            openai: own,
-            azure: { ...own, baseUrl: "https://r.openai.azure.com" },
-            gemini: own,
-            anthropic: own
+      const retentions = Effect.fnUntraced(function*(retention?: "10 minutes" | "55 days") {
+        const own = { apiKey: Redacted.make(secret), retention }
+        const { resolve } = yield* built(Providers.layer({
+          openai: own,
+          azure: { ...own, baseUrl: "https://r.openai.azure.com" },
+          gemini: own,
+          anthropic: own
+        }))
+        return yield* Effect.forEach(["openai/m", "azure/m", "gemini/m", "anthropic/m"], (model) =>
+          Effect.map(resolve(model), ({ jobs }) => {
+            const { stored = Duration.zero, unstored = Duration.zero } = jobs?.retention ?? {}
+            return [Duration.format(stored), Duration.format(unstored)]
           }))
-          return yield* Effect.forEach(["openai/m", "azure/m", "gemini/m", "anthropic/m"], (model) =>
-            Effect.map(resolve(model), ({ jobs }) => {
-              const { stored = Duration.zero, unstored = Duration.zero } = jobs?.retention ?? {}
-              return [Duration.format(stored), Duration.format(unstored)]
-            }))
-        })
+      })
 
       assert.deepStrictEqual(yield* retentions(), [["30d", "10m"], ["30d", "10m"], ["1d", "1d"], ["29d", "29d"]])
       assert.deepStrictEqual(yield* retentions("10 minutes"), Array.from({ length: 4 }, () => ["10m", "10m"]))
