@@ -53,17 +53,14 @@ export const cancelSurplus = (
       : Effect.ignore(recordEnd(journal, job.id, reason), { log: "Warn" })
   })
 
-/** Fails with `undefined` when there was no time. */
+/** Fails with `undefined` when there was no time, or when what has to be known of the cancel could not be written. */
 const requestCancel = (
   journal: SessionJournal,
   jobs: JobsApi,
   job: AcceptedSubmission,
   forFallback: boolean
-): Effect.Effect<Result.Result<JobState, ProviderError | undefined>> =>
-  recordCancel(journal, job.id, forFallback).pipe(
-    Effect.timeout(entryTimeout),
-    Effect.ignore({ log: "Warn" }),
-    Effect.andThen(bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel")),
+): Effect.Effect<Result.Result<JobState, ProviderError | undefined>> => {
+  const ask = bounded(jobs.cancel(job.accepted.jobId, job.id), cancelTimeout, "cancel").pipe(
     // Spans keep logs, and what the provider says may quote the prompt.
     Effect.tapError(({ verdict: { reason } }) =>
       Effect.logWarning("The job could not be cancelled", {
@@ -71,10 +68,18 @@ const requestCancel = (
         reason: reason._tag,
         status: reason.status
       })
-    ),
+    )
+  )
+  return recordCancel(journal, job.id, forFallback).pipe(
+    Effect.timeout(entryTimeout),
+    Effect.tapError((error) => Effect.logWarning("The cancel of a job could not be journaled", error.message)),
+    // Who does not know that it was cancelled for the next model takes it for the end of the session.
+    Effect.catch(() => forFallback ? Effect.fail(undefined) : Effect.void),
+    Effect.andThen(ask),
     Effect.timeoutOrElse({ duration: cancelTimeout, orElse: () => Effect.fail(undefined) }),
     Effect.result
   )
+}
 
 const endOf = (outcome: Outcome): Verdict["reason"] =>
   outcome._tag === "Failed" ? outcome.verdict.reason : new JobCancelled({
