@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { Holdfast, Providers, SessionStore } from "holdfast"
 import { Simulator } from "holdfast/testing"
 
@@ -41,14 +41,14 @@ describe("Simulator, asked for a schema", () => {
     ] as const
   )("answers what fits it: %s, %s", ([model, strategy]) =>
     Effect.gen(function*() {
-      const { value } = yield* Holdfast.execute({ model, strategy, prompt: "Read this.", schema: Invoice })
+      const { value } = yield* Holdfast.execute({ ...asked, model, strategy, schema: Invoice })
 
       assert.isTrue(Schema.is(Invoice)(value))
     }).pipe(Effect.provide(layer()), Effect.scoped))
 
   it.live("answers what fits a schema with bounds that refers to itself", () =>
     Effect.gen(function*() {
-      const { value } = yield* Holdfast.execute({ model: "openai/gpt-5.5", prompt: "Read this.", schema: Part })
+      const { value } = yield* Holdfast.execute({ ...asked, model: "openai/gpt-5.5", schema: Part })
 
       assert.isTrue(Schema.is(Part)(value))
     }).pipe(Effect.provide(layer()), Effect.scoped))
@@ -56,12 +56,14 @@ describe("Simulator, asked for a schema", () => {
   it.live("gives the user's own answer as it is", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
-        Holdfast.execute({ model: "openai/gpt-5.5", prompt: "Read this.", schema: Invoice })
+        Holdfast.execute({ ...asked, model: "openai/gpt-5.5", schema: Invoice })
       )
 
       assert.strictEqual(error._tag === "NonRetryable" && error.reason._tag, "InvalidOutput")
     }).pipe(Effect.provide(layer({ answer: () => "No." })), Effect.scoped))
 })
+
+const asked = { prompt: "Read this.", poll: Schedule.spaced("10 millis") }
 
 const layer = (options: Simulator.Options = {}) =>
   Holdfast.layer.pipe(
