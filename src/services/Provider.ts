@@ -93,12 +93,17 @@ export type StreamEvent =
 /**
  * What a lookup of a lost submission can find.
  *
+ * **Details**
+ *
+ * `Undecided`: it cannot be told yet, but by a lookup after `again`. `Unknown`: it cannot be told.
+ *
  * @category models
  * @since 0.1.0
  */
 export type Lookup =
   | { readonly _tag: "Found"; readonly jobId: string }
   | { readonly _tag: "Absent" }
+  | { readonly _tag: "Undecided"; readonly again: Duration.Duration }
   | { readonly _tag: "Unknown" }
 
 /**

@@ -78,7 +78,7 @@ export const suite = (protocol: Protocol): void => {
             Effect.gen(function*() {
               const process = yield* world.start
 
-              assert.strictEqual(endOf(yield* Effect.exit(process.execute(request))), expected)
+              assert.strictEqual(endOf(yield* Effect.exit(process.execute(within(request, expected)))), expected)
               assert.lengthOf((yield* world.sim.ledger).submissions, 1)
               assert.lengthOf(yield* world.sim.jobs, 0)
             })
@@ -94,7 +94,7 @@ export const suite = (protocol: Protocol): void => {
             Effect.gen(function*() {
               const process = yield* world.start
 
-              assert.strictEqual(endOf(yield* Effect.exit(process.execute(request))), expected)
+              assert.strictEqual(endOf(yield* Effect.exit(process.execute(within(request, expected)))), expected)
               assert.lengthOf((yield* world.sim.ledger).submissions, 1)
             })
         )
@@ -121,6 +121,10 @@ export const suite = (protocol: Protocol): void => {
     } else jobSuite(protocol, job)
   })
 }
+
+/** A request whose end is that it must wait, for not too long. */
+const within = (request: Protocol["request"], expected: string): Protocol["request"] =>
+  expected === "Timeout submit" ? { ...request, deadline: "500 millis" } : request
 
 const heldSuite = ({ endpoint, request }: Protocol): void => {
   const slow: Simulator.Rule = { on: endpoint, do: { _tag: "Delay", millis: 60_000, accepted: true } }

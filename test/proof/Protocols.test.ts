@@ -61,6 +61,8 @@ function protocols(): ReadonlyArray<Protocol> {
     unsent: "Retryable Network"
   })
   const lost = damagesOf({ html: uncertain, unreadable: uncertain, lost: uncertain, unsent: uncertain })
+  // Only a batch's results tell whose it is, and a new one may be missing from the list.
+  const undecided = "Timeout submit"
   const ends: Protocol["ends"] = [
     [{ outcome: "toolCall" }, "tool-calls"],
     [{ outcome: "incomplete" }, "NonRetryable Incomplete"],
@@ -143,8 +145,8 @@ function protocols(): ReadonlyArray<Protocol> {
       rich: { ...rich, stop: ["END"], metadata: { user_id: "u" } },
       endpoint: "batches.create",
       job: { cancel: "batches.cancel", retrieve: "batches.retrieve", isQueued: false },
-      errors: { ...anthropicErrors, ...uncertainErrors },
-      damages: lost,
+      errors: { ...anthropicErrors, gatewayTimeout: undecided, requestTimeout: undecided },
+      damages: damagesOf({ html: undecided, unreadable: undecided, lost: undecided, unsent: undecided }),
       ends: [
         ...ends,
         [{ outcome: "refused" }, "NonRetryable Refusal"],

@@ -365,6 +365,49 @@ describe("Sessions", () => {
         assert.strictEqual(provider.calls("submit").length, 5)
       }).pipe(withoutJitter))
 
+    it.effect("is looked up again while the provider cannot tell yet", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [fails()],
+          find: [undecided, undecided, Effect.succeed({ _tag: "Found", jobId: "job-1" })],
+          retrieve: [ended(paris)]
+        })
+        const process = yield* start(provider)
+        const patient = yield* begin(process.execute(request()))
+        yield* TestClock.adjust("119 seconds")
+
+        assert.isUndefined(patient.pollUnsafe())
+
+        yield* TestClock.adjust("1 second")
+
+        assert.deepInclude(yield* Fiber.join(patient), { content: "Paris", submissions: 1, attempts: 1 })
+        assert.deepStrictEqual(provider.calls("find").map(({ at }) => at), [0, 60_000, 120_000])
+      }).pipe(withoutJitter))
+
+    it.effect("ends as Timeout when the provider cannot tell before the deadline", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ submit: [fails()], find: [undecided] })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(process.execute(request({ deadline: "5 minutes" }))))
+        yield* TestClock.adjust("5 minutes")
+
+        assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "Timeout", phase: "submit" })
+        assert.strictEqual(provider.calls("submit").length, 1)
+      }).pipe(withoutJitter))
+
+    it.effect("is sent again where it may be, though the provider cannot tell yet", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submit: [fails(), accepted("job-2", endedNow)],
+          find: [undecided]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(process.execute(request({ onUncertainSubmit: "resubmit" })))
+        yield* TestClock.adjust("30 seconds")
+
+        assert.deepInclude(yield* Fiber.join(fiber), { content: "Paris", submissions: 2 })
+      }).pipe(withoutJitter))
+
     it.effect("stays uncertain when the lookup does not know or fails", () =>
       Effect.gen(function*() {
         for (const find of [Effect.succeed({ _tag: "Unknown" as const }), fails()]) {
@@ -968,5 +1011,7 @@ describe("Sessions", () => {
 })
 
 const mismatch = { _tag: "NonRetryable", reason: "SessionMismatch", session: "s" }
+
+const undecided = Effect.succeed({ _tag: "Undecided" as const, again: Duration.minutes(1) })
 
 const uncertain = { _tag: "NonRetryable", reason: "SubmissionUncertain", session: "s" }

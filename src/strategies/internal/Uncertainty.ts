@@ -81,7 +81,8 @@ export const awaitOutcome = Effect.fnUntraced(function*(
 /**
  * Resolves a submission of unknown fate: by a lookup at the provider, where it
  * has one, else by policy. Succeeds with `true` when the journal now tells
- * more, and with `false` when the policy allows another submission.
+ * more, or may do so by now, and with `false` when the policy allows another
+ * submission.
  */
 export const resolve = Effect.fnUntraced(function*(
   run: Run,
@@ -102,6 +103,11 @@ export const resolve = Effect.fnUntraced(function*(
   const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
   if (!isOpen(state, submission.id)) return true
   if (policyOf(run, submission.sent.strategy) === "resubmit") return false
+  if (lookup._tag === "Undecided") {
+    run.update({ phase: "submit", status: "looking for a submission" })
+    yield* Effect.sleep(lookup.again)
+    return true
+  }
   const cause = doubts.lost.get(submission.id)?.verdict.reason
   return yield* new NonRetryable({
     reason: new SubmissionUncertain({

@@ -351,7 +351,7 @@ describe("AnthropicBatches find", () => {
   it.effect("is Absent when there is no batch, but not before two minutes have passed", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* find([{ body: page([]) }], 120_001)).lookup, { _tag: "Absent" })
-      assert.deepStrictEqual((yield* find([{ body: page([]) }], 120_000)).lookup, { _tag: "Unknown" })
+      assert.deepStrictEqual((yield* find([{ body: page([]) }], 120_000)).lookup, undecided)
     }))
 
   it.effect("passes over batches of several requests", () =>
@@ -364,10 +364,22 @@ describe("AnthropicBatches find", () => {
   it.effect.each<[string, ReadonlyArray<Reply>]>([
     ["a batch still runs", [{ body: page([listed("a", 1, "in_progress")]) }]],
     ["a batch is being cancelled", [{ body: page([listed("a", 1, "canceling")]) }]],
-    ["results are deleted", [{ body: page([{ ...listed("a", 1), archived_at: "2026-09-19T14:47:10Z" }]) }]],
     ["results are not there yet", [
       { body: page([listed("a", 1)]) },
       { status: 404, body: error("not_found_error", "Message Batch `a` has no available results.") }
+    ]]
+  ])("is Undecided while %s", ([_, replies]) =>
+    Effect.gen(function*() {
+      const { lookup, urls } = yield* find(replies)
+
+      assert.deepStrictEqual(lookup, undecided)
+      assert.lengthOf(urls, replies.length)
+    }))
+
+  it.effect.each<[string, ReadonlyArray<Reply>]>([
+    ["results are deleted", [{ body: page([{ ...listed("a", 1), archived_at: "2026-09-19T14:47:10Z" }]) }]],
+    ["a batch still runs, and results are deleted", [
+      { body: page([listed("b", 2, "in_progress"), { ...listed("a", 1), archived_at: "2026-09-19T14:47:10Z" }]) }
     ]],
     ["results cannot be read", [{ body: page([listed("a", 1)]) }, { body: "{\"custom" }]],
     ["an item is no batch", [{ body: page([{ id: "a" }]) }]],
@@ -599,6 +611,8 @@ const find = Effect.fnUntraced(function*(replies: ReadonlyArray<Reply>, age = 3_
   const lookup = yield* jobs.find?.(submissionId, since) ?? Effect.die("no find")
   return { lookup, urls: requests.map(({ url }) => url) }
 })
+
+const undecided = { _tag: "Undecided" as const, again: Duration.minutes(1) }
 
 type Jobs = Effect.Success<ReturnType<typeof adapter>>["jobs"]
 

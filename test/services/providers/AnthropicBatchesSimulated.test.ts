@@ -109,13 +109,15 @@ describe("AnthropicBatches over HTTP", () => {
   it.live("cannot tell while the lost batch runs, and finds it once it has ended", () =>
     withSimulator({ jobDuration: "1 hour", script: [lostAnswer] }, (sim) =>
       Effect.gen(function*() {
-        const process = yield* start(sim)
-        const uncertain = yield* Effect.flip(process.execute(request))
+        const store = yield* SessionStore.makeMemory
+        const process = yield* start(sim, store)
+        const brief = { ...request, submitTimeout: "1 second" } as const
+        const undecided = yield* Effect.flip(process.execute({ ...brief, deadline: "1 second" }))
         const [job] = yield* sim.jobs
         yield* sim.finish(job?.id ?? "")
-        const answer = yield* process.execute(request)
+        const answer = yield* (yield* start(sim, store)).execute(brief)
 
-        assert.strictEqual(reasonOf(uncertain), "NonRetryable SubmissionUncertain")
+        assert.deepInclude(undecided, { _tag: "Timeout", phase: "submit" })
         assert.deepInclude(answer, { submissions: 1, resumed: true })
         assert.strictEqual((yield* sim.ledger).requests["batches.create"], 1)
       })))

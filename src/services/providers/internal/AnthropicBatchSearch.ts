@@ -23,6 +23,9 @@ import { parse } from "./OpenAiBody.ts"
  */
 export const graceMillis = 120_000
 
+/** How long until a lookup is worth another one. */
+const pause = Duration.minutes(1)
+
 /** Pages of 100 batches that are read, at most. */
 const maxPages = 10
 
@@ -40,8 +43,10 @@ const timeLimit = Duration.seconds(60)
  *
  * `Found` when the results of a batch have the submission's id. `Absent` when
  * none of the batches since can be the submission's and its time of grace is
- * over. `Unknown` in all other cases: a batch still runs, its results are
- * deleted or cannot be read, there are too many, or 60 seconds have passed.
+ * over. `Undecided`, for a minute, within that time and while a batch that may
+ * be the submission's still runs: only its results tell whose it is.
+ * `Unknown` in all other cases: results are deleted or cannot be read, there
+ * are too many, or 60 seconds have passed.
  *
  * @category constructors
  * @since 0.1.0
@@ -83,15 +88,21 @@ export const make = (
     const distance = ({ createdAt = since }: Batch.Batch) => Math.abs(createdAt - since)
     const readable = found.filter((batch) => batch.status === "ended" && !batch.isArchived)
       .sort((a, b) => distance(a) - distance(b))
-    let undecided = found.length - readable.length + Math.max(0, readable.length - maxReads)
+    let running = found.filter(({ status }) => status !== "ended").length
+    let unreadable = found.length - running - Math.min(readable.length, maxReads)
     for (const batch of readable.slice(0, maxReads)) {
       const results = yield* resultsOf(batch)
-      const { hasOthers, lines } = Batch.readLines(results?.reply.text ?? "")
+      if (results === undefined) {
+        running++
+        continue
+      }
+      const { hasOthers, lines } = Batch.readLines(results.reply.text)
       if (lines.some(({ customId }) => customId === submissionId)) return { _tag: "Found", jobId: batch.id }
-      if (hasOthers || lines.length === 0) undecided++
+      if (hasOthers || lines.length === 0) unreadable++
     }
     const now = yield* Clock.currentTimeMillis
-    return { _tag: isComplete && undecided === 0 && now - since > graceMillis ? "Absent" : "Unknown" }
+    if (!isComplete || unreadable > 0) return { _tag: "Unknown" }
+    return running > 0 || now - since <= graceMillis ? { _tag: "Undecided", again: pause } : { _tag: "Absent" }
   })
 
   return (submissionId: string, since: number): Effect.Effect<Lookup, ProviderError> =>
