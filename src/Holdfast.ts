@@ -26,7 +26,6 @@ import type { RequestInput, ResponseRequest, StrategyName } from "./services/Res
 import { layerMemory, SessionStore } from "./services/SessionStore.ts"
 import * as BackgroundJob from "./strategies/BackgroundJob.ts"
 import * as Completions from "./strategies/Completions.ts"
-import * as Cost from "./strategies/Cost.ts"
 import * as Recovery from "./strategies/Recovery.ts"
 import type { Decoded, EventFor, RequestFor, ResponseStrategy } from "./strategies/ResponseStrategy.ts"
 import { RetryPolicy } from "./strategies/Schedules.ts"
@@ -115,7 +114,6 @@ export const make = Effect.gen(function*() {
   const store = yield* SessionStore
   const providers = yield* Providers
   const catalog = yield* ModelCatalog
-  const prices = yield* Cost.prices
   const strategies: Record<StrategyName, ResponseStrategy> = {
     background: yield* BackgroundJob.BackgroundJob,
     sync: yield* SyncRetry.SyncRetry,
@@ -135,8 +133,8 @@ export const make = Effect.gen(function*() {
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
-      ).pipe(Effect.flatMap((answer) => Cost.added(answer, prices))),
-    recover: (options) => Recovery.recover({ store, providers, runs, prices }, options),
+      ),
+    recover: (options) => Recovery.recover(store, providers, runs, options),
     watch: (session) => SessionProgress.watch(runs, sessions, session),
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
     inspect: sessions.inspect,

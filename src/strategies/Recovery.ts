@@ -12,7 +12,6 @@ import type { LlmResponse } from "../services/LlmResponse.ts"
 import type { Providers } from "../services/Providers.ts"
 import { fold, jobsOf, statusOf } from "../services/Session.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import * as Cost from "./Cost.ts"
 import { unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
 import type { SessionRuns } from "./SessionRuns.ts"
@@ -72,12 +71,9 @@ export interface Recovered {
  * @since 0.1.0
  */
 export const recover = (
-  { prices, providers, runs, store }: {
-    readonly store: SessionStore["Service"]
-    readonly providers: Providers["Service"]
-    readonly runs: SessionRuns["Service"]
-    readonly prices: Cost.Prices
-  },
+  store: SessionStore["Service"],
+  providers: Providers["Service"],
+  runs: SessionRuns["Service"],
   options: RecoverOptions = {}
 ): Stream.Stream<Recovered, StrategyError> => {
   const { concurrency = 64 } = options
@@ -119,7 +115,7 @@ export const recover = (
     Stream.mapEffect(
       ({ session }) =>
         Effect.map(
-          Effect.result(Effect.flatMap(runs.resume(session, deadline), (answer) => Cost.added(answer, prices))),
+          Effect.result(runs.resume(session, deadline)),
           (result) => ({ session, result })
         ),
       { concurrency, unordered: true }

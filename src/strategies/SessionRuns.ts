@@ -20,6 +20,7 @@ import type { ResponseEvent } from "../services/ResponseEvent.ts"
 import type { ResponseRequest, StrategyName } from "../services/ResponseRequest.ts"
 import { SessionStore } from "../services/SessionStore.ts"
 import * as StructuredOutput from "../services/StructuredOutput.ts"
+import * as Cost from "./Cost.ts"
 import type { Call } from "./internal/Caller.ts"
 import * as Deadlines from "./internal/Deadlines.ts"
 import { cancelSession } from "./internal/Driving.ts"
@@ -36,7 +37,7 @@ import * as StrategySelector from "./StrategySelector.ts"
 export type { Progress } from "./internal/Run.ts"
 
 /**
- * Service that runs requests, with or without a session.
+ * Service that runs requests, with or without a session. Its answers have their cost, where that is known.
  *
  * @category services
  * @since 0.1.0
@@ -85,7 +86,13 @@ export const make = Effect.gen(function*() {
   const catalog = yield* ModelCatalog
   const { namespace = "" } = store
   let areWakesExpected = false
-  const { active, enter, runOf, shared } = yield* Running.make(providers, namespace, () => areWakesExpected)
+  const prices = yield* Cost.prices
+  const { active, enter, runOf, shared } = yield* Running.make(
+    providers,
+    namespace,
+    () => areWakesExpected,
+    (response) => Cost.added(response, prices)
+  )
 
   const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>
     valued(request, Effect.flatMap(prepare(request, strategy), enter))

@@ -20,10 +20,18 @@ export interface Call {
   readonly reader?: Reader | undefined
 }
 
+/** What callers have in common. */
+export interface Callers {
+  readonly deadlines: Deadlines.Deadlines
+  /** Adds to a caller's response what the run does not know. */
+  readonly complete: (response: LlmResponse) => Effect.Effect<LlmResponse>
+  readonly leave: (run: Run, waiter: Waiter) => void
+}
+
 /** A class, as twenty thousand of them may wait: closures would take more memory. */
 export class Caller implements Waiter, Deadlines.Entry {
   readonly run: Run
-  private readonly deadlines: Deadlines.Deadlines
+  private readonly callers: Callers
   readonly deadline: Duration.Duration
   readonly startedAt: number
   readonly fingerprint: string | undefined
@@ -31,20 +39,18 @@ export class Caller implements Waiter, Deadlines.Entry {
   readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
   /** What to do instead when the run turns out to be another one's, or to need a request. */
   readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
-  readonly leave: (run: Run, waiter: Waiter) => void
   readonly deadlineAt: number
   position = -1
 
   constructor(
     run: Run,
-    deadlines: Deadlines.Deadlines,
+    callers: Callers,
     { deadline, reader, spec, startedAt }: Call,
     resume: Caller["resume"],
-    again: Caller["again"],
-    leave: Caller["leave"]
+    again: Caller["again"]
   ) {
     this.run = run
-    this.deadlines = deadlines
+    this.callers = callers
     this.deadline = deadline
     this.deadlineAt = deadlineAt({ deadline, startedAt })
     this.startedAt = startedAt
@@ -52,17 +58,19 @@ export class Caller implements Waiter, Deadlines.Entry {
     this.reader = reader
     this.resume = resume
     this.again = again
-    this.leave = leave
   }
 
   done(exit: Exit.Exit<RunResult, StrategyError>): void {
-    const { again, fingerprint, run, startedAt } = this
-    this.deadlines.remove(this)
+    const { again, callers, fingerprint, run, startedAt } = this
+    callers.deadlines.remove(this)
     // It may have come to wait for another session than the one that was there when this caller joined it.
     if (again !== undefined && fingerprint !== undefined && run.owner !== undefined && run.owner !== fingerprint) {
       return this.resume(again)
     }
-    const response = Effect.flatMap(exit, (result) => toResponse(run, result, startedAt))
+    const response = Effect.flatMap(
+      exit,
+      (result) => Effect.flatMap(toResponse(run, result, startedAt), callers.complete)
+    )
     this.resume(
       again === undefined
         ? response
@@ -72,16 +80,17 @@ export class Caller implements Waiter, Deadlines.Entry {
 
   /** Starts the deadline; returns what is to be done when the caller is interrupted. */
   register(): Effect.Effect<void> {
-    this.deadlines.add(this)
+    const { callers } = this
+    callers.deadlines.add(this)
     return Effect.sync(() => {
-      this.deadlines.remove(this)
-      this.leave(this.run, this)
+      callers.deadlines.remove(this)
+      callers.leave(this.run, this)
     })
   }
 
   pass(): void {
     this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
-    this.leave(this.run, this)
+    this.callers.leave(this.run, this)
   }
 }
 

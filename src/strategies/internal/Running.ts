@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { LlmResponse } from "../../services/LlmResponse.ts"
 import type { Providers } from "../../services/Providers.ts"
-import { type Call, Caller, deadlineAt } from "./Caller.ts"
+import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
 import * as Deadlines from "./Deadlines.ts"
 import { drive, sessionMismatch } from "./Driving.ts"
 import * as Journaling from "./Journaling.ts"
@@ -38,12 +38,14 @@ const unwinding = Duration.seconds(5)
 
 /**
  * Creates the runs of a scope. When it closes, they are interrupted; submissions and cancels that are on their way get
- * 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will say that a job has ended.
+ * 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will say that a job has ended,
+ * and `complete` adds to each response what runs do not know.
  */
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
-  isHinted: () => boolean
+  isHinted: () => boolean,
+  complete: Callers["complete"]
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
@@ -78,7 +80,7 @@ export const make = Effect.fnUntraced(function*(
     const fiber = run.fiber = Effect.runForkWith(context)(drive(run, shared))
     background.add(fiber)
     fiber.addObserver((exit) => {
-      complete(run, exit)
+      end(run, exit)
       if (run.stream !== undefined) Effect.runForkWith(context)(detach(run.stream.close))
       background.delete(fiber)
     })
@@ -86,7 +88,7 @@ export const make = Effect.fnUntraced(function*(
     if (run.waiters.length === 0) fiber.interruptUnsafe()
   }
 
-  const complete = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
+  const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
     run.exit = exit
@@ -109,6 +111,8 @@ export const make = Effect.fnUntraced(function*(
     run.fiber?.interruptUnsafe()
   }
 
+  const callers: Callers = { deadlines, complete, leave }
+
   /**
    * Waits for a run, until the caller's own deadline; `undefined` stands for a new one, which starts with its first
    * caller. When another run has taken its place, or is over, the caller looks again.
@@ -130,11 +134,10 @@ export const make = Effect.fnUntraced(function*(
         // looks again.
         const waiter = new Caller(
           run,
-          deadlines,
+          callers,
           call,
           resume,
-          (call.order === undefined) === run.canSubmit ? again : undefined,
-          leave
+          (call.order === undefined) === run.canSubmit ? again : undefined
         )
         if (ended !== undefined && isTold) return waiter.done(ended)
         run.isHinted = isHinted()
