@@ -1,9 +1,9 @@
-/** The parts of README.md and PROVIDERS.md that have a source: the programs in `test/examples`, the table of providers. */
+/** The parts of the documents that have a source: the programs in `test/examples`, the table of providers. */
 import { readFileSync } from "node:fs"
 import { providerTable } from "../src/services/providers/ProviderTable.ts"
 
 /** The documents that have such parts. */
-export const documents = ["README.md", "PROVIDERS.md"] as const
+export const documents = ["README.md", "ERRORS.md", "PROVIDERS.md"] as const
 
 /** Returns a document with its examples and tables as their sources have them now. */
 export const render = (document: string): string =>

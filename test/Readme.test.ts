@@ -19,7 +19,7 @@ describe("README", () => {
   })
 
   it("lists every reason under the tags that can carry it", () => {
-    const rows = [...document("README.md").matchAll(/^\| `(\w+)` \| (Retryable|NonRetryable) \|/gm)]
+    const rows = [...document("ERRORS.md").matchAll(/^\| `(\w+)` \| (Retryable|NonRetryable) \|/gm)]
       .map(([, reason, tag]) => `${tag} ${reason}`)
     const expected = [
       ...Reason.RetryableReason.members.map((member) => `Retryable ${tagOf(member)}`),
