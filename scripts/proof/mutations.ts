@@ -76,11 +76,11 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [faults]
   },
   {
-    name: "a job's id is given up when the journal cannot be written at once",
+    name: "an entry is given up when the journal cannot be written at once",
     file: "src/strategies/internal/Journaling.ts",
-    text: "    Effect.retry({ schedule: persistence, while: (error) => error._tag === \"StoreUnavailable\" })\n",
-    by: "    Effect.map((state) => state)\n",
-    tests: [faults]
+    text: "      Effect.retry({ schedule: pauses, while: (error) => error._tag === \"StoreUnavailable\" && isSoon })\n",
+    by: "      Effect.map((state) => state)\n",
+    tests: [jobs, "30 seconds"]
   },
   {
     name: "a line whose sync has failed is believed",
