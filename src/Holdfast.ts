@@ -88,7 +88,8 @@ export class Holdfast extends Context.Service<Holdfast, {
    * Asks for a session's job to be stopped, in the journal and then at the provider, and returns what the session
    * has come to. A completion that wins is kept; a cancel that does not get through is tried again by the next run.
    * A call that is held open is given up by the process that holds it: at once in this one, in another within half of
-   * its `submitTimeout`.
+   * its `submitTimeout`. A run that waits to send again sends nothing more, and ends as `JobCancelled`; a later call of
+   * the key may send.
    */
   readonly cancel: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
   /** Returns what a session has come to. Nothing is sent. */

@@ -112,7 +112,7 @@ const afterRetryable = (
   }
 }
 
-const afterNonRetryable = ({ reason, session }: NonRetryable, next: NextCommands): ReadonlyArray<string> => {
+const afterNonRetryable = ({ jobId, reason, session }: NonRetryable, next: NextCommands): ReadonlyArray<string> => {
   switch (reason._tag) {
     case "ProviderNotConfigured":
       return reason.variable === undefined ? [] : [`Set it in this shell:  export ${reason.variable}=…`]
@@ -146,12 +146,16 @@ const afterNonRetryable = ({ reason, session }: NonRetryable, next: NextCommands
       return reason.status === undefined
         ? afterOutcome(reason, session, next)
         : ["The request was refused. Change it, and use another --session for it."]
+    case "JobCancelled":
+      // Without a job it may have been a wait for another attempt, which settles nothing.
+      return jobId !== undefined || session === undefined
+        ? afterOutcome(reason, session, next)
+        : [`See what the session has come to with  ${next.show(session)}`]
     case "Refusal":
     case "Incomplete":
     case "EmptyContent":
     case "InvalidOutput":
     case "JobFailed":
-    case "JobCancelled":
     case "JobExpired":
       return afterOutcome(reason, session, next)
     default:

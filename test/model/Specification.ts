@@ -611,6 +611,11 @@ export class Specification {
             : isForgotten || isLate ||
               sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))
         case "JobCancelled":
+          return isForgotten || isLate ||
+            sessions.some((session) =>
+              session.settled?.outcome === reason || mayBeBack(session) ||
+              session.submissions.some(({ isCancelRequested, stage }) => stage === "refused" && isCancelRequested)
+            )
         case "Incomplete":
           return isForgotten || isLate ||
             sessions.some((session) => session.settled?.outcome === reason || mayBeBack(session))

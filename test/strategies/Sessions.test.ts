@@ -726,6 +726,41 @@ describe("Sessions", () => {
         assert.notInclude(kept, "The prompt was")
       }))
 
+    it.effect.each(["background", "sync"] as const)(
+      "ends a run at once that waits to send again: %s",
+      (strategy) =>
+        Effect.gen(function*() {
+          const patience = { _tag: "Retryable", reason: overloaded.reason, retryAfter: Duration.minutes(10) } as const
+          const provider = yield* ScriptedProvider.make({
+            submit: [refuses(patience), accepted("job-2", endedNow)],
+            create: [refuses(patience), Effect.succeed(paris)]
+          })
+          const process = yield* start(provider)
+          const fiber = yield* begin(Effect.flip(process.execute(request({ strategy }))))
+          const info = yield* process.cancel("s")
+          const error = yield* Fiber.join(fiber)
+          const again = yield* process.execute(request({ strategy }))
+
+          assert.isTrue(info.submissions[0]?.cancelRequested)
+          assert.deepStrictEqual(factsOf(error), { _tag: "NonRetryable", reason: "JobCancelled", session: "s" })
+          assert.deepInclude(again, { content: "Paris", submissions: 2, attempts: 1 })
+        }).pipe(withoutJitter)
+    )
+
+    it.effect("keeps a run of another process from sending again, and no later one", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ submit: [refuses(overloaded), accepted("job-2", endedNow)] })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(process.execute(request())))
+        yield* (yield* start(provider, process.store)).cancel("s")
+        yield* TestClock.adjust("1 minute")
+        const error = yield* Fiber.join(fiber)
+
+        assert.deepInclude(factsOf(error), { _tag: "NonRetryable", reason: "JobCancelled" })
+        assert.strictEqual(provider.calls("submit").length, 1)
+        assert.deepInclude(yield* process.execute(request()), { content: "Paris", submissions: 2 })
+      }).pipe(withoutJitter))
+
     it.effect("takes 5 seconds at most", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ cancel: [Effect.never] })

@@ -4,12 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
-import { RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
+import { JobCancelled, RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
-import { apply, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
+import { apply, CancelRequested, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
 import { cancelSurplus, recordCancel } from "./Cancelling.ts"
-import { catchUp, isFree, passOver, skipSpent } from "./GoingOn.ts"
-import type { Loaded } from "./Journaling.ts"
+import { catchUp, isFree, isGivenUp, lastFailure, passOver, skipSpent } from "./GoingOn.ts"
+import { type Loaded, record, type SessionJournal } from "./Journaling.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
 import type { Means, Run, RunResult } from "./Run.ts"
@@ -51,6 +51,7 @@ const advance = Effect.fnUntraced(function*(
       return () => finishJob(run, shared, { job, first: undefined, state })
     }
     if (yield* resolveOpen(run, shared, state)) continue
+    if (isGivenUp(run, state)) return yield* cancelledBetween(run)
     if (run.order === undefined) return yield* nothingToResume(run, state)
     skipSpent(run, state)
     const { asked } = run
@@ -166,25 +167,44 @@ const nothingToResume = ({ spec: { key } }: Run, state: SessionState): NonRetrya
     session: key
   })
 
-/** Cancels the jobs of a session, those without an id yet included, and settles it when they have ended. */
-export const cancelSession = Effect.fnUntraced(function*(
-  run: Run,
-  shared: Shared
-): Effect.fn.Return<void, StrategyError> {
-  const { journal } = run.spec
-  const { state } = yield* load(run)
-  if (state.settled !== undefined) return
-  if (state.fingerprint === undefined && state.submissions.length === 0) return yield* nothingToResume(run, state)
-  for (const { id } of [...jobsOf(state), ...openSubmissions(state)]) {
-    yield* Effect.mapError(recordCancel(journal, id), (error) => run.unavailable(error))
+const cancelledBetween = ({ spec: { key } }: Run): NonRetryable =>
+  new NonRetryable({
+    reason: new JobCancelled({ message: "Nothing more was sent, as somebody asked for the session's cancel" }),
+    session: key
+  })
+
+/**
+ * Cancels the jobs of a session, those without an id yet included, and settles it when they have ended. A run that waits
+ * to ask once more finds in the journal that it should not.
+ */
+export const cancelSession: (run: Run, shared: Shared) => Effect.Effect<void, StrategyError> = Effect.fnUntraced(
+  function*(run, shared) {
+    const { journal } = run.spec
+    const { state } = yield* load(run)
+    if (state.settled !== undefined) return
+    if (state.fingerprint === undefined && state.submissions.length === 0) return yield* nothingToResume(run, state)
+    if (lastFailure(state) !== undefined) {
+      const after = yield* Effect.mapError(recordStop(journal), (error) => run.unavailable(error))
+      // Another submission may have been made meanwhile.
+      return lastFailure(after) === undefined ? yield* cancelSession(run, shared) : undefined
+    }
+    for (const { id } of [...jobsOf(state), ...openSubmissions(state)]) {
+      yield* Effect.mapError(recordCancel(journal, id), (error) => run.unavailable(error))
+    }
+    for (const [index, job] of jobsOf(state).entries()) {
+      run.update({ jobId: job.accepted.jobId })
+      const jobs = yield* jobsFor(run, shared.providers, job)
+      if (jobs === undefined) return yield* noJobs(run, job)
+      // The end of a surplus job is not the session's.
+      yield* index === 0
+        ? cancelAndSettle({ run, jobs, job }, { shared, submissions: state.submissions.length })
+        : cancelSurplus(journal, jobs, job)
+    }
   }
-  for (const [index, job] of jobsOf(state).entries()) {
-    run.update({ jobId: job.accepted.jobId })
-    const jobs = yield* jobsFor(run, shared.providers, job)
-    if (jobs === undefined) return yield* noJobs(run, job)
-    // The end of a surplus job is not the session's.
-    yield* index === 0
-      ? cancelAndSettle({ run, jobs, job }, { shared, submissions: state.submissions.length })
-      : cancelSurplus(journal, jobs, job)
-  }
-})
+)
+
+const recordStop = (journal: SessionJournal) =>
+  record(journal, (state, at) => {
+    const last = lastFailure(state)
+    return last === undefined || last.cancelRequested ? undefined : CancelRequested.make({ at, submissionId: last.id })
+  })

@@ -66,6 +66,21 @@ export const isFree = (state: SessionState, besides?: string): boolean =>
   jobsOf(state).every(({ id }) => id === besides) &&
   openSubmissions(state).every(({ sent }) => sent.strategy !== "background")
 
+/** The last submission of a session, when it came to nothing and nothing has come after it. */
+export const lastFailure = (state: SessionState): Submission | undefined => {
+  const last = state.submissions.at(-1)
+  return last?.closed !== undefined && last.accepted === undefined && state.settled === undefined &&
+      jobsOf(state).length === 0 && openSubmissions(state).length === 0
+    ? last
+    : undefined
+}
+
+/** Whether somebody has asked for a stop while the run waits to ask once more. */
+export const isGivenUp = (run: Run, state: SessionState): boolean => {
+  const last = lastFailure(state)
+  return last !== undefined && last.cancelRequested && run.mine.includes(last.id)
+}
+
 /** Passes over the models that have ended for good in this session, whoever asked them. */
 export const skipSpent = (run: Run, state: SessionState): void => {
   run.faults = state.submissions.filter(({ closed }) => isEnd(closed, "InvalidOutput")).length

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { isGivenUp } from "./GoingOn.ts"
 import type { Watch } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 
@@ -17,6 +18,17 @@ export const woken = (run: Run): Effect.Effect<void> =>
       run.wake = undefined
     })
   })
+
+/** Comes when somebody in this process asks for a stop while the run waits to ask once more. */
+export const givenUp = (run: Run): Effect.Effect<void> =>
+  woken(run).pipe(
+    Effect.andThen(run.spec.journal.load),
+    Effect.map(({ state }) => isGivenUp(run, state)),
+    // Its failure is told when the run reads it next.
+    Effect.catch(() => Effect.succeed(false)),
+    Effect.repeat({ until: (isGivenUp) => isGivenUp }),
+    Effect.asVoid
+  )
 
 /** Comes when somebody says that the job may have ended: in this process, or, where webhooks are taken, in the journal. */
 export const told = ({ job, run }: Watch): Effect.Effect<void> =>

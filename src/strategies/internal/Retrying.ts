@@ -8,6 +8,7 @@ import { Retryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { RetryBudget } from "../../services/Provider.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
+import { givenUp } from "./Hints.ts"
 import type { Run } from "./Run.ts"
 
 /** The schedule of one model's attempts, made when it is first needed: few runs have a retry. */
@@ -16,7 +17,7 @@ export interface Retries {
 }
 
 /**
- * Waits as the retry schedule says. Succeeds with the failure instead, when
+ * Waits as the retry schedule says, or until somebody asks for a stop. Succeeds with the failure instead, when
  * the schedule, the error, the account's budget or the deadline forbids
  * another attempt.
  */
@@ -40,7 +41,7 @@ export const waitForRetry = Effect.fnUntraced(
     }
     if (budget !== undefined && !(yield* budget.take(error))) return run.failure(error)
     run.update({ phase: "submit", status: `retrying after ${error.verdict.reason._tag}` })
-    yield* Effect.sleep(Duration.millis(delay))
+    yield* Effect.raceFirst(Effect.sleep(Duration.millis(delay)), givenUp(run))
     return undefined
   }
 )
