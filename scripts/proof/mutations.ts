@@ -24,6 +24,7 @@ const crashes = "test/proof/CrashPoints.test.ts"
 const faults = "test/proof/FaultedFileSystem.test.ts"
 const processes = "test/proof/ManyProcesses.test.ts"
 const wire = "test/proof/WireFaults.test.ts"
+const stores = "test/services/SessionStore.test.ts"
 const evidence = "test/proof/Evidence.test.ts"
 const jobs = "test/strategies/BackgroundJob.test.ts"
 const model = "test/model/Sessions.test.ts"
@@ -94,7 +95,7 @@ const mutations: ReadonlyArray<Mutation> = [
     file: "src/services/SessionStoreFile.ts",
     text: "if ((tip === undefined ? noVersion : versionOf(tip)) !== expected) return yield* conflict",
     by: "",
-    tests: [processes, "on files"]
+    tests: [stores, "at an earlier version"]
   },
   {
     name: "an append on files does not look who has won",

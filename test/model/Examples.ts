@@ -20,9 +20,11 @@ export const examples: ReadonlyArray<Example> = [
     title: "give a caller the settled end although its own poll found another one later",
     actions: [
       { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "polls", mode: "network" },
       { do: "pass", seconds: 2000 },
       { do: "cancel", process: 1, key: "k0" },
       { do: "vanish", job: 0 },
+      { do: "polls", mode: "fine" },
       { do: "pass", seconds: 20 }
     ]
   },
