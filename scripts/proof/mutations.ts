@@ -240,6 +240,20 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [model, "in memory"]
   },
   {
+    name: "a run sends again after the session was cancelled",
+    file: "src/strategies/internal/Driving.ts",
+    text: "    if (isGivenUp(run, state)) return yield* cancelledBetween(run)\n",
+    by: "",
+    tests: ["test/strategies/Sessions.test.ts", "from sending again"]
+  },
+  {
+    name: "a job is cancelled for the next model though nobody can know it",
+    file: "src/strategies/internal/Cancelling.ts",
+    text: "Effect.catch(() => forFallback ? Effect.fail(undefined) : Effect.void)",
+    by: "Effect.catch(() => Effect.void)",
+    tests: ["test/strategies/FallbackProcesses.test.ts", "cancelled in its queue"]
+  },
+  {
     name: "a surplus job is not written down as ended",
     file: "src/strategies/internal/Cancelling.ts",
     text: ": Effect.ignore(recordEnd(journal, job.id, reason), { log: \"Warn\" })",
