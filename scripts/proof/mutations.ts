@@ -265,7 +265,7 @@ const mutations: ReadonlyArray<Mutation> = [
     file: "src/strategies/internal/Settling.ts",
     text: "    if (end._tag === \"Failed\" && hasEnded(state, submission.id)) return undefined\n",
     by: "",
-    tests: [model, "found to have failed"]
+    tests: ["test/strategies/Sessions.test.ts", "found to have failed"]
   },
   {
     name: "a run keeps a key that it has lost",

@@ -6,7 +6,7 @@ import { ScriptedProvider } from "holdfast/testing"
 import { inspect } from "node:util"
 import { acceptedAs, journals, submitting, write } from "./Journals.ts"
 import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
-import { cancelled, endedNow, missing, overloaded, paris, running } from "./Verdicts.ts"
+import { cancelled, endedNow, jobFailed, missing, overloaded, paris, running } from "./Verdicts.ts"
 
 const { accepted, ended, failed, fails, pending, refuses, succeeded } = ScriptedProvider
 
@@ -607,6 +607,25 @@ describe("Sessions", () => {
         assert.strictEqual((yield* Fiber.join(resumed)).content, "Paris")
         assert.isDefined(executed.pollUnsafe())
         assert.strictEqual((yield* Fiber.join(executed)).content, "Paris")
+      }).pipe(withoutJitter))
+  })
+
+  describe("a job that another process has found to have failed", () => {
+    it.effect("does not settle the session, whatever is said of it later", () =>
+      Effect.gen(function*() {
+        const filtered = { _tag: "NonRetryable", reason: new Reason.ContentFiltered({ message: "" }) } as const
+        const slow = yield* ScriptedProvider.make({ retrieve: [pending(), ended(failed(filtered))] })
+        const fast = yield* ScriptedProvider.make({ retrieve: [ended(failed(jobFailed))] })
+        const one = yield* start(slow)
+        yield* write(one.store, journals[2].entries)
+        const two = yield* start(fast, one.store)
+        const late = yield* begin(Effect.flip(one.execute(request())))
+        const early = yield* Effect.flip(two.execute(request()))
+        yield* TestClock.adjust("2 seconds")
+
+        assert.deepInclude(factsOf(early), { _tag: "Retryable", reason: "JobFailed" })
+        assert.deepInclude(factsOf(yield* Fiber.join(late)), { reason: "ContentFiltered" })
+        assert.strictEqual((yield* tagsOf(one.store)).at(-1), "Ended")
       }).pipe(withoutJitter))
   })
 
