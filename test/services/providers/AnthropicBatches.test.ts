@@ -654,7 +654,7 @@ function recorded(): ReadonlyArray<Recorded> {
         if (sent.method === "GET" && pathname.endsWith("/batches")) {
           const run = (jobs: Jobs) => jobs.find?.(submissionId, Date.UTC(2025, 0, 29, 14, 25)) ?? Effect.void
           const pages = [reply, { body: page([]) }]
-          return [{ name, replies: pages, run, expected: { _tag: "Unknown" } }]
+          return [{ name, replies: pages, run, expected: { _tag: "Undecided", again: Duration.minutes(1) } }]
         }
         if (sent.method === "POST" && !pathname.endsWith("/cancel")) {
           const run = (jobs: Jobs) => jobs.submit(request(), { submissionId })
