@@ -147,7 +147,7 @@ export const afterCancel = ({ session, settlement, state }: SessionInfo, next: N
       return `The cancel is noted, but the job has not ended yet. See how it stands with\n  ${next.show(session)}`
     case "prepared":
     case "ended":
-      return "There was no job to cancel."
+      return "No job is running. A run that waits to send again sends nothing more."
   }
 }
 
