@@ -121,19 +121,36 @@ export const make = Effect.fnUntraced(function*(
     if (number === 1) yield* folder.sync
   })
 
+  const look = Effect.fnUntraced(function*(key: string) {
+    return yield* folder.withFile(
+      folder.pathOf(key),
+      "r",
+      Effect.fnUntraced(function*(file: FileSystem.File) {
+        const info = yield* file.stat
+        const { lines } = yield* linesOf(key, file, JournalFolder.sizeOf(info))
+        return { lines, last: lines.at(-1), identity: JournalFolder.identityOf(info) }
+      })
+    )
+  })
+
   /** Writes a doubtful line once more, if it is in its file: a sync promises nothing of what an earlier one has failed on. */
   const confirm = Effect.fnUntraced(function*(key: string) {
     const written = doubtful.get(key)
     if (written === undefined) return
-    const path = folder.pathOf(key)
-    if (Option.isSome(yield* folder.infoAt(path))) {
+    const isWinner = (lines: ReadonlyArray<JournalFile.Line>): boolean =>
+      lines.find(({ number }) => number === written.number)?.writer === written.writer
+    // Only read at first: a disk that has become read-only can still tell what does not need to be written.
+    const isThere = yield* look(key).pipe(
+      Effect.map(({ lines }) => isWinner(lines)),
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(false))
+    )
+    if (isThere) {
       yield* folder.withFile(
-        path,
+        folder.pathOf(key),
         "a+",
         Effect.fnUntraced(function*(file: FileSystem.File) {
           const { lines } = yield* linesOf(key, file, JournalFolder.sizeOf(yield* file.stat))
-          const winner = lines.find(({ number }) => number === written.number)
-          if (winner?.writer === written.writer) yield* write(file, written)
+          if (isWinner(lines)) yield* write(file, written)
         })
       )
     }
@@ -201,18 +218,6 @@ export const make = Effect.fnUntraced(function*(
 
   const bury = (key: string, identity: string, tombstone: JournalFile.Point) =>
     folder.bury(folder.pathOf(key), { identity, incarnation: tombstone.incarnation })
-
-  const look = Effect.fnUntraced(function*(key: string) {
-    return yield* folder.withFile(
-      folder.pathOf(key),
-      "r",
-      Effect.fnUntraced(function*(file: FileSystem.File) {
-        const info = yield* file.stat
-        const { lines } = yield* linesOf(key, file, JournalFolder.sizeOf(info))
-        return { lines, last: lines.at(-1), identity: JournalFolder.identityOf(info) }
-      })
-    )
-  })
 
   const load = Effect.fnUntraced(function*(key: string) {
     if (doubtful.has(key)) yield* withLock(key)(confirm(key))

@@ -407,6 +407,18 @@ describe("SessionStoreFile", () => {
         }))
     )
 
+    it.effect("that has become read-only still tells what is on it", () =>
+      inDirectory(Effect.fnUntraced(function*(directory) {
+        const fault = { method: "write", code: "EROFS", on: false }
+        const store = yield* open(directory, faulty(fault, [], ["open"]))
+        const version = yield* appendAll(store, "key", [prepared("1")])
+        fault.on = true
+        const append = yield* Effect.flip(store.append("key", prepared("2"), version))
+
+        assert.deepInclude(append, { operation: "append", code: "EROFS" })
+        assert.deepStrictEqual((yield* store.load("key")).entries, [prepared("1")])
+      })))
+
     it.effect("that fails to sync a line has it written and synced again before it is read", () =>
       inDirectory(Effect.fnUntraced(function*(directory) {
         const fault = { method: "sync", code: "EIO", on: true }
