@@ -179,6 +179,15 @@ export const examples: ReadonlyArray<Example> = [
     ]
   },
   {
+    title: "tell a caller that its job is gone although its session was removed before the job was journaled",
+    actions: [
+      { do: "meet", process: 2, at: "append Accepted", when: "before", effect: 2 },
+      { do: "execute", process: 2, key: "k0", variant: "A" },
+      { do: "forget", process: 0, key: "k0", force: true },
+      { do: "vanish", job: 0 }
+    ]
+  },
+  {
     title: "come to an end although what is left of a silence is less than the clock can count",
     actions: [
       { do: "meet", process: 1, at: "append Prepared", when: "before", effect: 90 },

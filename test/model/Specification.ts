@@ -720,9 +720,12 @@ export class Specification {
 
   /** Whether a caller's process was told so of one of the key's jobs, for the first time so long ago. */
   private lasts(call: Call, sessions: ReadonlyArray<Incarnation>, what: string, millis: number): boolean {
+    const isTold = (job: string | undefined): boolean =>
+      this.now - (this.firstTold.get(`${name(call.life)} ${job} ${what}`) ?? Infinity) >= millis
     return sessions.some(({ submissions }) =>
-      submissions.some(({ job }) =>
-        this.now - (this.firstTold.get(`${name(call.life)} ${job} ${what}`) ?? Infinity) >= millis
+      submissions.some(({ id, job }) =>
+        // The job of a session that was removed is in no journal.
+        isTold(job) || [...this.jobs.values()].some((each) => each.submissionId === id && isTold(each.id))
       )
     )
   }
