@@ -17,13 +17,5 @@ describe("a long answer", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(growth.filter(({ bytes, characters }) => bytes > Flood.allowed(characters)), [])
         assert.isBelow(ahead, Flood.mostAhead)
       }))
-
-    it.effect("takes twice the time when it is twice as long", () =>
-      Effect.gen(function*() {
-        const [, , ...times] = yield* Flood.timesOf([3, 6, 3, 6, 3, 6, 3, 6])
-        const least = (place: number) => Math.min(...times.filter((_, index) => index % 2 === place))
-
-        assert.isBelow(least(1) / least(0), 2.5)
-      }))
   })
 })
