@@ -13,6 +13,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Many tests wait for sockets and child processes: on two cores, one worker would leave one of them idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
+    // A worker loads `effect` once, not once per file: no test leaves anything behind in its process.
+    isolate: false,
     testTimeout: 20_000,
     hookTimeout: 60_000
   }
