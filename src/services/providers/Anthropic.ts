@@ -18,7 +18,7 @@ import * as Messages from "./AnthropicMessages.ts"
 import * as MessagesStream from "./AnthropicMessagesStream.ts"
 import * as AnthropicClient from "./internal/AnthropicClient.ts"
 import * as EventStream from "./internal/EventStream.ts"
-import { parse } from "./internal/OpenAiBody.ts"
+import { parse } from "./internal/JsonBody.ts"
 import type { Fetch } from "./Transport.ts"
 
 /**

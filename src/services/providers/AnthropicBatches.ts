@@ -18,7 +18,7 @@ import * as Batch from "./internal/AnthropicBatch.ts"
 import type { Reply, Send } from "./internal/AnthropicClient.ts"
 import * as Search from "./internal/AnthropicBatchSearch.ts"
 import * as JobPath from "./internal/JobPath.ts"
-import { parse, textOf } from "./internal/OpenAiBody.ts"
+import { parse, textOf } from "./internal/JsonBody.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**

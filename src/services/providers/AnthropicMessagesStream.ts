@@ -13,16 +13,7 @@ import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { blockText, MessageAccumulator } from "./internal/MessageAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
-import {
-  type Fields,
-  fieldsOf,
-  isErrorSet,
-  isFields,
-  itemsOf,
-  parse,
-  type Reply,
-  textOf
-} from "./internal/OpenAiBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 
 /**

@@ -11,16 +11,7 @@ import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { ChatAccumulator } from "./internal/ChatAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
-import {
-  type Fields,
-  fieldsOf,
-  isErrorSet,
-  isFields,
-  itemsOf,
-  parse,
-  type Reply,
-  textOf
-} from "./internal/OpenAiBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import type { Payload } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"

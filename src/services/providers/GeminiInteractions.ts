@@ -14,7 +14,7 @@ import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as GeminiInput from "./internal/GeminiInput.ts"
 import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
 import * as JobPath from "./internal/JobPath.ts"
-import { parse, type Reply } from "./internal/OpenAiBody.ts"
+import { parse, type Reply } from "./internal/JsonBody.ts"
 import type { Fetch } from "./Transport.ts"
 
 /**

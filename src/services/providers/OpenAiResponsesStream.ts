@@ -10,16 +10,7 @@ import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
-import {
-  type Fields,
-  fieldsOf,
-  isErrorSet,
-  isFields,
-  itemsOf,
-  parse,
-  type Reply,
-  textOf
-} from "./internal/OpenAiBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"

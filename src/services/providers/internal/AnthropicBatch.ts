@@ -6,7 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as JobPath from "./JobPath.ts"
-import { type Fields, fieldsOf, isFields, parse, textOf } from "./OpenAiBody.ts"
+import { type Fields, fieldsOf, isFields, parse, textOf } from "./JsonBody.ts"
 
 /**
  * A message batch.

@@ -12,7 +12,7 @@ import * as ErrorClassifier from "../ErrorClassifier.ts"
 import * as Batch from "./AnthropicBatch.ts"
 import type { Reply, Send } from "./AnthropicClient.ts"
 import * as JobPath from "./JobPath.ts"
-import { parse } from "./OpenAiBody.ts"
+import { parse } from "./JsonBody.ts"
 
 /**
  * How far the server's clock may be behind ours, and how long after a

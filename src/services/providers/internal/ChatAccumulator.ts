@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { grow, GrowingText, grown, grownFields } from "./GrowingText.ts"
-import { type Fields, fieldsOf, isFields, itemsOf, textOf } from "./OpenAiBody.ts"
+import { type Fields, fieldsOf, isFields, itemsOf, textOf } from "./JsonBody.ts"
 
 /**
  * The body that a plain completion would have had, from the chunks of a stream.

@@ -17,7 +17,7 @@ import { InvalidResponse } from "../../../errors/Reason.ts"
 import type { StreamEvent } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import { EventParser, maxEventLength, type ServerEvent } from "./EventParser.ts"
-import { parse, type Reply } from "./OpenAiBody.ts"
+import { parse, type Reply } from "./JsonBody.ts"
 
 /**
  * A streamed answer of status 2xx whose body has not been read.

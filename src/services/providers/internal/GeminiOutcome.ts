@@ -11,19 +11,11 @@ import { Usage } from "../../../errors/Usage.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { JobState, Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
-import {
-  type Fields,
-  fieldsOf,
-  isErrorSet,
-  isFields,
-  itemsOf,
-  type Reply,
-  textOf,
-  withoutPrompt
-} from "./OpenAiBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./JsonBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import * as Scrub from "./Scrub.ts"
 import * as ServedAs from "./ServedAs.ts"
+import { withoutPrompt } from "./WithoutPrompt.ts"
 
 /**
  * The exchange that a reply belongs to.

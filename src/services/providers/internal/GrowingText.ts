@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { isFields } from "./OpenAiBody.ts"
+import { isFields } from "./JsonBody.ts"
 
 /** Pieces are joined to blocks of this many characters. */
 const blockLength = 65_536

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { grow, GrowingText, grownFields } from "./GrowingText.ts"
-import { type Fields, fieldsOf, isFields, parse, textOf } from "./OpenAiBody.ts"
+import { type Fields, fieldsOf, isFields, parse, textOf } from "./JsonBody.ts"
 
 /**
  * The message that a plain call would have returned, from the events of a

@@ -14,7 +14,7 @@ import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
 import * as EventStream from "./EventStream.ts"
-import { parse, type Reply } from "./OpenAiBody.ts"
+import { parse, type Reply } from "./JsonBody.ts"
 import type { Payload } from "./OpenAiInput.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 

@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { ProviderError } from "../../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../../errors/Reason.ts"
 import type { ContentPart, Source } from "../../Content.ts"
-import { isFields } from "./OpenAiBody.ts"
+import { isFields } from "./JsonBody.ts"
 
 /**
  * A request body.

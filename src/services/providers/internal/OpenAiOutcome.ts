@@ -9,9 +9,10 @@ import * as Reason from "../../../errors/Reason.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
-import { type Fields, type Reply, textOf, withoutPrompt } from "./OpenAiBody.ts"
+import { type Fields, type Reply, textOf } from "./JsonBody.ts"
 import { usageOf } from "./OpenAiUsage.ts"
 import * as Scrub from "./Scrub.ts"
+import { withoutPrompt } from "./WithoutPrompt.ts"
 
 /**
  * The exchange that a reply belongs to.

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Usage } from "../../../errors/Usage.ts"
-import { fieldsOf, isFields } from "./OpenAiBody.ts"
+import { fieldsOf, isFields } from "./JsonBody.ts"
 import * as ServedAs from "./ServedAs.ts"
 
 /**
