@@ -4,15 +4,16 @@
  *
  * @since 0.1.0
  */
-import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
 import type { Verdict } from "../../errors/ProviderError.ts"
 import { EmptyContent, Incomplete, InvalidResponse, maxMessageLength, Refusal } from "../../errors/Reason.ts"
-import { Usage } from "../../errors/Usage.ts"
+import type { Usage } from "../../errors/Usage.ts"
 import { Answer, type FinishReason } from "../LlmResponse.ts"
 import type { Outcome } from "../Provider.ts"
+import * as AnthropicUsage from "./internal/AnthropicUsage.ts"
+import { fieldsOf, isFields, textOf } from "./internal/JsonBody.ts"
+import { blockText } from "./internal/MessageAccumulator.ts"
 import * as Scrub from "./internal/Scrub.ts"
-import * as ServedAs from "./internal/ServedAs.ts"
 
 /**
  * What the turns of one answer add up to: the API may pause a long turn and
@@ -80,19 +81,19 @@ export interface Context {
  * @since 0.1.0
  */
 export const read = (body: unknown, before: Progress, context: Context): Reading => {
-  if (!Predicate.isObject(body) || !Array.isArray(body["content"])) return unreadable("The answer is no message")
-  const stopReason = body["stop_reason"]
-  if (typeof stopReason !== "string" || stopReason === "") return unreadable("The message has no stop_reason")
+  if (!isFields(body) || !Array.isArray(body.content)) return unreadable("The answer is no message")
+  const stopReason = textOf(body.stop_reason)
+  if (stopReason === "") return unreadable("The message has no stop_reason")
   const progress: Progress = {
-    blocks: [...before.blocks, ...body["content"]],
-    usage: usageOf(body["usage"], before)
+    blocks: [...before.blocks, ...body.content],
+    usage: usageOf(body.usage, before)
   }
   if (stopReason === "pause_turn") return { _tag: "Paused", progress }
   const finishReason = finishReasons.get(stopReason)
-  const content = textOf(progress.blocks)
-  const isEmpty = content.trim() === "" && !progress.blocks.some((block) => isBlock(block, "tool_use"))
+  const content = contentOf(progress.blocks)
+  const isEmpty = content.trim() === "" && !progress.blocks.some((block) => fieldsOf(block).type === "tool_use")
   if (finishReason === undefined) {
-    const verdict = failure(stopReason, body["stop_details"], content, progress, context)
+    const verdict = failure(stopReason, body.stop_details, content, progress, context)
     return verdict === undefined ? unknownEnd(stopReason, content, isEmpty, progress, context) : ended(verdict)
   }
   if (isEmpty) {
@@ -107,9 +108,9 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
         content,
         finishReason: content.trim() === "" ? "tool-calls" : finishReason,
         response: before.blocks.length === 0 ? body : { ...body, content: progress.blocks },
-        model: typeof body["model"] === "string" ? body["model"] : context.model,
+        model: typeof body.model === "string" ? body.model : context.model,
         ...(progress.usage === undefined ? undefined : { usage: progress.usage }),
-        ...(typeof body["id"] === "string" ? { responseId: body["id"] } : undefined)
+        ...(typeof body.id === "string" ? { responseId: body.id } : undefined)
       })
     }
   }
@@ -123,7 +124,7 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
  */
 export const stillPaused = (progress: Progress, context: Context): Outcome => ({
   _tag: "Failed",
-  verdict: incomplete("pause_turn", textOf(progress.blocks), progress, context)
+  verdict: incomplete("pause_turn", contentOf(progress.blocks), progress, context)
 })
 
 /**
@@ -141,7 +142,8 @@ export const wordOf = (text: string, { keys = [] }: { readonly keys?: Context["k
  * @category constructors
  * @since 0.1.0
  */
-export const usageOf = (usage: unknown, before: Progress): Usage | undefined => sum(before.usage, toUsage(usage))
+export const usageOf = (usage: unknown, before: Progress): Usage | undefined =>
+  AnthropicUsage.sum(before.usage, AnthropicUsage.usageOf(usage))
 
 /**
  * No turn yet.
@@ -194,13 +196,13 @@ const failure = (
     case "model_context_window_exceeded":
       return incomplete(stopReason, content, progress, context)
     case "refusal": {
-      const { category, explanation } = Predicate.isObject(details) ? details : {}
+      const { category, explanation } = fieldsOf(details)
       return nonRetryable(
         new Refusal({
           ...said(context),
-          message: typeof explanation === "string" && explanation !== ""
-            ? Scrub.make(context.keys ?? [])(explanation, maxMessageLength)
-            : "The model declined to answer",
+          message: textOf(explanation) === ""
+            ? "The model declined to answer"
+            : Scrub.make(context.keys ?? [])(textOf(explanation), maxMessageLength),
           code: typeof category === "string" ? wordOf(category, context) : undefined,
           content,
           usage: progress.usage
@@ -227,52 +229,4 @@ const unknownEnd = (
   return { _tag: "Ended", outcome: { _tag: "Failed", verdict }, unknownStop }
 }
 
-const isBlock = (block: unknown, type: string): block is Readonly<Record<string, unknown>> =>
-  Predicate.isObject(block) && block["type"] === type
-
-const textOf = (blocks: ReadonlyArray<unknown>): string =>
-  blocks.map((block) => isBlock(block, "text") && typeof block["text"] === "string" ? block["text"] : "").join("")
-
-const toUsage = (usage: unknown): Usage | undefined => {
-  if (!Predicate.isObject(usage)) return undefined
-  const details = usage["output_tokens_details"]
-  const output = count(usage["output_tokens"])
-  const thinking = Math.min(Predicate.isObject(details) ? count(details["thinking_tokens"]) : 0, output)
-  const written = usage["cache_creation"]
-  const cacheWriteTokens = count(usage["cache_creation_input_tokens"])
-  const for1h = Math.min(
-    Predicate.isObject(written) ? count(written["ephemeral_1h_input_tokens"]) : 0,
-    cacheWriteTokens
-  )
-  return makeUsage({
-    inputTokens: count(usage["input_tokens"]),
-    cacheReadTokens: count(usage["cache_read_input_tokens"]),
-    cacheWriteTokens,
-    outputTokens: output - thinking,
-    reasoningTokens: thinking,
-    ...(for1h === 0 ? undefined : { cacheWrite1hTokens: for1h }),
-    ...ServedAs.ofAnthropic(usage)
-  })
-}
-
-const count = (value: unknown): number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : 0
-
-const sum = (first: Usage | undefined, second: Usage | undefined): Usage | undefined => {
-  if (first === undefined || second === undefined) return first ?? second
-  return makeUsage({
-    inputTokens: first.inputTokens + second.inputTokens,
-    cacheReadTokens: first.cacheReadTokens + second.cacheReadTokens,
-    cacheWriteTokens: first.cacheWriteTokens + second.cacheWriteTokens,
-    outputTokens: first.outputTokens + second.outputTokens,
-    reasoningTokens: first.reasoningTokens + second.reasoningTokens,
-    ...ServedAs.summed(first, second)
-  })
-}
-
-// Counts whose sum no number can hold are none.
-const makeUsage = (buckets: Omit<Usage, "totalTokens">): Usage | undefined => {
-  const totalTokens = buckets.inputTokens + buckets.cacheReadTokens + buckets.cacheWriteTokens +
-    buckets.outputTokens + buckets.reasoningTokens
-  return Number.isSafeInteger(totalTokens) ? new Usage({ ...buckets, totalTokens }) : undefined
-}
+const contentOf = (blocks: ReadonlyArray<unknown>): string => blocks.map((block) => blockText(fieldsOf(block))).join("")

@@ -11,7 +11,7 @@ import { Usage } from "../../../errors/Usage.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { JobState, Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
-import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./JsonBody.ts"
+import { countOf, type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./JsonBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import * as Scrub from "./Scrub.ts"
 import * as ServedAs from "./ServedAs.ts"
@@ -222,6 +222,3 @@ const usageOf = (value: unknown, tier: unknown): Usage | undefined => {
     ...ServedAs.tierOf(tier)
   })
 }
-
-const countOf = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined

@@ -59,6 +59,15 @@ export const textOf = (value: unknown): string => typeof value === "string" ? va
 export const itemsOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : []
 
 /**
+ * Returns the value when it is a count, a natural number, else `undefined`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const countOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+
+/**
  * How deep arrays and objects of a body may be nested: none of the APIs comes near it.
  *
  * @category models

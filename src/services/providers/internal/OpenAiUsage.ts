@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Usage } from "../../../errors/Usage.ts"
-import { fieldsOf, isFields } from "./JsonBody.ts"
+import { countOf, fieldsOf, isFields } from "./JsonBody.ts"
 import * as ServedAs from "./ServedAs.ts"
 
 /**
@@ -77,6 +77,3 @@ const bucketsOf = (counted: {
     ...ServedAs.tierOf(counted.tier)
   })
 }
-
-const countOf = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
