@@ -18,6 +18,7 @@ import * as Messages from "./AnthropicMessages.ts"
 import * as MessagesStream from "./AnthropicMessagesStream.ts"
 import * as AnthropicClient from "./internal/AnthropicClient.ts"
 import * as EventStream from "./internal/EventStream.ts"
+import * as Failure from "./internal/Failure.ts"
 import { parse } from "./internal/JsonBody.ts"
 import type { Fetch } from "./Transport.ts"
 
@@ -139,9 +140,6 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
     }
   })
 
-const notSent = (reason: Extract<ProviderError["verdict"], { _tag: "NonRetryable" }>["reason"]): ProviderError =>
-  new ProviderError({ verdict: { _tag: "NonRetryable", reason }, evidence: "NotSent" })
-
 const complete = Effect.fnUntraced(function*(
   client: AnthropicClient.Client,
   context: Messages.Context,
@@ -155,7 +153,7 @@ const complete = Effect.fnUntraced(function*(
     if (continuations === maxContinuations) return Answers.stillPaused(progress, context)
     reading = yield* Effect.mapError(
       call(client.send, Messages.toContinuation(body, progress.blocks), progress, context),
-      uncertain
+      afterTurns
     )
   }
   return reading.outcome
@@ -169,7 +167,7 @@ const stream = (
   Stream.unwrap(Effect.map(bodyOf(request, context), (body) => turns(client, context, body, Answers.noProgress, 0)))
 
 const bodyOf = (request: ResponseRequest, context: Messages.Context): Effect.Effect<Messages.Body, ProviderError> =>
-  Effect.mapError(Effect.fromResult(Messages.toBody(request, context)), notSent)
+  Effect.mapError(Effect.fromResult(Messages.toBody(request, context)), Failure.notSent)
 
 // The rule by which the SDK refuses calls that may be held open for more than ten minutes.
 const isLong = ({ max_tokens }: Messages.Body): boolean =>
@@ -201,7 +199,7 @@ const turns = (
       MessagesStream.makeReader(turn)
     )
     return Stream.concat(
-      continuations === 0 ? events : Stream.mapError(events, uncertain),
+      continuations === 0 ? events : Stream.mapError(events, afterTurns),
       Stream.suspend(() => {
         const { paused } = turn
         if (paused === undefined) return Stream.empty
@@ -213,7 +211,7 @@ const turns = (
   })
 
 // The turns before were taken and billed.
-const uncertain = ({ verdict }: ProviderError): ProviderError => new ProviderError({ verdict, evidence: "Uncertain" })
+const afterTurns = ({ verdict }: ProviderError): ProviderError => new ProviderError({ verdict, evidence: "Uncertain" })
 
 const lastOf = (
   events: Stream.Stream<StreamEvent, ProviderError>,
@@ -224,12 +222,8 @@ const lastOf = (
     (): Outcome | undefined => undefined,
     (found, event) => event._tag === "Ended" ? event.outcome : found
   ).pipe(
-    Effect.filterOrFail(Predicate.isNotUndefined, () =>
-      new ProviderError({
-        verdict: {
-          _tag: "Retryable",
-          reason: new InvalidResponse({ provider, message: "The answer has no end: it was cut" })
-        },
-        evidence: "Uncertain"
-      }))
+    Effect.filterOrFail(
+      Predicate.isNotUndefined,
+      () => Failure.uncertain(new InvalidResponse({ provider, message: "The answer has no end: it was cut" }))
+    )
   )

@@ -5,12 +5,12 @@
  * @since 0.1.0
  */
 import type * as Redacted from "effect/Redacted"
-import type { Verdict } from "../../errors/ProviderError.ts"
 import { EmptyContent, Incomplete, InvalidResponse, maxMessageLength, Refusal } from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import { Answer, type FinishReason } from "../LlmResponse.ts"
 import type { Outcome } from "../Provider.ts"
 import * as AnthropicUsage from "./internal/AnthropicUsage.ts"
+import * as Failure from "./internal/Failure.ts"
 import { fieldsOf, isFields, textOf } from "./internal/JsonBody.ts"
 import { blockText } from "./internal/MessageAccumulator.ts"
 import * as Scrub from "./internal/Scrub.ts"
@@ -93,12 +93,17 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
   const content = contentOf(progress.blocks)
   const isEmpty = content.trim() === "" && !progress.blocks.some((block) => fieldsOf(block).type === "tool_use")
   if (finishReason === undefined) {
-    const verdict = failure(stopReason, body.stop_details, content, progress, context)
-    return verdict === undefined ? unknownEnd(stopReason, content, isEmpty, progress, context) : ended(verdict)
+    const outcome = failure(stopReason, body.stop_details, content, progress, context)
+    return outcome === undefined
+      ? unknownEnd(stopReason, content, isEmpty, progress, context)
+      : { _tag: "Ended", outcome }
   }
   if (isEmpty) {
     const message = "The answer holds neither text nor a tool call"
-    return ended(nonRetryable(new EmptyContent({ ...said(context), message, usage: progress.usage })))
+    return {
+      _tag: "Ended",
+      outcome: Failure.final(new EmptyContent({ ...said(context), message, usage: progress.usage }))
+    }
   }
   return {
     _tag: "Ended",
@@ -122,10 +127,8 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
  * @category constructors
  * @since 0.1.0
  */
-export const stillPaused = (progress: Progress, context: Context): Outcome => ({
-  _tag: "Failed",
-  verdict: incomplete("pause_turn", contentOf(progress.blocks), progress, context)
-})
+export const stillPaused = (progress: Progress, context: Context): Outcome =>
+  incomplete("pause_turn", contentOf(progress.blocks), progress, context)
 
 /**
  * Returns what may be kept of a word of the provider's: capped at 200 characters, without keys.
@@ -166,15 +169,8 @@ const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
 
 const unreadable = (message: string): Reading => ({ _tag: "Unreadable", message })
 
-const ended = (verdict: Verdict): Reading => ({ _tag: "Ended", outcome: { _tag: "Failed", verdict } })
-
-const nonRetryable = (reason: Extract<Verdict, { _tag: "NonRetryable" }>["reason"]): Verdict => ({
-  _tag: "NonRetryable",
-  reason
-})
-
-const incomplete = (limit: string, content: string, progress: Progress, context: Context): Verdict =>
-  nonRetryable(
+const incomplete = (limit: string, content: string, progress: Progress, context: Context): Outcome =>
+  Failure.final(
     new Incomplete({
       ...said(context),
       message: `The answer stopped at ${limit}`,
@@ -190,14 +186,14 @@ const failure = (
   content: string,
   progress: Progress,
   context: Context
-): Verdict | undefined => {
+): Outcome | undefined => {
   switch (stopReason) {
     case "max_tokens":
     case "model_context_window_exceeded":
       return incomplete(stopReason, content, progress, context)
     case "refusal": {
       const { category, explanation } = fieldsOf(details)
-      return nonRetryable(
+      return Failure.final(
         new Refusal({
           ...said(context),
           message: textOf(explanation) === ""
@@ -223,10 +219,10 @@ const unknownEnd = (
 ): Reading => {
   const unknownStop = wordOf(stopReason, context)
   const message = `The message has an unknown stop_reason, ${JSON.stringify(unknownStop)}`
-  const verdict: Verdict = isEmpty
-    ? { _tag: "Retryable", reason: new InvalidResponse({ ...said(context), message }) }
+  const outcome: Outcome = isEmpty
+    ? { _tag: "Failed", verdict: { _tag: "Retryable", reason: new InvalidResponse({ ...said(context), message }) } }
     : incomplete(unknownStop, content, progress, context)
-  return { _tag: "Ended", outcome: { _tag: "Failed", verdict }, unknownStop }
+  return { _tag: "Ended", outcome, unknownStop }
 }
 
 const contentOf = (blocks: ReadonlyArray<unknown>): string => blocks.map((block) => blockText(fieldsOf(block))).join("")

@@ -6,9 +6,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
+import type { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest, JobCancelled, JobExpired } from "../../errors/Reason.ts"
-import type { JobsApi, JobState, SubmitOptions } from "../Provider.ts"
+import type { JobsApi, JobState, Outcome, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as Answers from "./AnthropicAnswer.ts"
 import * as Messages from "./AnthropicMessages.ts"
@@ -17,6 +17,7 @@ import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as Batch from "./internal/AnthropicBatch.ts"
 import type { Reply, Send } from "./internal/AnthropicClient.ts"
 import * as Search from "./internal/AnthropicBatchSearch.ts"
+import * as Failure from "./internal/Failure.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import { parse, textOf } from "./internal/JsonBody.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
@@ -166,7 +167,7 @@ export const toBody = (
       })
     )
   return Result.mapBoth(params, {
-    onFailure: (reason) => new ProviderError({ verdict: { _tag: "NonRetryable", reason }, evidence: "NotSent" }),
+    onFailure: Failure.notSent,
     onSuccess: (params) => ({ requests: [{ custom_id: submissionId, params }] })
   })
 }
@@ -259,9 +260,9 @@ const stateOfResult = (
     case "succeeded":
       return stateOfMessage(result.message, about)
     case "errored":
-      return ended(ErrorClassifier.jobFailure(result.error, undefined, context))
+      return ended({ _tag: "Failed", verdict: ErrorClassifier.jobFailure(result.error, undefined, context) })
     case "canceled":
-      return ended(nonRetryable(new JobCancelled({ ...saidOf(about), message: "The batch was cancelled" })))
+      return ended(Failure.final(new JobCancelled({ ...saidOf(about), message: "The batch was cancelled" })))
     case "expired":
       return ended(expired(about, "The batch expired before the request was run"))
   }
@@ -278,25 +279,20 @@ const stateOfMessage = (message: unknown, about: Answers.Context): JobState => {
     case "Unreadable":
       return { _tag: "Unknown", status: `succeeded: ${reading.message}` }
     case "Paused":
-      return { _tag: "Ended", outcome: Answers.stillPaused(reading.progress, about) }
+      return ended(Answers.stillPaused(reading.progress, about))
     case "Ended":
       return reading.unknownStop === undefined
-        ? { _tag: "Ended", outcome: reading.outcome }
+        ? ended(reading.outcome)
         : { _tag: "Unknown", status: `succeeded with the stop_reason ${JSON.stringify(reading.unknownStop)}` }
   }
 }
 
-const expired = (about: Answers.Context, message: string): Verdict =>
-  nonRetryable(new JobExpired({ ...saidOf(about), message }))
+const expired = (about: Answers.Context, message: string): Outcome =>
+  Failure.final(new JobExpired({ ...saidOf(about), message }))
 
 const saidOf = (about: Answers.Context) => ({
   provider: about.provider,
   requestId: about.requestId === undefined ? undefined : Answers.wordOf(about.requestId, about)
 })
 
-const ended = (verdict: Verdict): JobState => ({ _tag: "Ended", outcome: { _tag: "Failed", verdict } })
-
-const nonRetryable = (reason: Extract<Verdict, { readonly _tag: "NonRetryable" }>["reason"]): Verdict => ({
-  _tag: "NonRetryable",
-  reason
-})
+const ended = (outcome: Outcome): JobState => ({ _tag: "Ended", outcome })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import type { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidResponse } from "../../errors/Reason.ts"
 import type { StreamEvent } from "../Provider.ts"
 import * as Answers from "./AnthropicAnswer.ts"
@@ -13,6 +13,7 @@ import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { blockText, MessageAccumulator } from "./internal/MessageAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
+import * as Failure from "./internal/Failure.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 
@@ -239,10 +240,7 @@ const saidOf = (headers: Headers, status: number, context: ErrorClassifier.Conte
 })
 
 const invalid = (message: string, said: ReturnType<typeof saidOf>): ProviderError =>
-  new ProviderError({
-    verdict: { _tag: "Retryable", reason: new InvalidResponse({ ...said, message }) },
-    evidence: "Uncertain"
-  })
+  Failure.uncertain(new InvalidResponse({ ...said, message }))
 
 // Tools that the server runs itself are no answer.
 const pushToolCall = (block: Fields, input: string, out: Array<StreamEvent>): void => {

@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import type { ProviderError } from "../../errors/ProviderError.ts"
 import { Overloaded } from "../../errors/Reason.ts"
 import type { ContentPart } from "../Content.ts"
 import type { Outcome } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
+import * as Failure from "./internal/Failure.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
@@ -175,16 +176,8 @@ const stoppedBy = (
     : OpenAiOutcome.invalid(`The finish reason ${OpenAiOutcome.wordOf(finish, context)} is not known`, reply, context)
 }
 
-const overloaded = (code: string, context: OpenAiOutcome.Context): Result.Result<never, ProviderError> =>
-  Result.fail(
-    new ProviderError({
-      verdict: {
-        _tag: "Retryable",
-        reason: new Overloaded({ provider: context.provider, code, message: "The provider ran out of capacity" })
-      },
-      evidence: "Uncertain"
-    })
-  )
+const overloaded = (code: string, { provider }: OpenAiOutcome.Context): Result.Result<never, ProviderError> =>
+  Result.fail(Failure.uncertain(new Overloaded({ provider, code, message: "The provider ran out of capacity" })))
 
 const contentOf = (message: Fields): Content => {
   let text = textOf(message.content)

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../errors/Reason.ts"
 import type * as Limits from "../Limits.ts"
+import * as Failure from "./internal/Failure.ts"
 import type { Row } from "./ProviderTable.ts"
 
 /**
@@ -319,11 +320,7 @@ const freshToken = (
   name: string,
   token: Effect.Effect<Redacted.Redacted<string>, Error>
 ): Effect.Effect<Redacted.Redacted<string>, ProviderError> => {
-  const failed = (message: string) =>
-    new ProviderError({
-      verdict: { _tag: "NonRetryable", reason: new AuthenticationFailed({ message, provider: name }) },
-      evidence: "NotSent"
-    })
+  const failed = (message: string) => Failure.notSent(new AuthenticationFailed({ message, provider: name }))
   return token.pipe(
     Effect.mapError((error) =>
       error instanceof ProviderError ? error : failed(`${name}'s access token could not be made`)

@@ -8,12 +8,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { ProviderError } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type { Options } from "../Anthropic.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
 import * as EventStream from "./EventStream.ts"
+import * as Failure from "./Failure.ts"
 
 /**
  * One request.
@@ -158,16 +159,12 @@ const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
         return loaded ??= { shared: client(options.fetch), fresh: client(options.fetchFresh ?? options.fetch) }
       },
       catch: () =>
-        new ProviderError({
-          verdict: {
-            _tag: "NonRetryable",
-            reason: new ProviderNotConfigured({
-              message: "The package @anthropic-ai/sdk cannot be loaded; install it",
-              provider: options.name
-            })
-          },
-          evidence: "NotSent"
-        })
+        Failure.notSent(
+          new ProviderNotConfigured({
+            message: "The package @anthropic-ai/sdk cannot be loaded; install it",
+            provider: options.name
+          })
+        )
     })
   )
 }

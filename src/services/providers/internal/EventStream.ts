@@ -12,11 +12,12 @@ import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { StringDecoder } from "node:string_decoder"
-import { ProviderError } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { InvalidResponse } from "../../../errors/Reason.ts"
 import type { StreamEvent } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import { EventParser, maxEventLength, type ServerEvent } from "./EventParser.ts"
+import * as Failure from "./Failure.ts"
 import { parse, type Reply } from "./JsonBody.ts"
 
 /**
@@ -181,13 +182,7 @@ class Reading {
   }
 
   #invalid(message: string): ProviderError {
-    return new ProviderError({
-      verdict: {
-        _tag: "Retryable",
-        reason: new InvalidResponse({ message, provider: this.#opened.contextNow().provider })
-      },
-      evidence: "Uncertain"
-    })
+    return Failure.uncertain(new InvalidResponse({ message, provider: this.#opened.contextNow().provider }))
   }
 }
 

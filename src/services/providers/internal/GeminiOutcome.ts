@@ -5,12 +5,13 @@
  */
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
-import type { ProviderError, Verdict } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import * as Reason from "../../../errors/Reason.ts"
 import { Usage } from "../../../errors/Usage.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { JobState, Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
+import * as Failure from "./Failure.ts"
 import { countOf, type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./JsonBody.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import * as Scrub from "./Scrub.ts"
@@ -95,7 +96,7 @@ const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
     case "failed":
       return { _tag: "Failed", verdict: ErrorClassifier.jobFailure(errorOf(body, steps), usage, context) }
     case "cancelled":
-      return failed(new Reason.JobCancelled({ ...said, content, message: "The interaction was cancelled" }))
+      return Failure.final(new Reason.JobCancelled({ ...said, content, message: "The interaction was cancelled" }))
     case "completed":
     case "requires_action":
       break
@@ -105,7 +106,7 @@ const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
   const hasToolCalls = steps.some(({ name, type }) => type === "function_call" && textOf(name) !== "")
   if (status === "requires_action" && !hasToolCalls) return incomplete(status, content, said)
   if (content.trim() === "" && !hasToolCalls && !steps.some(hasMedia)) {
-    return failed(new Reason.EmptyContent({ ...said, message: "The answer holds neither text nor a tool call" }))
+    return Failure.final(new Reason.EmptyContent({ ...said, message: "The answer holds neither text nor a tool call" }))
   }
   const responseId = idOf(body)
   return {
@@ -121,16 +122,12 @@ const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
   }
 }
 
-const failed = (reason: Extract<Verdict, { readonly _tag: "NonRetryable" }>["reason"]): Outcome => ({
-  _tag: "Failed",
-  verdict: { _tag: "NonRetryable", reason }
-})
-
 const incomplete = (
   limit: string,
   content: string,
   said: { readonly provider: string; readonly usage: Usage | undefined }
-): Outcome => failed(new Reason.Incomplete({ ...said, content, limit, message: `The answer was cut by ${limit}` }))
+): Outcome =>
+  Failure.final(new Reason.Incomplete({ ...said, content, limit, message: `The answer was cut by ${limit}` }))
 
 // What Google's own client calls `output_text`: texts before a tool call, or before an image, are not the answer.
 const contentOf = (steps: ReadonlyArray<Fields>): string => {

@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { ProviderError } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { NotFound } from "../../../errors/Reason.ts"
+import * as Failure from "./Failure.ts"
 
 /**
  * Returns a job's id as one segment of a path.
@@ -13,22 +14,14 @@ import { NotFound } from "../../../errors/Reason.ts"
  * **Errors**
  *
  * `NotFound`, `NotSent`, for an id that no path can hold: an empty one, `.` and
- * `..`.
+ * `..`, which the SDKs refuse by throwing.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const segment = (jobId: string, provider: string): Effect.Effect<string, ProviderError> =>
   /^\.{0,2}$/.test(jobId)
-    ? Effect.fail(
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new NotFound({ provider, message: "The job's id is not one of the provider's" })
-        },
-        evidence: "NotSent"
-      })
-    )
+    ? Effect.fail(Failure.notSent(new NotFound({ provider, message: "The job's id is not one of the provider's" })))
     : Effect.succeed(encode(jobId))
 
 /**

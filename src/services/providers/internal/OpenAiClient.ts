@@ -8,12 +8,13 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { OpenAI } from "openai/client"
-import { ProviderError } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
 import * as EventStream from "./EventStream.ts"
+import * as Failure from "./Failure.ts"
 import { parse, type Reply } from "./JsonBody.ts"
 import type { Payload } from "./OpenAiInput.ts"
 import type { Context } from "./OpenAiOutcome.ts"
@@ -121,18 +122,12 @@ const authOf = (
   // Keys out of files end in a line break.
   const value = Redacted.value(key).trim()
   if (!/^[\x21-\x7e]+$/.test(value)) {
-    return Effect.fail(
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new AuthenticationFailed({
-            provider: name,
-            message: "The key is empty or holds characters that a header cannot carry"
-          })
-        },
-        evidence: "NotSent"
+    return Effect.fail(Failure.notSent(
+      new AuthenticationFailed({
+        provider: name,
+        message: "The key is empty or holds characters that a header cannot carry"
       })
-    )
+    ))
   }
   return Effect.succeed(authHeader === "api-key" ? { "api-key": value } : { Authorization: `Bearer ${value}` })
 }
@@ -152,16 +147,12 @@ const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
         throw error
       }),
     catch: () =>
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new ProviderNotConfigured({
-            provider: options.name,
-            message: "The package openai cannot be imported, or refuses the provider's settings"
-          })
-        },
-        evidence: "NotSent"
-      })
+      Failure.notSent(
+        new ProviderNotConfigured({
+          provider: options.name,
+          message: "The package openai cannot be imported, or refuses the provider's settings"
+        })
+      )
   })
   return Effect.suspend(() =>
     loaded !== undefined ? Effect.succeed(loaded) : Effect.map(load, (clients) => loaded = clients)

@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { ProviderError } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../../errors/Reason.ts"
 import type { ContentPart, Source } from "../../Content.ts"
+import * as Failure from "./Failure.ts"
 import { isFields } from "./JsonBody.ts"
 
 /**
@@ -24,12 +25,7 @@ export type Payload = Readonly<Record<string, unknown>>
  * @since 0.1.0
  */
 export const refuse = (provider: string, param: string, message: string): Result.Result<never, ProviderError> =>
-  Result.fail(
-    new ProviderError({
-      verdict: { _tag: "NonRetryable", reason: new InvalidRequest({ message, param, provider }) },
-      evidence: "NotSent"
-    })
-  )
+  Result.fail(Failure.notSent(new InvalidRequest({ message, param, provider })))
 
 /**
  * Returns the payload with the provider's own options merged in.

@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { ProviderError, type Verdict } from "../../../errors/ProviderError.ts"
+import type { ProviderError } from "../../../errors/ProviderError.ts"
 import * as Reason from "../../../errors/Reason.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
+import * as Failure from "./Failure.ts"
 import { type Fields, type Reply, textOf } from "./JsonBody.ts"
 import { usageOf } from "./OpenAiUsage.ts"
 import * as Scrub from "./Scrub.ts"
@@ -60,19 +61,23 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
   const usage = usageOf(body.usage, body.service_tier)
   const said = () => ({ ...saidOf(reply, context), usage })
   if (stopped._tag === "Filtered") {
-    return failed(
+    return Failure.final(
       new Reason.ContentFiltered({ ...said(), content: text, message: "The answer was stopped by a content filter" })
     )
   }
   if (refusal !== undefined) {
-    return failed(new Reason.Refusal({ ...said(), content: text, message: scrubbed(refusal, context) }))
+    return Failure.final(new Reason.Refusal({ ...said(), content: text, message: scrubbed(refusal, context) }))
   }
   if (stopped._tag === "Limited") {
     const limit = wordOf(stopped.limit, context)
-    return failed(new Reason.Incomplete({ ...said(), content: text, limit, message: `The answer was cut by ${limit}` }))
+    return Failure.final(
+      new Reason.Incomplete({ ...said(), content: text, limit, message: `The answer was cut by ${limit}` })
+    )
   }
   if (!hasToolCalls && text.trim() === "") {
-    return failed(new Reason.EmptyContent({ ...said(), message: "The answer holds neither text nor a tool call" }))
+    return Failure.final(
+      new Reason.EmptyContent({ ...said(), message: "The answer holds neither text nor a tool call" })
+    )
   }
   const responseId = textOf(body.id)
   return {
@@ -95,7 +100,7 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
  * @since 0.1.0
  */
 export const cancelled = (text: string, body: Fields, reply: Reply, context: Context): Outcome =>
-  failed(
+  Failure.final(
     new Reason.JobCancelled({
       ...saidOf(reply, context),
       content: text,
@@ -123,17 +128,13 @@ export const unreadable = (reply: Reply, context: Context): Result.Result<never,
  */
 export const invalid = (message: string, reply: Reply, context: Context): Result.Result<never, ProviderError> =>
   Result.fail(
-    new ProviderError({
-      verdict: {
-        _tag: "Retryable",
-        reason: new Reason.InvalidResponse({
-          ...saidOf(reply, context),
-          status: reply.status,
-          message: scrubbed(message, context)
-        })
-      },
-      evidence: "Uncertain"
-    })
+    Failure.uncertain(
+      new Reason.InvalidResponse({
+        ...saidOf(reply, context),
+        status: reply.status,
+        message: scrubbed(message, context)
+      })
+    )
   )
 
 /**
@@ -146,11 +147,6 @@ export const wordOf = (text: string, context: Context): string => scrubbed(text,
 
 const scrubbed = (text: string, context: Context, max = Reason.maxMessageLength): string =>
   Scrub.make(context.keys ?? [])(text, max)
-
-const failed = (reason: Extract<Verdict, { readonly _tag: "NonRetryable" }>["reason"]): Outcome => ({
-  _tag: "Failed",
-  verdict: { _tag: "NonRetryable", reason }
-})
 
 const saidOf = (reply: Reply, context: Context) => {
   const requestId = wordOf(reply.headers.get("x-request-id") ?? "", context)
