@@ -7,14 +7,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { ProviderError } from "../../errors/ProviderError.ts"
-import { NotFound } from "../../errors/Reason.ts"
+import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as EventStream from "./internal/EventStream.ts"
+import * as JobPath from "./internal/JobPath.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import type { Payload } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
@@ -168,7 +168,9 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
         OpenAiResponsesStream.makeReader({ isJob: true })
       ),
     stream: (jobId, after) => {
-      const tail = after === undefined ? "" : `&starting_after=${segmentOf(OpenAiResponsesStream.sequenceOf(after))}`
+      const tail = after === undefined
+        ? ""
+        : `&starting_after=${JobPath.encode(OpenAiResponsesStream.sequenceOf(after))}`
       return EventStream.make(
         Effect.flatMap(
           pathOf(jobId, options.name),
@@ -255,24 +257,10 @@ const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retent
   unstored: Duration.min(stored, Duration.minutes(10))
 })
 
-// The SDK refuses such path segments by throwing.
 const pathOf = (jobId: string, provider: string): Effect.Effect<string, ProviderError> =>
-  /^\.{0,2}$/.test(jobId)
-    ? Effect.fail(
-      new ProviderError({
-        verdict: {
-          _tag: "NonRetryable",
-          reason: new NotFound({ provider, message: "The job's id is not a response id" })
-        },
-        evidence: "NotSent"
-      })
-    )
-    : Effect.succeed(`/responses/${segmentOf(jobId)}`)
+  Effect.map(JobPath.segment(jobId, provider), (segment) => `/responses/${segment}`)
 
 const chatPath = ({ apiVersion, baseUrl = "" }: Options, model: string): string =>
   apiVersion === undefined || /\/deployments\//.test(`${baseUrl}/`)
     ? "/chat/completions"
-    : `/deployments/${segmentOf(model)}/chat/completions`
-
-// Half of a surrogate pair has no encoding: encodeURIComponent would throw.
-const segmentOf = (text: string): string => encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\uFFFD"))
+    : `/deployments/${JobPath.encode(model)}/chat/completions`
