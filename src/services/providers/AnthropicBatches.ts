@@ -74,8 +74,8 @@ export const retention: Duration.Duration = Duration.days(29)
  *
  * `find` looks through the batches since the submission, 2 minutes of grace
  * for differing clocks included, newest 1000 at most. Which request a batch
- * holds is known only when it has ended: while one of them runs, the answer is
- * `Unknown`.
+ * holds is known only when it has ended: while one runs that may be the
+ * submission's, and within the time of grace, the answer is `Undecided`.
  *
  * **Errors**
  *
@@ -227,13 +227,11 @@ const unreadable = ({ headers, status, text }: Reply, context: ErrorClassifier.C
 // Also of a batch that has ended when it is accepted: the poll that follows reads its results.
 const runningState = (batch: Batch.Batch, { headers }: Reply, context: ErrorClassifier.Context): JobState => {
   if (!knownStatuses.has(batch.status)) return { _tag: "Unknown", status: Answers.wordOf(batch.status, context) }
-  const wait = RetryAfter.fromHeaders((name) => headers.get(name) ?? undefined, context.now)
   return {
     _tag: "Pending",
     status: batch.status,
     phase: "running",
-    // A wait of zero is no hint: it would poll without a pause.
-    pollAfter: wait === undefined || Duration.isZero(wait) ? undefined : wait
+    pollAfter: RetryAfter.beforePoll(headers, context.now)
   }
 }
 

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { ContentPart } from "../Content.ts"
@@ -115,7 +114,7 @@ export const stateOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Re
   switch (status) {
     case "queued":
     case "in_progress": {
-      const pollAfter = pollAfterOf(reply.headers, context.now)
+      const pollAfter = RetryAfter.beforePoll(reply.headers, context.now)
       return Result.succeed({ _tag: "Pending", status, phase: status === "queued" ? "queued" : "running", pollAfter })
     }
     case "completed":
@@ -258,15 +257,6 @@ const contentOf = (output: ReadonlyArray<unknown>): Omit<OpenAiOutcome.Ending, "
     }
   }
   return { text, refusal, hasToolCalls }
-}
-
-// A wait of zero is no hint: it would poll without a pause.
-const pollAfterOf = (headers: Headers, now: number): Duration.Duration | undefined => {
-  const header = (name: string) => headers.get(name) ?? undefined
-  const wait =
-    RetryAfter.fromHeaders((name) => name === "retry-after-ms" ? header("openai-poll-after-ms") : undefined, now) ??
-      RetryAfter.fromHeaders(header, now)
-  return wait === undefined || Duration.isZero(wait) ? undefined : wait
 }
 
 const metadataOf = (job: SubmitOptions): Payload => ({

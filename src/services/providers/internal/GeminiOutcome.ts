@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import * as Reason from "../../../errors/Reason.ts"
@@ -62,9 +61,7 @@ export const stateOf = (reply: Reply, context: Context): Result.Result<JobState,
   switch (status) {
     case "queued":
     case "in_progress": {
-      const wait = RetryAfter.fromHeaders((name) => headers.get(name) ?? undefined, context.now)
-      // A wait of zero is no hint: it would poll without a pause.
-      const pollAfter = wait === undefined || Duration.isZero(wait) ? undefined : wait
+      const pollAfter = RetryAfter.beforePoll(headers, context.now)
       return Result.succeed({ _tag: "Pending", status, phase: status === "queued" ? "queued" : "running", pollAfter })
     }
     case "completed":

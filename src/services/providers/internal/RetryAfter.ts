@@ -40,6 +40,23 @@ export const fromHeaders = (header: Header, now: number): Duration.Duration | un
 }
 
 /**
+ * Returns the wait before the next poll that a reply asks for: in
+ * `openai-poll-after-ms`, milliseconds, else as `fromHeaders` reads it.
+ *
+ * **Details**
+ *
+ * A wait of zero is no hint: it would poll without a pause.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const beforePoll = (headers: Headers, now: number): Duration.Duration | undefined => {
+  const header = (name: string) => headers.get(name) ?? undefined
+  const asked = wait(number(header("openai-poll-after-ms"))) ?? fromHeaders(header, now)
+  return asked === undefined || Duration.isZero(asked) ? undefined : asked
+}
+
+/**
  * Returns the wait until the last exhausted rate limit is reset.
  *
  * **Details**
