@@ -11,7 +11,7 @@ import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import * as Reason from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import * as ErrorFacts from "./internal/ErrorFacts.ts"
-import type { Kind } from "./internal/ErrorTable.ts"
+import { isRetryable, type Kind, type RetryableKind } from "./internal/ErrorTable.ts"
 import * as ForeignValue from "./internal/ForeignValue.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 import * as Ruling from "./internal/Ruling.ts"
@@ -110,11 +110,12 @@ export const jobFailure = (error: unknown, usage: Usage | undefined, context: Co
   const facts = ErrorFacts.ofAnswer({ status: undefined, headers: undefined, body: error })
   const ruling = Ruling.ofJob(facts)
   const said = saidOf(facts, ruling, context, "The job failed without an error")
-  const verdict = verdictOf(ruling, said, facts, context)
-  const ended = { ...said, ...(usage === undefined ? {} : { usage }) }
-  return verdict._tag === "Retryable"
-    ? { ...verdict, reason: new Reason.JobFailed({ ...ended, reason: retryable(ruling.kind)(said) }) }
-    : { _tag: "NonRetryable", reason: new Reason.JobFailed({ ...ended, reason: nonRetryable(ruling.kind)(said) }) }
+  const failed = (reason: Reason.JobFailed["reason"]) =>
+    new Reason.JobFailed({ ...said, reason, ...(usage === undefined ? {} : { usage }) })
+  const { kind } = ruling
+  return isRetryable(kind)
+    ? { _tag: "Retryable", reason: failed(retryableReasons[kind](said)), ...waitOf(kind, facts, context) }
+    : { _tag: "NonRetryable", reason: failed(nonRetryableReasons[kind](said)) }
 }
 
 /**
@@ -147,7 +148,11 @@ const isProviderError = (error: unknown): error is ProviderError => {
 const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => {
   const ruling = Ruling.of(facts)
   const said = saidOf(facts, ruling, context, fallbackOf(facts.status))
-  return new ProviderError({ verdict: verdictOf(ruling, said, facts, context), evidence: ruling.evidence })
+  const { evidence, kind } = ruling
+  const verdict: Verdict = isRetryable(kind)
+    ? { _tag: "Retryable", reason: retryableReasons[kind](said), ...waitOf(kind, facts, context) }
+    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said) }
+  return new ProviderError({ verdict, evidence })
 }
 
 const fallbackOf = (status: number | undefined): string => {
@@ -155,21 +160,14 @@ const fallbackOf = (status: number | undefined): string => {
   return status >= 200 && status < 300 ? `HTTP ${status} with a body that cannot be read` : `HTTP ${status}`
 }
 
-const verdictOf = (
-  ruling: Ruling.Ruling,
-  said: Reason.Said,
-  facts: ErrorFacts.Facts,
-  context: Context
-): Verdict => {
-  if (!ruling.isRetryable) return { _tag: "NonRetryable", reason: nonRetryable(ruling.kind)(said) }
-  const reason = retryable(ruling.kind)(said)
-  const retryAfter = RetryAfter.fromHeaders(facts.header, context.now) ?? RetryAfter.fromGoDuration(facts.retryDelay)
-  if (retryAfter !== undefined) return { _tag: "Retryable", reason, retryAfter }
-  const isRateLimit = ruling.kind === "RateLimited" || ruling.kind === "Overloaded"
-  const retryHint = isRateLimit
-    ? RetryAfter.fromRateLimits(facts.header, context.now) ?? RetryAfter.fromText(facts.text)
-    : undefined
-  return { _tag: "Retryable", reason, ...(retryHint === undefined ? {} : { retryHint }) }
+type Wait = Pick<Extract<Verdict, { readonly _tag: "Retryable" }>, "retryAfter" | "retryHint">
+
+const waitOf = (kind: RetryableKind, facts: ErrorFacts.Facts, { now }: Context): Wait => {
+  const retryAfter = RetryAfter.fromHeaders(facts.header, now) ?? RetryAfter.fromGoDuration(facts.retryDelay)
+  if (retryAfter !== undefined) return { retryAfter }
+  if (kind !== "RateLimited" && kind !== "Overloaded") return {}
+  const retryHint = RetryAfter.fromRateLimits(facts.header, now) ?? RetryAfter.fromText(facts.text)
+  return retryHint === undefined ? {} : { retryHint }
 }
 
 /** The longest code, type, field name or request id that is kept, in characters. */
@@ -203,9 +201,6 @@ const saidOf = (
   }
 }
 
-type RetryableKind = keyof typeof retryableReasons
-type NonRetryableKind = keyof typeof nonRetryableReasons
-
 const retryableReasons = {
   RateLimited: (said: Reason.Said) => new Reason.RateLimited(said),
   Overloaded: (said: Reason.Said) => new Reason.Overloaded(said),
@@ -213,7 +208,7 @@ const retryableReasons = {
   Network: (said: Reason.Said) => new Reason.Network(said),
   Conflict: (said: Reason.Said) => new Reason.Conflict(said),
   InvalidResponse: (said: Reason.Said) => new Reason.InvalidResponse(said)
-}
+} satisfies Record<RetryableKind, unknown>
 
 const nonRetryableReasons = {
   QuotaExceeded: (said: Reason.Said) => new Reason.QuotaExceeded(said),
@@ -224,8 +219,4 @@ const nonRetryableReasons = {
   ContextLengthExceeded: (said: Reason.Said) => new Reason.ContextLengthExceeded(said),
   ContentFiltered: (said: Reason.Said) => new Reason.ContentFiltered(said),
   Certificate: (said: Reason.Said) => new Reason.Network(said)
-}
-
-// Ruling.isRetryable says which of the two holds the kind.
-const retryable = (kind: Kind) => retryableReasons[kind as RetryableKind]
-const nonRetryable = (kind: Kind) => nonRetryableReasons[kind as NonRetryableKind]
+} satisfies Record<Exclude<Kind, RetryableKind>, unknown>

@@ -238,8 +238,7 @@ const typesOf = (node: unknown, root: unknown): ReadonlyArray<string> =>
     ForeignValue.string(node, "error_type"),
     ForeignValue.string(node, "__type"),
     ForeignValue.string(root, "error_type")
-  ].filter((word) => word !== undefined && word !== "error" && !word.startsWith("response."))
-    .map((word) => word ?? "")
+  ].filter((word) => word !== undefined).filter((word) => word !== "error" && !word.startsWith("response."))
 
 const detailsOf = (node: unknown): ReadonlyArray<unknown> => ForeignValue.elements(ForeignValue.get(node, "details"))
 

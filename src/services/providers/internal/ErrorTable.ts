@@ -12,20 +12,32 @@
  * @since 0.1.0
  */
 
+const retryableKinds = [
+  "RateLimited",
+  "Overloaded",
+  "ServerError",
+  "Network",
+  "Conflict",
+  "InvalidResponse"
+] as const
+
 /**
- * What a failure comes to. All but `JobFailed` and the ends of an answer have a
- * reason of the same name; `Certificate` is `Network`, not retryable.
+ * What a failure comes to that a later attempt may cure.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RetryableKind = typeof retryableKinds[number]
+
+/**
+ * What a failure comes to. Each kind has a reason of the same name, but for
+ * `Certificate`, which is a `Network` that is not retryable.
  *
  * @category models
  * @since 0.1.0
  */
 export type Kind =
-  | "RateLimited"
-  | "Overloaded"
-  | "ServerError"
-  | "Network"
-  | "Conflict"
-  | "InvalidResponse"
+  | RetryableKind
   | "QuotaExceeded"
   | "AuthenticationFailed"
   | "PermissionDenied"
@@ -34,6 +46,16 @@ export type Kind =
   | "ContextLengthExceeded"
   | "ContentFiltered"
   | "Certificate"
+
+const retryable: ReadonlySet<Kind> = new Set(retryableKinds)
+
+/**
+ * Returns whether a later attempt may cure a failure.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isRetryable = (kind: Kind): kind is RetryableKind => retryable.has(kind)
 
 const rows = (table: { readonly [K in Kind]?: string }): ReadonlyMap<string, Kind> =>
   new Map(

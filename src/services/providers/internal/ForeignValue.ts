@@ -15,7 +15,7 @@
 export const get = (value: unknown, key: string): unknown => {
   if (!isObject(value)) return undefined
   try {
-    return (value as Readonly<Record<string, unknown>>)[key]
+    return Reflect.get(value, key)
   } catch {
     return undefined
   }

@@ -16,7 +16,6 @@ import * as TransportTable from "./TransportTable.ts"
  */
 export interface Ruling {
   readonly kind: ErrorTable.Kind
-  readonly isRetryable: boolean
   /** Whether only a text pattern led here. */
   readonly inferred: boolean
   readonly evidence: Evidence
@@ -74,18 +73,8 @@ const known = (facts: Facts): Ruling | undefined => {
 const transportEvidence = (facts: Facts, evidence: Evidence): Evidence =>
   facts.links.some((link) => link.names.includes(TransportTable.notSent)) ? "NotSent" : evidence
 
-const retryableKinds: ReadonlySet<ErrorTable.Kind> = new Set<ErrorTable.Kind>([
-  "RateLimited",
-  "Overloaded",
-  "ServerError",
-  "Network",
-  "Conflict",
-  "InvalidResponse"
-])
-
 const ruling = (kind: ErrorTable.Kind, evidence: Evidence, inferred = false): Ruling => ({
   kind,
-  isRetryable: retryableKinds.has(kind),
   inferred,
   evidence
 })
@@ -153,7 +142,7 @@ const byStatus = (facts: Facts, status: number): ErrorTable.Kind => {
     : status >= 300 && status < 400
     ? "InvalidRequest"
     : "InvalidResponse")
-  if (verdict !== "false" || !retryableKinds.has(kind)) return kind
+  if (verdict !== "false" || !ErrorTable.isRetryable(kind)) return kind
   return kind === "RateLimited" ? "QuotaExceeded" : "InvalidRequest"
 }
 
