@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { ProviderError } from "../errors/ProviderError.ts"
@@ -64,6 +65,31 @@ const fallbackReasons = [
   "Incomplete"
 ] as const
 
+/**
+ * Schema for the strategies' names.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const StrategyName = Schema.Literals(["background", "sync", "completions"])
+
+/**
+ * The strategies' names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StrategyName = typeof StrategyName.Type
+
+/**
+ * How long a submission may take before its fate counts as unknown, unless the
+ * request says otherwise: 60 seconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const defaultSubmitTimeout: Duration.Duration = Duration.seconds(60)
+
 /** A schema that decodes without services. */
 const OutputSchema = Schema.declare(
   (u: unknown): u is Schema.Decoder<unknown> => Schema.isSchema(u),
@@ -97,7 +123,7 @@ export const ResponseRequest = Schema.Struct({
   }))),
   instructions: Schema.optional(Schema.String),
   session: Schema.optional(Schema.NonEmptyString),
-  strategy: Schema.optional(Schema.Literals(["background", "sync", "completions"])),
+  strategy: Schema.optional(StrategyName),
   maxOutputTokens: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   topP: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
@@ -206,7 +232,7 @@ export interface RequestInput {
   /**
    * How long a submission may take before its fate counts as unknown.
    *
-   * @default 60 seconds
+   * @default {@link defaultSubmitTimeout}: 60 seconds
    */
   readonly submitTimeout?: Input["submitTimeout"]
   /**
@@ -242,19 +268,3 @@ export interface RequestInput {
 
 // `RequestInput` is written out, because editors show no docs of a type that is derived from a schema.
 type Input = typeof ResponseRequest.Encoded
-
-/**
- * Schema for the strategies' names.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const StrategyName = Schema.Literals(["background", "sync", "completions"])
-
-/**
- * The strategies' names.
- *
- * @category models
- * @since 0.1.0
- */
-export type StrategyName = typeof StrategyName.Type

@@ -15,7 +15,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { JobState, Outcome, Provider, StreamEvent } from "../Provider.ts"
-import type { ResponseRequest } from "../ResponseRequest.ts"
+import { defaultSubmitTimeout, type ResponseRequest } from "../ResponseRequest.ts"
 
 /**
  * Makes one call within the limits.
@@ -94,9 +94,6 @@ export const make = (provider: Provider, limited: Limited): Provider => {
     })
   }
 }
-
-/** The strategies' own. */
-const defaultSubmitTimeout = Duration.seconds(60)
 
 type StreamPort<Rest extends ReadonlyArray<unknown>> = (
   request: ResponseRequest,

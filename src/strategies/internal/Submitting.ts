@@ -9,7 +9,7 @@ import type { ProviderError } from "../../errors/ProviderError.ts"
 import { JobCancelled, Network } from "../../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
 import type { JobState, Outcome, Provider } from "../../services/Provider.ts"
-import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
+import { defaultSubmitTimeout, type ResponseRequest, type StrategyName } from "../../services/ResponseRequest.ts"
 import {
   Accepted,
   acceptedAs,
@@ -26,9 +26,6 @@ import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } fro
 import type { Opened, OpenStream } from "./Opening.ts"
 import { unanswered } from "./Polling.ts"
 import { withoutText } from "./WithoutText.ts"
-
-/** How long a submission may take before its fate counts as unknown, unless the request says otherwise. */
-const defaultSubmitTimeout = Duration.seconds(60)
 
 /** A submission that the provider does not have, or may have. */
 export type Unsubmitted =
