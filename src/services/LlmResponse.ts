@@ -58,6 +58,14 @@ export const PassedOver = Schema.Struct({
 })
 
 /**
+ * A model that was asked and could not answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PassedOver = typeof PassedOver.Type
+
+/**
  * Schema for an answer with what it took to get it.
  *
  * @category schemas
@@ -112,7 +120,7 @@ export interface LlmResponse {
   /** Whether an earlier run's job or answer was used. */
   readonly resumed: boolean
   /** The models that were asked first and could not answer, in that order; absent when there are none. */
-  readonly passedOver?: ReadonlyArray<typeof PassedOver.Type>
+  readonly passedOver?: ReadonlyArray<PassedOver>
   /** Whether the answer is in the journal. */
   readonly settled: boolean
   /** What this answer has cost, without earlier submissions; absent when the price is not known. Not journaled. */

@@ -12,8 +12,7 @@ import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { InvalidOutput } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { Answer } from "../../services/LlmResponse.ts"
-import type { PassedOver } from "../../services/LlmResponse.ts"
+import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
@@ -72,7 +71,7 @@ export interface RunResult {
   readonly strategy: StrategyName
   readonly submissions: number
   readonly resumed: boolean
-  readonly passedOver: ReadonlyArray<typeof PassedOver.Type>
+  readonly passedOver: ReadonlyArray<PassedOver>
   readonly settled: boolean
 }
 
@@ -108,7 +107,7 @@ export class Run {
   /** Which of the order's models is asked. */
   candidate = 0
   /** The models that could not answer, and why. */
-  passedOver: ReadonlyArray<typeof PassedOver.Type> = noneOver
+  passedOver: ReadonlyArray<PassedOver> = noneOver
   /** An answer that did not fit the request's schema, which is to be sent back. */
   fault: InvalidOutput | undefined
   /** How many answers of the session did not fit. */
