@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
 import type { NonRetryable, Retryable, StrategyError, Timeout } from "../errors/StrategyError.ts"
 import * as Durations from "./Durations.ts"
-import type { NextCommands } from "./NextCommands.ts"
+import { type NextCommands, sessionFlag } from "./NextCommands.ts"
 
 /**
  * Returns the report of an error: the tag, the reason and the message in the
@@ -178,8 +178,3 @@ const partialAdvice = (reason: NonRetryableReason): ReadonlyArray<string> =>
   "content" in reason && reason.content !== undefined && reason.content !== ""
     ? [`${reason.content.length} characters had arrived by then.`]
     : []
-
-const sessionFlag = (session: string): string =>
-  /^[\w./:@%+,-]+$/.test(session) && !session.startsWith("-")
-    ? `--session ${session}`
-    : `--session='${session.replaceAll("'", "'\\''")}'`

@@ -52,14 +52,17 @@ export const make = (store: Option.Option<string>): Effect.Effect<NextCommands> 
     }
   })
 
-const operands = (...values: ReadonlyArray<string>): string =>
-  [...(values.some((value) => value.startsWith("-")) ? ["--"] : []), ...values.map(quoted)].join(" ")
-
 /**
- * Returns a text as a POSIX shell takes it for one word.
+ * Returns the flag `--session` with a key, as a user types it.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const quoted = (text: string): string =>
-  /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+export const sessionFlag = (session: string): string =>
+  session.startsWith("-") ? `--session=${quoted(session)}` : `--session ${quoted(session)}`
+
+const operands = (...values: ReadonlyArray<string>): string =>
+  [...(values.some((value) => value.startsWith("-")) ? ["--"] : []), ...values.map(quoted)].join(" ")
+
+/** A text as a POSIX shell takes it for one word. */
+const quoted = (text: string): string => /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`

@@ -18,7 +18,7 @@ import type { RequestInput } from "../services/ResponseRequest.ts"
 import * as StrategySelector from "../strategies/StrategySelector.ts"
 import { summary } from "./AnswerSummary.ts"
 import * as Engine from "./Engine.ts"
-import type { NextCommands } from "./NextCommands.ts"
+import { type NextCommands, sessionFlag } from "./NextCommands.ts"
 import * as Output from "./Output.ts"
 import { type Seen, withProgress } from "./Progress.ts"
 import * as Streaming from "./Streaming.ts"
@@ -122,5 +122,5 @@ const farewell = Effect.fnUntraced(function*(awaited: Awaited, { next, session }
     : awaited.request.strategy ?? (yield* StrategySelector.select(awaited.request.model))
   return strategy === "background"
     ? `Stopped. If the provider has taken the job by now, it goes on; get its answer with\n  ${next.resume(session)}`
-    : `Stopped. The call was held open and cannot be resumed; run the same command again with --session ${session}`
+    : `Stopped. The call was held open and cannot be resumed; run the same command again with ${sessionFlag(session)}`
 })

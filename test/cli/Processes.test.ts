@@ -62,6 +62,21 @@ describe("holdfast, as a process", () => {
         assert.strictEqual((yield* simulator.ledger).submissions.length, 1)
       })))
 
+  it.live("says at SIGINT how to make a held call again", () =>
+    inFolder(
+      { script: [{ on: "responses.create", do: { _tag: "Hang", accepted: true } }] },
+      ({ env, simulator }) =>
+        Effect.gen(function*() {
+          const process = yield* start(["run", "-s", "two words", "--strategy", "sync", "Hello"], env)
+          yield* until(Effect.map(simulator.ledger, ({ submissions }) => submissions[0]))
+          process.signal("SIGINT")
+          const stopped = yield* process.ended
+
+          assert.strictEqual(stopped.code, 130)
+          assert.include(stopped.stderr, "run the same command again with --session 'two words'\n")
+        })
+    ))
+
   it.live("reads a pipe, and ends quietly when nobody reads the answer", () =>
     inFolder({ answer: () => "long ".repeat(100_000) }, ({ env }) =>
       Effect.gen(function*() {

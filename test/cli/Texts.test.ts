@@ -113,5 +113,10 @@ describe("NextCommands", () => {
         (yield* NextCommands.make(Option.none())).adopt("s", "resp_1"),
         "holdfast sessions adopt s resp_1"
       )
+      assert.deepStrictEqual(["s", "a b", "-x"].map(NextCommands.sessionFlag), [
+        "--session s",
+        "--session 'a b'",
+        "--session=-x"
+      ])
     }))
 })
