@@ -5,6 +5,7 @@
  */
 import type { Usage } from "../errors/Usage.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
+import { counted } from "./Counted.ts"
 import * as Dollars from "./Dollars.ts"
 import * as Durations from "./Durations.ts"
 import { oneLine } from "./Printable.ts"
@@ -48,5 +49,3 @@ const tokens = (usage: Usage): string => {
   const reasoning = usage.reasoningTokens > 0 ? `, ${usage.reasoningTokens} reasoning` : ""
   return `${usage.totalTokens} tokens (${input} in, ${usage.outputTokens} out${reasoning})`
 }
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`

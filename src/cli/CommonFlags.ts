@@ -1,5 +1,5 @@
 /**
- * The flag that says where sessions are kept.
+ * The flags that commands share, and the variables behind them.
  *
  * @since 0.1.0
  */
@@ -8,13 +8,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
-/**
- * The folder that is used when neither the flag nor `HOLDFAST_STORE` names one.
- *
- * @category models
- * @since 0.1.0
- */
-export const defaultDirectory = ".holdfast"
+/** The folder that is used when neither the flag nor `HOLDFAST_STORE` names one. */
+const defaultDirectory = ".holdfast"
 
 /**
  * The flag `--store`.

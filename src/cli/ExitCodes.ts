@@ -7,13 +7,8 @@ import * as Schema from "effect/Schema"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import type { UsageError } from "./UsageError.ts"
 
-/**
- * The exit codes, by what they say to a script.
- *
- * @category models
- * @since 0.1.0
- */
-export const exitCodes = {
+/** The exit codes, by what they say to a script. */
+const exitCodes = {
   /** The answer, or what was asked for, is on stdout. */
   ok: 0,
   /** The command was used wrongly, or failed in a way that nobody expected. */

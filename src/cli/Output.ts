@@ -32,11 +32,7 @@ export const answer = (text: string): Effect.Effect<void, never, Stdio.Stdio> =>
 export const json = <S extends Schema.Top & { readonly EncodingServices: never }>(
   schema: S,
   value: S["Type"]
-): Effect.Effect<void> =>
-  Schema.encodeEffect(Schema.toCodecJson(schema))(value).pipe(
-    Effect.orDie,
-    Effect.flatMap((encoded) => Console.log(JSON.stringify(encoded, null, 2)))
-  )
+): Effect.Effect<void> => write(schema, value, 2)
 
 /**
  * Writes a value to stdout as one line of JSON.
@@ -47,11 +43,7 @@ export const json = <S extends Schema.Top & { readonly EncodingServices: never }
 export const jsonLine = <S extends Schema.Top & { readonly EncodingServices: never }>(
   schema: S,
   value: S["Type"]
-): Effect.Effect<void> =>
-  Schema.encodeEffect(Schema.toCodecJson(schema))(value).pipe(
-    Effect.orDie,
-    Effect.flatMap((encoded) => Console.log(JSON.stringify(encoded)))
-  )
+): Effect.Effect<void> => write(schema, value, 0)
 
 /**
  * Writes a line, or several, to stderr.
@@ -84,5 +76,15 @@ export const canRewrite: Effect.Effect<boolean, never, Stdio.Stdio> = Effect.gen
  */
 export const rewrite = (line: string): Effect.Effect<void, never, Stdio.Stdio> =>
   Stdio.Stdio.use((stdio) => Effect.ignore(Stream.run(Stream.make(clearLine + line), stdio.stderr())))
+
+const write = <S extends Schema.Top & { readonly EncodingServices: never }>(
+  schema: S,
+  value: S["Type"],
+  indent: number
+): Effect.Effect<void> =>
+  Schema.encodeEffect(Schema.toCodecJson(schema))(value).pipe(
+    Effect.orDie,
+    Effect.flatMap((encoded) => Console.log(JSON.stringify(encoded, null, indent)))
+  )
 
 const clearLine = "\r\x1b[2K"

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import type { SessionProgress } from "../strategies/SessionProgress.ts"
+import { counted } from "./Counted.ts"
 import * as Durations from "./Durations.ts"
 import * as Output from "./Output.ts"
 import { oneLine } from "./Printable.ts"
@@ -97,10 +98,6 @@ const lineOf = ({ progress }: Seen, startedAt: number): Effect.Effect<string> =>
     [
       oneLine(progress?.status ?? "", 60),
       Durations.format(Duration.seconds(Math.floor((now - startedAt) / 1000))).replace(".0", ""),
-      progress === undefined || progress.polls === 0
-        ? undefined
-        : progress.polls === 1
-        ? "1 poll"
-        : `${progress.polls} polls`,
+      progress === undefined || progress.polls === 0 ? undefined : counted(progress.polls, "poll"),
       progress?.jobId
     ].filter((part) => part !== undefined).join(", "))

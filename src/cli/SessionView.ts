@@ -8,6 +8,7 @@ import type { StrategyError } from "../errors/StrategyError.ts"
 import type { Settlement } from "../services/Session.ts"
 import type { SessionCost, SubmissionCost } from "../strategies/Cost.ts"
 import type { SessionInfo, SubmissionInfo } from "../strategies/Sessions.ts"
+import { counted } from "./Counted.ts"
 import * as Dollars from "./Dollars.ts"
 import { what } from "./ErrorReport.ts"
 import { oneLine } from "./Printable.ts"
@@ -51,13 +52,7 @@ export const details = (info: SessionInfo, cost: SessionCost): string =>
     ...(info.settlement === undefined ? [] : ["", ...settlementLines(info.settlement)])
   ].join("\n")
 
-/**
- * Returns what a session's state means, in a few words.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const meaning = ({ settlement, state }: SessionInfo): string => {
+const meaning = ({ settlement, state }: SessionInfo): string => {
   switch (state) {
     case "prepared":
       return "no provider has accepted it yet; run the same command again"
@@ -76,7 +71,7 @@ const totalOf = ({ submissions, total: { complete, nanoUsd, unknown } }: Session
   if (complete) return Dollars.format(nanoUsd)
   return submissions.every(({ cost }) => cost === "unknown" || cost === "none")
     ? "unknown"
-    : `${Dollars.format(nanoUsd)} and what is not known of ${unknown} ${unknown === 1 ? "submission" : "submissions"}`
+    : `${Dollars.format(nanoUsd)} and what is not known of ${counted(unknown, "submission")}`
 }
 
 const costOf = (cost: SubmissionCost["cost"]): string => {

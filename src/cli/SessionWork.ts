@@ -60,15 +60,6 @@ export const list = Effect.fnUntraced(function*(directory: string) {
 })
 
 /**
- * Returns what a session has come to.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const inspect = (directory: string, session: string) =>
-  Holdfast.inspect(session).pipe(Engine.withSessions(directory))
-
-/**
  * Schema for what a session has come to, and what it has cost.
  *
  * @category schemas
@@ -84,7 +75,7 @@ export const Shown = Schema.Struct({ ...SessionInfo.fields, cost: Cost.SessionCo
  */
 export const show = (directory: string, session: string) =>
   Effect.flatMap(
-    inspect(directory, session),
+    Holdfast.inspect(session).pipe(Engine.withSessions(directory)),
     (info) => Effect.map(Cost.ofSession(info), (cost): typeof Shown.Type => ({ ...info, cost }))
   )
 

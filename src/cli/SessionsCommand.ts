@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import { SessionStatus } from "../services/Session.ts"
 import { directoryOf, jsonFlag, storeFlag } from "./CommonFlags.ts"
+import { counted } from "./Counted.ts"
 import * as Durations from "./Durations.ts"
 import * as NextCommands from "./NextCommands.ts"
 import * as Output from "./Output.ts"
@@ -121,7 +122,7 @@ const prune = Command.make(
       Effect.gen(function*() {
         const removed = yield* work.prune(directory, input.olderThan, input.states)
         if (json) yield* Output.json(Pruned, { removed })
-        yield* Output.note(`Removed ${removed} ${removed === 1 ? "session" : "sessions"}.`)
+        yield* Output.note(`Removed ${counted(removed, "session")}.`)
       }))
 ).pipe(Command.withDescription("Remove old sessions, so that their keys can run, and pay, again"))
 
