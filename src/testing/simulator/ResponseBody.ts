@@ -100,25 +100,6 @@ export const finalStatus = (job: ResponseJob): string => {
 }
 
 /**
- * Creates the output items of a job that has ended.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const outputOf = (job: ResponseJob, status: string): ReadonlyArray<Record<string, unknown>> => [
-  ...(isReasoningModel(job.model) ? [reasoningItem(job)] : []),
-  ...(job.answer.outcome === "empty"
-    ? []
-    : job.answer.outcome === "toolCall"
-    ? [toolItem(job, "completed", job.answer.tool.arguments)]
-    : [
-      messageItem(job, status === "completed" ? "completed" : "incomplete", [
-        contentPart(job, job.answer.chunks.join(""))
-      ])
-    ])
-]
-
-/**
  * Creates a reasoning item without a summary.
  *
  * @category constructors
@@ -175,6 +156,19 @@ export const contentPart = (job: ResponseJob, text: string): Record<string, unkn
   job.answer.outcome === "refused"
     ? { type: "refusal", refusal: text }
     : { type: "output_text", annotations: [], logprobs: [], text }
+
+const outputOf = (job: ResponseJob, status: string): ReadonlyArray<Record<string, unknown>> => [
+  ...(isReasoningModel(job.model) ? [reasoningItem(job)] : []),
+  ...(job.answer.outcome === "empty"
+    ? []
+    : job.answer.outcome === "toolCall"
+    ? [toolItem(job, "completed", job.answer.tool.arguments)]
+    : [
+      messageItem(job, status === "completed" ? "completed" : "incomplete", [
+        contentPart(job, job.answer.chunks.join(""))
+      ])
+    ])
+]
 
 const tierUsed = (job: ResponseJob): string => {
   const asked = stringAt(job.request, "service_tier")

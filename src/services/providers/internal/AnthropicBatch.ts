@@ -110,16 +110,8 @@ export const readLines = (text: string): { readonly lines: ReadonlyArray<Line>; 
 export const resultsAt = ({ id, resultsUrl }: Batch, baseUrl: string): string => {
   const url = resultsUrl === undefined ? null : URL.parse(resultsUrl)
   const isOurs = url !== null && url.origin === URL.parse(baseUrl)?.origin && url.username + url.password === ""
-  return isOurs ? url.href : `${pathOf(id)}/results`
+  return isOurs ? url.href : `/v1/messages/batches/${JobPath.encode(id)}/results`
 }
-
-/**
- * Returns the path of a batch.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const pathOf = (id: string): string => `/v1/messages/batches/${JobPath.encode(id)}`
 
 const sumOf = (counts: Fields): number | undefined => {
   const numbers = Object.values(counts).filter((count) => typeof count === "number")

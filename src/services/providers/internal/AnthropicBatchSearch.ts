@@ -17,11 +17,8 @@ import { parse } from "./JsonBody.ts"
 /**
  * How far the server's clock may be behind ours, and how long after a
  * submission its batch may still be missing from the list, milliseconds.
- *
- * @category models
- * @since 0.1.0
  */
-export const graceMillis = 120_000
+const graceMillis = 120_000
 
 /** How long until a lookup is worth another one. */
 const pause = Duration.minutes(1)

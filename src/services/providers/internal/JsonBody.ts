@@ -67,20 +67,15 @@ export const itemsOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray
 export const countOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/**
- * How deep arrays and objects of a body may be nested: none of the APIs comes near it.
- *
- * @category models
- * @since 0.1.0
- */
-export const maxDepth = 500
+/** How deep arrays and objects of a body may be nested: none of the APIs comes near it. */
+const maxDepth = 500
 
 /**
  * Returns the JSON that the text holds, or the text itself when it is none.
  *
  * **Details**
  *
- * JSON that is nested deeper than `maxDepth` counts as none: it could be read,
+ * JSON that is nested deeper than 500 levels counts as none: it could be read,
  * but writing it to the journal would overflow the stack.
  *
  * @category constructors

@@ -17,11 +17,8 @@ export const maxRead = 8192
 /**
  * Keys shorter than this many characters are taken for placeholders such as
  * `none` or `ollama`, and are not looked for.
- *
- * @category models
- * @since 0.1.0
  */
-export const minKeyLength = 8
+const minKeyLength = 8
 
 /**
  * Creates a scrubber of foreign text.
