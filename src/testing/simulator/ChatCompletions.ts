@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
-import { isObject, numberAt, objectAt, promptOf, stringAt } from "./Json.ts"
+import { firstAt, numberAt, objectAt, promptOf, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import * as Reply from "./Reply.ts"
@@ -31,7 +31,7 @@ export const create = (world: World, exchange: Exchange): Reply.Reply => {
     length: exchange.length,
     model,
     maxTokens: numberAt(body, "max_completion_tokens") ?? numberAt(body, "max_tokens"),
-    toolName: toolNameOf(body["tools"]),
+    toolName: stringAt(objectAt(firstAt(body, "tools"), "function"), "name"),
     action,
     answer: world.settings.answer,
     schema: objectAt(objectAt(body, "response_format"), "json_schema")["schema"]
@@ -71,11 +71,6 @@ interface Facts {
   readonly model: string
   readonly answer: Answer.Answer
   readonly callId: string
-}
-
-const toolNameOf = (tools: unknown): string | undefined => {
-  const tool: unknown = Array.isArray(tools) ? tools[0] : undefined
-  return isObject(tool) ? stringAt(objectAt(tool, "function"), "name") : undefined
 }
 
 const finishReason = (answer: Answer.Answer): string => {

@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
-import { isObject, type JsonObject, numberAt, objectAt, parse, stringAt } from "./Json.ts"
+import { firstAt, isObject, type JsonObject, numberAt, objectAt, parse, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import * as Reply from "./Reply.ts"
-import { accept, type Exchange, type InteractionJob, jobAction, recordOf, type World } from "./World.ts"
+import { accept, type Exchange, type InteractionJob, isExpired, jobAction, recordOf, type World } from "./World.ts"
 
 /**
  * Answers `POST /v1beta/interactions`: in the background, or at once.
@@ -118,8 +118,6 @@ const makeJob = (world: World, exchange: Exchange, isBackground: boolean): Inter
   const now = world.now()
   const action = jobAction(exchange)
   const model = askedOf(body)
-  const tools: unknown = body["tools"]
-  const tool: unknown = Array.isArray(tools) ? tools[0] : undefined
   const prompt = promptOf(body["input"])
   const id = world.random.id("v1_", 60)
   return {
@@ -142,7 +140,7 @@ const makeJob = (world: World, exchange: Exchange, isBackground: boolean): Inter
       length: exchange.length,
       model,
       maxTokens: numberAt(objectAt(body, "generation_config"), "max_output_tokens"),
-      toolName: isObject(tool) ? stringAt(tool, "name") : undefined,
+      toolName: stringAt(firstAt(body, "tools"), "name"),
       action,
       answer: settings.answer,
       schema: objectAt(body, "response_format")["schema"]
@@ -166,12 +164,7 @@ const promptOf = (input: unknown): string => {
 const find = (world: World, exchange: Exchange): InteractionJob | undefined => {
   const job = world.jobs.get(exchange.id)
   if (job?._tag !== "Interaction" || job.record.deletes > 0 || job.request["store"] === false) return undefined
-  if (job.action?.outcome !== "expired") return job
-  const { durationMillis, polls } = job.action
-  const isGone = polls !== undefined
-    ? job.progress.polled >= polls
-    : world.now() - job.progress.createdAt >= (durationMillis ?? 0)
-  return isGone ? undefined : job
+  return isExpired(world, job) ? undefined : job
 }
 
 const notFound: Reply.Reply = Reply.error(ProviderErrors.gemini(404, "Requested entity was not found.", "not_found"))

@@ -55,6 +55,18 @@ export const objectAt = (object: JsonObject, key: string): JsonObject => {
 }
 
 /**
+ * Returns the object that is the first item of the array under a key, or an empty one.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const firstAt = (object: JsonObject, key: string): JsonObject => {
+  const value = object[key]
+  const first: unknown = Array.isArray(value) ? value[0] : undefined
+  return isObject(first) ? first : {}
+}
+
+/**
  * Returns the parsed JSON text, or `undefined` when it is not JSON.
  *
  * @category combinators

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
-import { isObject, type JsonObject, numberAt, objectAt, parse, promptOf, stringAt } from "./Json.ts"
+import { firstAt, isObject, type JsonObject, numberAt, objectAt, parse, promptOf, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import * as Reply from "./Reply.ts"
@@ -76,20 +76,17 @@ export const answerOf = (
   params: JsonObject,
   length: number,
   action: JobAction | undefined
-): Answer.Answer => {
-  const tools: unknown = params["tools"]
-  const tool: unknown = Array.isArray(tools) ? tools[0] : undefined
-  return Answer.make({
+): Answer.Answer =>
+  Answer.make({
     prompt: promptOf(params["messages"]),
     length,
     model: stringAt(params, "model") ?? "",
     maxTokens: numberAt(params, "max_tokens"),
-    toolName: isObject(tool) ? stringAt(tool, "name") : undefined,
+    toolName: stringAt(firstAt(params, "tools"), "name"),
     action,
     answer: world.settings.answer,
     schema: objectAt(objectAt(params, "output_config"), "format")["schema"]
   })
-}
 
 /**
  * Creates a Message object.

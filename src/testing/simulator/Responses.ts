@@ -11,7 +11,7 @@ import * as Reply from "./Reply.ts"
 import * as ResponseBody from "./ResponseBody.ts"
 import * as ResponseEvents from "./ResponseEvents.ts"
 import * as Validation from "./Validation.ts"
-import { accept, type Exchange, jobAction, recordOf, type ResponseJob, type World } from "./World.ts"
+import { accept, type Exchange, isExpired, jobAction, recordOf, type ResponseJob, type World } from "./World.ts"
 
 /**
  * Answers `POST /responses`: in the background, streamed, or at once.
@@ -162,12 +162,7 @@ const makeJob = (world: World, exchange: Exchange): ResponseJob => {
 const find = (world: World, exchange: Exchange): ResponseJob | undefined => {
   const job = world.jobs.get(exchange.id)
   if (job?._tag !== "Response" || job.record.deletes > 0 || !job.isStored) return undefined
-  if (job.action?.outcome !== "expired") return job
-  const { durationMillis, polls } = job.action
-  const isGone = polls !== undefined
-    ? job.progress.polled >= polls
-    : world.now() - job.progress.createdAt >= (durationMillis ?? 0)
-  return isGone ? undefined : job
+  return isExpired(world, job) ? undefined : job
 }
 
 const notFound = (exchange: Exchange): Reply.Reply =>

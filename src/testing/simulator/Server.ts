@@ -8,7 +8,7 @@ import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ControlEndpoints from "./ControlEndpoints.ts"
 import type { Controls } from "./Controls.ts"
 import * as Interactions from "./Interactions.ts"
-import { isObject, type JsonObject, objectAt, parse, promptOf, stringAt } from "./Json.ts"
+import { firstAt, isObject, type JsonObject, objectAt, parse, promptOf, stringAt } from "./Json.ts"
 import * as MessageBatches from "./MessageBatches.ts"
 import * as Messages from "./Messages.ts"
 import * as Models from "./Models.ts"
@@ -213,9 +213,8 @@ const isSubmission = (route: Routes.Route): boolean =>
 
 const factsOf = (request: IncomingMessage, route: Routes.Route, body: JsonObject, length: number) => {
   const key = request.headers["idempotency-key"]
-  const first: unknown = Array.isArray(body["requests"]) ? body["requests"][0] : undefined
   return {
-    model: stringAt(isObject(first) ? objectAt(first, "params") : body, "model") ??
+    model: stringAt(body, "model") ?? stringAt(objectAt(firstAt(body, "requests"), "params"), "model") ??
       (route.deployment === "" ? undefined : route.deployment),
     background: body["background"] === true || route.endpoint === "batches.create",
     stream: body["stream"] === true,

@@ -191,6 +191,19 @@ export const recordOf = (exchange: Exchange, id: string, now: number, status: st
 })
 
 /**
+ * Returns whether the provider has dropped a job, as its script says.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isExpired = (world: World, { action, progress }: Job): boolean => {
+  if (action?.outcome !== "expired") return false
+  return action.polls === undefined
+    ? world.now() - progress.createdAt >= (action.durationMillis ?? 0)
+    : progress.polled >= action.polls
+}
+
+/**
  * Returns the `Job` action of an exchange.
  *
  * @category combinators
