@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -148,16 +149,20 @@ export const make = (script: Script): Effect.Effect<ScriptedProvider> =>
     const calledFor = (operation?: Call["operation"]) =>
       calls.filter((call) => operation === undefined || call.operation === operation)
 
+    const called = (asked: Omit<Call, "at" | "number">): Effect.Effect<Call> =>
+      Effect.map(Clock.currentTimeMillis, (at) => {
+        const call: Call = { ...asked, number: calledFor(asked.operation).length + 1, at }
+        calls.push(call)
+        return call
+      })
+
     const answer = <A>(
       steps: ReadonlyArray<Step<A>> | undefined,
       silent: Effect.Effect<A, ProviderError>,
       asked: Omit<Call, "at" | "number">
     ): Effect.Effect<A, ProviderError> =>
-      Effect.clockWith((clock) => {
-        const number = calledFor(asked.operation).length + 1
-        const call: Call = { ...asked, number, at: clock.currentTimeMillisUnsafe() }
-        calls.push(call)
-        const step = steps?.[number - 1] ?? steps?.at(-1) ?? silent
+      Effect.flatMap(called(asked), (call) => {
+        const step = steps?.[call.number - 1] ?? steps?.at(-1) ?? silent
         return Effect.onInterrupt(
           typeof step === "function" ? step(call) : step,
           () => Effect.sync(() => interruptions.push(call))
@@ -168,15 +173,10 @@ export const make = (script: Script): Effect.Effect<ScriptedProvider> =>
       steps: ReadonlyArray<StreamStep>,
       asked: Omit<Call, "at" | "number">
     ): Stream.Stream<StreamEvent, ProviderError> =>
-      Stream.unwrap(Effect.clockWith((clock) =>
-        Effect.sync(() => {
-          const number = calledFor(asked.operation).length + 1
-          const call: Call = { ...asked, number, at: clock.currentTimeMillisUnsafe() }
-          calls.push(call)
-          const step = steps[number - 1] ?? steps.at(-1) ?? Stream.empty
-          return typeof step === "function" ? step(call) : step
-        })
-      ))
+      Stream.unwrap(Effect.map(called(asked), (call) => {
+        const step = steps[call.number - 1] ?? steps.at(-1) ?? Stream.empty
+        return typeof step === "function" ? step(call) : step
+      }))
 
     const retention = Duration.fromInputUnsafe(script.retention ?? "30 days")
     const { cancel, complete, completeStream, create, createStream, find, retrieve, stream, submit, submitStream } =
