@@ -31,6 +31,7 @@ import * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { ProviderError } from "../errors/ProviderError.ts"
 import { InvalidRequest, ProviderNotConfigured } from "../errors/Reason.ts"
+import * as ConnectedPorts from "./internal/ConnectedPorts.ts"
 import * as Limits from "./Limits.ts"
 import * as ModelCatalog from "./ModelCatalog.ts"
 import type { Provider } from "./Provider.ts"
@@ -208,12 +209,10 @@ type Entry =
     readonly _tag: "Connected"
     readonly row: Row | undefined
     readonly connection: Connection
-    readonly ports: (model: string) => Ports
+    readonly ports: (model: string) => Effect.Effect<ConnectedPorts.Ports>
     readonly limits: LimitsOf
   }
   | { readonly _tag: "Unusable"; readonly row: Row | undefined; readonly reason: ProviderNotConfigured }
-
-type Ports = Effect.Effect<(model: string) => Pick<Provider, "jobs" | "responses" | "completions">>
 
 /** Made when the account is first used. */
 type LimitsOf = Effect.Effect<Limits.Limits>
@@ -252,7 +251,7 @@ const build = Effect.fnUntraced(function*(
     if (Result.isFailure(result)) return { _tag: "Unusable", row, reason: result.failure }
     const connection = result.success
     const limits = yield* limitsOf({ provider: connection.name, key: accountKey(connection) }, own.limits)
-    return { _tag: "Connected", row, connection, ports: portsOf(connection, transport, limits), limits }
+    return { _tag: "Connected", row, connection, ports: ConnectedPorts.make(connection, transport, limits), limits }
   })
   for (const row of environment) {
     const own = settings[row.prefix] ?? {}
@@ -334,7 +333,7 @@ const resolve = ({ entry, model, provider }: Found): Effect.Effect<Provider, Pro
   return Effect.zipWith(
     entry.limits,
     entry.ports(model),
-    ({ apply }, ports) => apply({ name, model, baseUrl, organization, project, ...ports(model) })
+    ({ apply }, ports) => apply({ name, model, baseUrl, organization, project, ...ports })
   )
 }
 
@@ -376,73 +375,3 @@ const describe = ({ entry, model, provider }: Found): Description => {
     }
   }
 }
-
-// What a server says of its limits is said of one model, so each model has a client of its own where somebody listens.
-const portsOf = (
-  connection: Connection,
-  transport: Transport.Transport["Service"],
-  limits: LimitsOf
-): (model: string) => Ports => {
-  const shared = toPorts(connection, transport)
-  const models = new Map<string, Ports>()
-  return (model) =>
-    Effect.flatMap(limits, ({ observe }) => {
-      if (observe === undefined) return shared
-      const known = models.get(model)
-      if (known !== undefined) return known
-      const { fetch, fetchFresh } = transport
-      const ports = toPorts(connection, { fetch: observe(model, fetch), fetchFresh: observe(model, fetchFresh) })
-      for (const oldest of models.keys()) {
-        if (models.size >= maxClients) models.delete(oldest)
-      }
-      models.set(model, ports)
-      return ports
-    })
-}
-
-/** Clients of one provider that are kept; the one that was made first goes first. */
-const maxClients = 100
-
-const toPorts = (connection: Connection, transport: Transport.Transport["Service"]): Ports => {
-  let made: Effect.Success<Ports> | undefined
-  const make = connection.protocol === "anthropic" ? anthropicPorts : openAiPorts
-  return Effect.suspend(() =>
-    made !== undefined ? Effect.succeed(made) : Effect.map(make(connection, transport), (ports) => made ??= ports)
-  )
-}
-
-// An adapter is loaded when its first model is resolved: few programs talk to all of them.
-const anthropicPorts = Effect.fnUntraced(function*(
-  connection: Connection,
-  { fetch, fetchFresh }: Transport.Transport["Service"]
-): Effect.fn.Return<Effect.Success<Ports>> {
-  const Anthropic = yield* Effect.promise(() => import("./providers/Anthropic.ts"))
-  const portsOf = yield* Anthropic.make({ ...connection, fetch, fetchFresh })
-  return (model) => ({
-    ...portsOf(model),
-    completions: connection.completions ? portsOf(model).completions : undefined
-  })
-})
-
-// One host may have its Responses API at another address than its Chat Completions.
-const openAiPorts = Effect.fnUntraced(function*(
-  connection: Connection,
-  { fetch, fetchFresh }: Transport.Transport["Service"]
-): Effect.fn.Return<Effect.Success<Ports>> {
-  const OpenAi = yield* Effect.promise(() => import("./providers/OpenAi.ts"))
-  const options = { ...connection, responsesApi: connection.responses, fetch, fetchFresh }
-  const { background, interactionsBaseUrl: baseUrl } = connection
-  const chat = yield* OpenAi.make(options)
-  const responses = connection.responsesBaseUrl === connection.baseUrl
-    ? chat
-    : yield* OpenAi.make({ ...options, baseUrl: connection.responsesBaseUrl })
-  const interactions = baseUrl !== undefined && background
-    ? (yield* Effect.promise(() => import("./providers/GeminiInteractions.ts")))
-      .make({ ...connection, baseUrl, fetch, fetchFresh })
-    : undefined
-  return (model) => ({
-    ...responses(model),
-    ...(interactions === undefined ? undefined : { jobs: interactions(model) }),
-    completions: connection.completions ? chat(model).completions : undefined
-  })
-})

@@ -22,6 +22,7 @@ import type { Fetch } from "../providers/Transport.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import type { Circuits } from "./Circuits.ts"
 import * as LimitedPorts from "./LimitedPorts.ts"
+import { getOrMake } from "./Memo.ts"
 import { enter, make as makeGate, type RateGate, type Report, type Ticket } from "./RateGate.ts"
 import * as RateHeaders from "./RateHeaders.ts"
 import * as RetryTokens from "./RetryTokens.ts"
@@ -40,7 +41,7 @@ const defaultFailures = 5
 
 const defaultOutputTokens = 1000
 
-/** Models whose state is kept; the one that was made first goes first. */
+/** Models whose state is kept. */
 const maxModels = 100
 
 const followsServer = ({ followServer, requestsPerMinute, tokensPerMinute }: Options): boolean =>
@@ -123,20 +124,15 @@ const limitsOf = (
   const gates = new Map<string, RateGate>()
   const gateOf = (model: string): RateGate | undefined => {
     if (limiter === undefined) return undefined
-    const known = gates.get(model)
-    if (known !== undefined) return known
-    const gate = makeGate(limiter, {
-      key: `${account.key}/${model}`,
-      requestsPerMinute: options.requestsPerMinute,
-      tokensPerMinute: options.tokensPerMinute,
-      outputTokens: options.expectedOutputTokens ?? defaultOutputTokens,
-      followServer
-    })
-    for (const oldest of gates.keys()) {
-      if (gates.size >= maxModels) gates.delete(oldest)
-    }
-    gates.set(model, gate)
-    return gate
+    const make = () =>
+      makeGate(limiter, {
+        key: `${account.key}/${model}`,
+        requestsPerMinute: options.requestsPerMinute,
+        tokensPerMinute: options.tokensPerMinute,
+        outputTokens: options.expectedOutputTokens ?? defaultOutputTokens,
+        followServer
+      })
+    return getOrMake(gates, model, make, maxModels)
   }
   const refused = (what: string): ProviderError =>
     new ProviderError({

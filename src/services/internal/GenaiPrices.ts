@@ -8,6 +8,7 @@ import type { MatchLogic, ModelPrice, Provider } from "@pydantic/genai-prices"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { getOrMake } from "./Memo.ts"
 
 /**
  * What a model costs, in US dollars per million tokens. A rate that is absent
@@ -144,21 +145,22 @@ const lookUp = ({ calcPrice }: Package, wanted: Wanted): Option.Option<Found> =>
   if (providerId === undefined) return Option.none()
   // Google writes `models/gemini-2.5-pro`, and Vertex AI `google/gemini-2.5-pro`.
   const name = providerId === "google" ? wanted.model.slice(wanted.model.lastIndexOf("/") + 1) : wanted.model
-  const found = chosen(calcPrice, name, providerId, wanted.at)
-  if (found === undefined) return Option.none()
-  const { model, model_price: price, provider } = found
-  return Option.map(ratesOf(price, wanted), (rates) => ({
-    rates,
-    model: model.id,
-    isListed: found.isListed,
-    source: `genai-prices/${provider.id}`
-  }))
+  return Option.flatMap(
+    chosen(calcPrice, name, providerId, wanted.at),
+    ({ isListed, model, model_price: price, provider }) =>
+      Option.map(ratesOf(price, wanted), (rates) => ({
+        rates,
+        model: model.id,
+        isListed,
+        source: `genai-prices/${provider.id}`
+      }))
+  )
 }
 
 type Choice = NonNullable<ReturnType<Package["calcPrice"]>> & { readonly isListed: boolean }
 
 /** What the package chose, by model and minute: its rules are many, and one program asks few models. */
-const choices = new WeakMap<Package["calcPrice"], Map<string, Choice | undefined>>()
+const choices = new WeakMap<Package["calcPrice"], Map<string, Option.Option<Choice>>>()
 
 /** Choices that are kept. */
 const mostChoices = 200
@@ -171,22 +173,20 @@ const chosen = (
   name: string,
   providerId: string,
   at: number
-): Choice | undefined => {
+): Option.Option<Choice> => {
+  if (typeof calcPrice !== "function") return Option.none()
   const minute = Math.floor(at / minuteMillis)
-  const key = `${providerId}/${name}@${minute}`
-  if (typeof calcPrice !== "function") return undefined
   let known = choices.get(calcPrice)
   if (known === undefined) choices.set(calcPrice, known = new Map())
-  if (known.has(key)) return known.get(key)
-  if (known.size >= mostChoices) known.clear()
-  // Without tokens: the package only has to choose the entry and its price at that time.
-  const found = Result.getOrElse(
-    Result.try(() => calcPrice({}, name, { providerId, timestamp: new Date(minute * minuteMillis) })),
-    () => null
-  )
-  const choice = found === null ? undefined : { ...found, isListed: isListed(found.model, name) }
-  known.set(key, choice)
-  return choice
+  const choose = (): Option.Option<Choice> => {
+    // Without tokens: the package only has to choose the entry and its price at that time.
+    const found = Result.try(() => calcPrice({}, name, { providerId, timestamp: new Date(minute * minuteMillis) }))
+    return Result.getSuccess(found).pipe(
+      Option.flatMap(Option.fromNullishOr),
+      Option.map((found) => ({ ...found, isListed: isListed(found.model, name) }))
+    )
+  }
+  return getOrMake(known, `${providerId}/${name}@${minute}`, choose, mostChoices)
 }
 
 const isListed = ({ id, match }: Provider["models"][number], name: string): boolean => {
