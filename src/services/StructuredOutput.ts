@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { InvalidOutput, maxMessageLength } from "../errors/Reason.ts"
@@ -73,8 +74,8 @@ export const isStrict = (jsonSchema: JsonSchema): boolean => {
   const { $defs, anyOf, items, properties } = jsonSchema
   const isTyped = ["type", "anyOf", "$ref", "enum"].some((key) => jsonSchema[key] !== undefined)
   return isTyped &&
-    [...valuesOf($defs), ...valuesOf(anyOf), ...valuesOf(properties), ...(isFields(items) ? [items] : [])]
-      .every((part) => isFields(part) && isStrict(part))
+    [...valuesOf($defs), ...valuesOf(anyOf), ...valuesOf(properties), ...(Predicate.isObject(items) ? [items] : [])]
+      .every((part) => Predicate.isObject(part) && isStrict(part))
 }
 
 /**
@@ -222,9 +223,6 @@ const capped = (lines: ReadonlyArray<string>): string => {
   const text = lines.slice(0, maxIssuesLength).join("\n")
   return text.length <= maxIssuesLength ? text : `${text.slice(0, maxIssuesLength - 1)}…`
 }
-
-const isFields = (value: unknown): value is JsonSchema =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const valuesOf = (parts: unknown): ReadonlyArray<unknown> =>
   typeof parts === "object" && parts !== null ? Object.values(parts) : []

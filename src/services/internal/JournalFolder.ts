@@ -110,7 +110,8 @@ export const readFrom = Effect.fnUntraced(function*(file: FileSystem.File, offse
     if (chunk.value.length < size && length >= expected) break
     size = Math.min(Math.max(expected + 1 - length, 65_536), maxReadLength)
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  const [first] = chunks
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
 })
 
 /**

@@ -239,7 +239,7 @@ export const hasOnlyResponsesEndpoint = (provider: string, name: string): boolea
 
 const baseOf = (name: string): string => {
   const lower = name.toLowerCase()
-  const base = lower.startsWith("ft:") ? lower.slice(3).split(":", 1)[0]! : lower
+  const base = /^ft:([^:]*)/.exec(lower)?.[1] ?? lower
   return base.slice(base.lastIndexOf("/") + 1)
 }
 

@@ -8,7 +8,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 
 const isPairs = (text: string): boolean => {
   const entries = text.split(",").filter((entry) => entry.trim() !== "").map((entry) => entry.split("="))
-  const names = new Set(entries.map(([name]) => name!.trim().toLowerCase()))
+  const names = new Set(entries.map(([name = ""]) => name.trim().toLowerCase()))
   return names.size === entries.length &&
     entries.every((sides) => sides.length === 2 && sides.every((side) => side.trim() !== ""))
 }
