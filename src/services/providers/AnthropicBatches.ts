@@ -15,9 +15,10 @@ import * as Messages from "./AnthropicMessages.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as Batch from "./internal/AnthropicBatch.ts"
-import type { Reply, Send } from "./internal/AnthropicClient.ts"
+import type { Send } from "./internal/AnthropicClient.ts"
 import * as Search from "./internal/AnthropicBatchSearch.ts"
 import * as Failure from "./internal/Failure.ts"
+import type { TextReply } from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import { parse, textOf } from "./internal/JsonBody.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
@@ -101,7 +102,7 @@ export const make = (options: Options): JobsApi => {
   const { provider, retention: kept = retention, send } = options
 
   const stateOf = Effect.fnUntraced(function*(
-    reply: Reply,
+    reply: TextReply,
     context: ErrorClassifier.Context,
     submissionId: string | undefined
   ): Effect.fn.Return<JobState, ProviderError> {
@@ -197,7 +198,7 @@ export const toBody = (
  * @since 0.1.0
  */
 export const endOf = (
-  reply: Reply,
+  reply: TextReply,
   about: Messages.Context & { readonly submissionId?: string | undefined },
   context: ErrorClassifier.Context
 ): Result.Result<JobState, ProviderError> => {
@@ -216,16 +217,16 @@ export const endOf = (
 
 const customId = /^[a-zA-Z0-9_-]{1,64}$/
 
-const batchOf = (reply: Reply, context: ErrorClassifier.Context): Effect.Effect<Batch.Batch, ProviderError> => {
+const batchOf = (reply: TextReply, context: ErrorClassifier.Context): Effect.Effect<Batch.Batch, ProviderError> => {
   const batch = Batch.read(parse(reply.text))
   return batch === undefined ? Effect.fail(unreadable(reply, context)) : Effect.succeed(batch)
 }
 
-const unreadable = ({ headers, status, text }: Reply, context: ErrorClassifier.Context): ProviderError =>
+const unreadable = ({ headers, status, text }: TextReply, context: ErrorClassifier.Context): ProviderError =>
   ErrorClassifier.fromBody({ status, headers, body: parse(text) }, context)
 
 // Also of a batch that has ended when it is accepted: the poll that follows reads its results.
-const runningState = (batch: Batch.Batch, { headers }: Reply, context: ErrorClassifier.Context): JobState => {
+const runningState = (batch: Batch.Batch, { headers }: TextReply, context: ErrorClassifier.Context): JobState => {
   if (!knownStatuses.has(batch.status)) return { _tag: "Unknown", status: Answers.wordOf(batch.status, context) }
   return {
     _tag: "Pending",

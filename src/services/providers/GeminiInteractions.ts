@@ -13,6 +13,7 @@ import * as ErrorClassifier from "./ErrorClassifier.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as GeminiInput from "./internal/GeminiInput.ts"
 import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
+import * as HttpCall from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import { parse, type Reply } from "./internal/JsonBody.ts"
 import type { Fetch } from "./Transport.ts"
@@ -144,23 +145,20 @@ const send = Effect.fnUntraced(function*(
   })
   const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
   const fetch = operation === "submit" ? options.fetchFresh : options.fetch
-  const reply = yield* Effect.tryPromise({
-    try: async (signal): Promise<Reply> => {
-      const headers = new Headers({ accept: "application/json" })
-      if (body !== undefined) headers.set("content-type", "application/json")
-      if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
-      for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
-      const response = await fetch(`${baseUrl}${path}`, {
-        method,
-        headers,
-        signal,
-        ...(body === undefined ? undefined : { body: JSON.stringify(body) })
-      })
-      return { status: response.status, headers: response.headers, body: parse(await response.text()) }
-    },
-    catch: (error) => ErrorClassifier.classify(error, contextNow())
-  })
-  const context = contextNow()
+  const request = async (signal: AbortSignal): Promise<Response> => {
+    const headers = new Headers({ accept: "application/json" })
+    if (body !== undefined) headers.set("content-type", "application/json")
+    if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
+    for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
+    return fetch(`${baseUrl}${path}`, {
+      method,
+      headers,
+      signal,
+      ...(body === undefined ? undefined : { body: JSON.stringify(body) })
+    })
+  }
+  const { context, reply: { headers, status, text } } = yield* HttpCall.read({ contextNow, request })
+  const reply: Reply = { status, headers, body: parse(text) }
   return reply.status >= 200 && reply.status < 300
     ? { reply, context }
     : yield* ErrorClassifier.fromBody(reply, context)

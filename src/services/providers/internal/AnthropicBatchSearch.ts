@@ -10,7 +10,8 @@ import type { ProviderError } from "../../../errors/ProviderError.ts"
 import type { Lookup } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import * as Batch from "./AnthropicBatch.ts"
-import type { Reply, Send } from "./AnthropicClient.ts"
+import type { Send } from "./AnthropicClient.ts"
+import type { TextReply } from "./HttpCall.ts"
 import * as JobPath from "./JobPath.ts"
 import { parse } from "./JsonBody.ts"
 
@@ -50,7 +51,7 @@ const timeLimit = Duration.seconds(60)
  */
 export const make = (
   send: Send,
-  resultsOf: (batch: Batch.Batch) => Effect.Effect<{ readonly reply: Reply } | undefined, ProviderError>
+  resultsOf: (batch: Batch.Batch) => Effect.Effect<{ readonly reply: TextReply } | undefined, ProviderError>
 ) => {
   /** Gives the batches that may be the submission's, and whether these are all. */
   const candidates = Effect.fnUntraced(function*(from: number) {

@@ -11,10 +11,12 @@ import type * as Scope from "effect/Scope"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type { Options } from "../Anthropic.ts"
-import * as ErrorClassifier from "../ErrorClassifier.ts"
+import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
-import * as EventStream from "./EventStream.ts"
+import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
+import * as HttpCall from "./HttpCall.ts"
+import { loadOnce } from "./LoadOnce.ts"
 
 /**
  * One request.
@@ -33,18 +35,6 @@ export interface Call {
 }
 
 /**
- * One answer of status 2xx, read to its end.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Reply {
-  readonly status: number
-  readonly headers: Headers
-  readonly text: string
-}
-
-/**
  * Sends a request and reads its answer to the end.
  *
  * @category models
@@ -52,7 +42,7 @@ export interface Reply {
  */
 export type Send = (
   call: Call
-) => Effect.Effect<{ readonly reply: Reply; readonly context: ErrorClassifier.Context }, ProviderError>
+) => Effect.Effect<{ readonly reply: HttpCall.TextReply; readonly context: ErrorClassifier.Context }, ProviderError>
 
 /**
  * Sends requests to one server.
@@ -84,7 +74,13 @@ export interface Client {
  * @since 0.1.0
  */
 export const make = (options: Options): Client => {
-  const load = makeLoad(options)
+  const load = loadOnce(() => importClients(options), () =>
+    Failure.notSent(
+      new ProviderNotConfigured({
+        message: "The package @anthropic-ai/sdk cannot be loaded; install it",
+        provider: options.name
+      })
+    ))
   const prepare = Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
     const clients = yield* load
     const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
@@ -109,24 +105,8 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
-    send: Effect.fnUntraced(function*(call) {
-      const { contextNow, request } = yield* prepare(call)
-      const reply = yield* Effect.tryPromise({
-        try: async (signal): Promise<Reply> => {
-          const response = await request(signal)
-          return { status: response.status, headers: response.headers, text: await response.text() }
-        },
-        catch: (error) => ErrorClassifier.classify(error, contextNow())
-      })
-      return { reply, context: contextNow() }
-    }),
-    sendStream: Effect.fnUntraced(function*(call) {
-      const { contextNow, request } = yield* prepare(call)
-      const response = yield* EventStream.acquire(
-        Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
-      )
-      return { response, contextNow }
-    })
+    send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
+    sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
 
@@ -136,37 +116,23 @@ interface Clients {
 }
 
 // Node's longest timer: the SDK wants a timeout, and the deadline is the caller's.
-const noTimeout = 2 ** 31 - 1
+const longestTimeout = 2 ** 31 - 1
 
-const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
-  let loaded: Clients | undefined
-  return Effect.suspend(() =>
-    loaded !== undefined ? Effect.succeed(loaded) : Effect.tryPromise({
-      try: async () => {
-        const { Anthropic } = await import("@anthropic-ai/sdk/client")
-        const client = (fetch: Fetch) =>
-          new Anthropic({
-            // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
-            apiKey: "unused",
-            baseURL: options.baseUrl ?? "https://api.anthropic.com",
-            webhookKey: null,
-            maxRetries: 0,
-            timeout: noTimeout,
-            logLevel: "off",
-            openTelemetry: false,
-            fetch: withOwnHeadersOnly(options, fetch)
-          })
-        return loaded ??= { shared: client(options.fetch), fresh: client(options.fetchFresh ?? options.fetch) }
-      },
-      catch: () =>
-        Failure.notSent(
-          new ProviderNotConfigured({
-            message: "The package @anthropic-ai/sdk cannot be loaded; install it",
-            provider: options.name
-          })
-        )
+const importClients = async (options: Options): Promise<Clients> => {
+  const { Anthropic } = await import("@anthropic-ai/sdk/client")
+  const client = (fetch: Fetch) =>
+    new Anthropic({
+      // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
+      apiKey: "unused",
+      baseURL: options.baseUrl ?? "https://api.anthropic.com",
+      webhookKey: null,
+      maxRetries: 0,
+      timeout: longestTimeout,
+      logLevel: "off",
+      openTelemetry: false,
+      fetch: withOwnHeadersOnly(options, fetch)
     })
-  )
+  return { shared: client(options.fetch), fresh: client(options.fetchFresh ?? options.fetch) }
 }
 
 // The SDK adds what ANTHROPIC_CUSTOM_HEADERS holds, often a gateway's secret, whatever server this is.

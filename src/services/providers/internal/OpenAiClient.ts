@@ -13,9 +13,11 @@ import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Rea
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
-import * as EventStream from "./EventStream.ts"
+import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
+import * as HttpCall from "./HttpCall.ts"
 import { parse, type Reply } from "./JsonBody.ts"
+import { loadOnce } from "./LoadOnce.ts"
 import type { Payload } from "./OpenAiInput.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 
@@ -67,7 +69,13 @@ export interface Client {
  * @since 0.1.0
  */
 export const make = (options: Options): Client => {
-  const load = makeLoad(options)
+  const load = loadOnce(() => importClients(options), () =>
+    Failure.notSent(
+      new ProviderNotConfigured({
+        provider: options.name,
+        message: "The package openai cannot be imported, or refuses the provider's settings"
+      })
+    ))
   const prepare = Effect.fnUntraced(function*(call: Call) {
     const key = yield* keyOf(options)
     const headers = yield* authOf(options, key)
@@ -91,23 +99,10 @@ export const make = (options: Options): Client => {
   })
   return {
     send: Effect.fnUntraced(function*(call) {
-      const { contextNow, request } = yield* prepare(call)
-      const reply = yield* Effect.tryPromise({
-        try: async (signal): Promise<Reply> => {
-          const response = await request(signal)
-          return { status: response.status, headers: response.headers, body: parse(await response.text()) }
-        },
-        catch: (error) => ErrorClassifier.classify(error, contextNow())
-      })
-      return { reply, context: contextNow() }
+      const { context, reply } = yield* HttpCall.read(yield* prepare(call))
+      return { context, reply: { status: reply.status, headers: reply.headers, body: parse(reply.text) } }
     }),
-    sendStream: Effect.fnUntraced(function*(call) {
-      const { contextNow, request } = yield* prepare(call)
-      const response = yield* EventStream.acquire(
-        Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
-      )
-      return { response, contextNow }
-    })
+    sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
 
@@ -137,29 +132,7 @@ interface Clients {
   readonly fresh: OpenAI
 }
 
-const makeLoad = (options: Options): Effect.Effect<Clients, ProviderError> => {
-  let loading: Promise<Clients> | undefined
-  let loaded: Clients | undefined
-  const load = Effect.tryPromise({
-    try: () =>
-      loading ??= importClients(options).catch((error: unknown) => {
-        loading = undefined
-        throw error
-      }),
-    catch: () =>
-      Failure.notSent(
-        new ProviderNotConfigured({
-          provider: options.name,
-          message: "The package openai cannot be imported, or refuses the provider's settings"
-        })
-      )
-  })
-  return Effect.suspend(() =>
-    loaded !== undefined ? Effect.succeed(loaded) : Effect.map(load, (clients) => loaded = clients)
-  )
-}
-
-// The longest timeout that a timer of Node can have; a longer one fires at once.
+// Node's longest timer: the SDK wants a timeout, and the deadline is the caller's.
 const longestTimeout = 2 ** 31 - 1
 
 const importClients = async (options: Options): Promise<Clients> => {
