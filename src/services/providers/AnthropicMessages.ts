@@ -5,12 +5,12 @@
  * @since 0.1.0
  */
 import * as Base64 from "effect/encoding/Base64"
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { ContentPart, Source } from "../Content.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
+import { withOptions } from "./internal/Payload.ts"
 
 /**
  * A turn of the conversation, as the API takes it.
@@ -128,16 +128,19 @@ export const toBody = (request: ResponseRequest, context: Context): Result.Resul
     const { instructions } = asked.request
     const { metadata, reasoningEffort, stop } = request
     const outputConfig = { ...effortOf(reasoningEffort), ...asked.fields }
-    return merge({
+    const userId = metadata?.["user_id"]
+    return {
+      ...withOptions({
+        max_tokens: request.maxOutputTokens ?? limitOf(context.model),
+        system: instructions === "" ? undefined : instructions,
+        stop_sequences: typeof stop === "string" ? [stop] : stop,
+        thinking: reasoningEffort === "none" ? { type: "disabled" } : undefined,
+        output_config: Object.keys(outputConfig).length === 0 ? undefined : outputConfig,
+        metadata: userId === undefined ? undefined : { user_id: userId }
+      }, request.providerOptions),
       model: context.model,
-      max_tokens: request.maxOutputTokens ?? limitOf(context.model),
-      messages,
-      ...(instructions === undefined || instructions === "" ? undefined : { system: instructions }),
-      ...(stop === undefined ? undefined : { stop_sequences: typeof stop === "string" ? [stop] : stop }),
-      ...(reasoningEffort === "none" ? { thinking: { type: "disabled" } } : undefined),
-      ...(Object.keys(outputConfig).length === 0 ? undefined : { output_config: outputConfig }),
-      ...(metadata?.["user_id"] === undefined ? undefined : { metadata: { user_id: metadata["user_id"] } })
-    }, request.providerOptions ?? {})
+      messages
+    }
   })
 
 /**
@@ -164,16 +167,6 @@ const limitOf = (model: string): number => maxOutputTokens.find(([pattern]) => p
 
 const effortOf = (effort: ResponseRequest["reasoningEffort"]) =>
   effort === undefined || effort === "none" ? undefined : { effort: effort === "minimal" ? "low" : effort }
-
-const merge = (body: Body, options: Readonly<Record<string, unknown>>): Body => ({
-  ...body,
-  ...Object.fromEntries(
-    Object.entries(options).map(([key, value]) => {
-      const ours = body[key]
-      return [key, Predicate.isObject(ours) && Predicate.isObject(value) ? { ...ours, ...value } : value]
-    })
-  )
-})
 
 type Blocks = Result.Result<Turn["content"], InvalidRequest>
 

@@ -11,9 +11,10 @@ import type { Outcome } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as Failure from "./internal/Failure.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
-import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
+import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
+import { type Payload, refuse, withOptions } from "./internal/Payload.ts"
 
 /**
  * Options for `toPayload`.

@@ -12,9 +12,9 @@ import { ChatAccumulator } from "./internal/ChatAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
-import type { Payload } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
+import type { Payload } from "./internal/Payload.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 
 /**

@@ -10,10 +10,11 @@ import type { JobState, Outcome, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
-import { assistantText, dataUrl, filenameOf, type Payload, refuse, withOptions } from "./internal/OpenAiInput.ts"
+import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
+import { type Payload, refuse, withOptions } from "./internal/Payload.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**

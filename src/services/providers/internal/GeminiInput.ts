@@ -7,8 +7,8 @@ import * as Result from "effect/Result"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import type { ContentPart } from "../../Content.ts"
 import type { ResponseRequest } from "../../ResponseRequest.ts"
-import { type Payload, refuse, withOptions } from "./OpenAiInput.ts"
 import * as OutputFormat from "./OutputFormat.ts"
+import { type Payload, refuse, withOptions } from "./Payload.ts"
 
 /**
  * Returns the body of `POST /interactions` for a background job.

@@ -18,8 +18,8 @@ import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { parse, type Reply } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
-import type { Payload } from "./OpenAiInput.ts"
 import type { Context } from "./OpenAiOutcome.ts"
+import type { Payload } from "./Payload.ts"
 
 /**
  * One request.

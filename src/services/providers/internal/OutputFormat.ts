@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import type { ResponseRequest } from "../../ResponseRequest.ts"
 import * as StructuredOutput from "../../StructuredOutput.ts"
 import { providerTable, type Row } from "../ProviderTable.ts"
-import type { Payload } from "./OpenAiInput.ts"
+import type { Payload } from "./Payload.ts"
 
 /**
  * A request whose schema is taken care of.
