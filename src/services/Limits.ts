@@ -225,9 +225,10 @@ export const validate = (where: string, options: Options): void => {
     for (const [name, value] of Object.entries(retryBudget)) whole(`retryBudget.${name}`, value, 0)
   }
   if (typeof circuitBreaker === "object") {
-    whole("circuitBreaker.failures", circuitBreaker.failures, 1)
-    const openFor = Option.getOrUndefined(Duration.fromInput(circuitBreaker.openFor ?? AccountLimits.defaultOpenFor))
-    if (openFor === undefined || !Duration.isPositive(openFor) || !Duration.isFinite(openFor)) {
+    const { failures, openFor } = circuitBreaker
+    whole("circuitBreaker.failures", failures, 1)
+    const isUsable = (time: Duration.Duration): boolean => Duration.isPositive(time) && Duration.isFinite(time)
+    if (openFor !== undefined && !Option.exists(Duration.fromInput(openFor), isUsable)) {
       throw new RangeError(`${where}: circuitBreaker.openFor must be a positive, finite duration`)
     }
   }

@@ -27,7 +27,12 @@ import { enter, make as makeGate, type RateGate, type Report, type Ticket } from
 import * as RateHeaders from "./RateHeaders.ts"
 import * as RetryTokens from "./RetryTokens.ts"
 
-/** Creates the limits of an account whose options are valid. */
+/**
+ * Creates the limits of an account whose options are valid.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (account: AccountName, options: Options): Effect.Effect<Limits, never, Scope.Scope> => {
   const retryBudget = budgetOf(options.retryBudget ?? true, followsServer(options))
   return isLimited(options)
@@ -35,7 +40,7 @@ export const make = (account: AccountName, options: Options): Effect.Effect<Limi
     : Effect.succeed({ apply: (provider) => withBudget(provider, retryBudget) })
 }
 
-export const defaultOpenFor = Duration.seconds(30)
+const defaultOpenFor = Duration.seconds(30)
 
 const defaultFailures = 5
 
