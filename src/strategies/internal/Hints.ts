@@ -25,7 +25,7 @@ export const givenUp = (run: Run): Effect.Effect<void> =>
     Effect.andThen(run.spec.journal.load),
     Effect.map(({ state }) => isGivenUp(run, state)),
     // Its failure is told when the run reads it next.
-    Effect.catch(() => Effect.succeed(false)),
+    Effect.orElseSucceed(() => false),
     Effect.repeat({ until: (isGivenUp) => isGivenUp }),
     Effect.asVoid
   )
