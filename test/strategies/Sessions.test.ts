@@ -384,6 +384,24 @@ describe("Sessions", () => {
         assert.deepStrictEqual(provider.calls("find").map(({ at }) => at), [0, 60_000, 120_000])
       }).pipe(withoutJitter))
 
+    it.effect("is found by a lookup that has many results to read, and not waited for when it does not end", () =>
+      Effect.gen(function*() {
+        for (const [time, found] of [["90 seconds", true], ["3 minutes", false]] as const) {
+          const provider = yield* ScriptedProvider.make({
+            submit: [fails()],
+            find: [Effect.delay(Effect.succeed({ _tag: "Found", jobId: "job-1" }), time)],
+            retrieve: [ended(paris)]
+          })
+          const process = yield* start(provider)
+          const fiber = yield* begin(Effect.result(process.execute(request())))
+          yield* TestClock.adjust("2 minutes")
+          const result = yield* Fiber.join(fiber)
+
+          assert.strictEqual(result._tag, found ? "Success" : "Failure")
+          if (result._tag === "Failure") assert.deepStrictEqual(factsOf(result.failure), uncertain)
+        }
+      }))
+
     it.effect("ends as Timeout when the provider cannot tell before the deadline", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ submit: [fails()], find: [undecided] })

@@ -1,6 +1,7 @@
 /**
  * What to do about a submission whose fate the journal does not tell.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ProviderError } from "../../errors/ProviderError.ts"
@@ -12,7 +13,7 @@ import { Accepted, type Submission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
-import { bounded, pollTimeout } from "./Polling.ts"
+import { bounded } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 import { recordNotSubmitted } from "./Submitting.ts"
@@ -26,6 +27,9 @@ export interface Doubts {
   /** Submissions that were not sent, because the store did not say that their entry was written; it may be there. */
   readonly unsent: Set<string>
 }
+
+/** A lookup reads a list, and perhaps many results: it takes longer than a poll, and limits itself. */
+const lookupTimeout = Duration.minutes(2)
 
 /** The policy of a run for a submission of unknown fate. */
 export const policyOf = (run: Run, strategy: Submission["sent"]["strategy"]): "fail" | "resubmit" => {
@@ -149,7 +153,7 @@ const lookUp = Effect.fnUntraced(function*(
   if (submission.sent.strategy !== "background") return { _tag: "Unknown" }
   const jobs = yield* jobsFor(run, providers, submission)
   if (jobs?.find === undefined) return { _tag: "Unknown" }
-  return yield* bounded(jobs.find(submission.id, submission.sent.at), pollTimeout, "lookup").pipe(
+  return yield* bounded(jobs.find(submission.id, submission.sent.at), lookupTimeout, "lookup").pipe(
     // Spans keep logs, and what the provider says may quote the prompt.
     Effect.catchTag("ProviderError", ({ verdict: { reason } }) =>
       Effect.as(
