@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Brand from "effect/Brand"
+import * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
@@ -188,12 +188,21 @@ export const EntryJson = Schema.toCodecJson(Entry)
 export type Version = string & Brand.Brand<"holdfast/services/Session/Version">
 
 /**
+ * Creates a `Version` from the text that a store has for it; the empty text is
+ * `noVersion`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Version = Brand.nominal<Version>()
+
+/**
  * The version of a session that does not exist.
  *
  * @category models
  * @since 0.1.0
  */
-export const noVersion = "" as Version
+export const noVersion: Version = Version("")
 
 /**
  * A session as it was loaded.

@@ -13,7 +13,7 @@ import type * as Path from "effect/Path"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { type SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
-import { type Entry, fold, type Journal, noVersion, type SessionStatus, statusOf, type Version } from "./Session.ts"
+import { type Entry, fold, type Journal, noVersion, type SessionStatus, statusOf, Version } from "./Session.ts"
 import * as SessionStoreFile from "./SessionStoreFile.ts"
 import type * as SessionStoreSql from "./SessionStoreSql.ts"
 
@@ -76,7 +76,7 @@ export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(()
   let incarnations = 0
   const versionOf = (key: string): Version => {
     const session = sessions.get(key)
-    return session === undefined ? noVersion : `${session.incarnation}.${session.entries.length}` as Version
+    return session === undefined ? noVersion : Version(`${session.incarnation}.${session.entries.length}`)
   }
   const compare = (key: string, expected: Version): Effect.Effect<void, VersionConflict> =>
     Effect.suspend(() =>

@@ -21,7 +21,7 @@ import * as JournalFile from "./internal/JournalFile.ts"
 import * as JournalFolder from "./internal/JournalFolder.ts"
 import * as JournalListing from "./internal/JournalListing.ts"
 import * as KeyLock from "./internal/KeyLock.ts"
-import { type Entry, EntryJson, formatVersion, noVersion, type Version } from "./Session.ts"
+import { type Entry, EntryJson, formatVersion, noVersion, Version } from "./Session.ts"
 import type { SessionStore } from "./SessionStore.ts"
 
 /**
@@ -299,7 +299,7 @@ const tipOf = (line: JournalFile.Line | undefined): Tip | undefined =>
 
 const none = { version: noVersion, entries: [] }
 
-const versionOf = (point: JournalFile.Point): Version => `${point.incarnation}.${point.number}` as Version
+const versionOf = (point: JournalFile.Point): Version => Version(`${point.incarnation}.${point.number}`)
 
 const conflict = Effect.suspend(() =>
   Effect.fail(new VersionConflict({ message: "The session is no longer at the expected version" }))

@@ -15,7 +15,7 @@ import type { Fragment } from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
-import { type Entry, EntryJson, formatVersion, noVersion, type Version } from "./Session.ts"
+import { type Entry, EntryJson, formatVersion, noVersion, Version } from "./Session.ts"
 import type { SessionStore } from "./SessionStore.ts"
 
 /**
@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function*(
             : "The session's row cannot be read"
         })
     )
-    return { version: `${row.incarnation}.${row.version}` as Version, entries }
+    return { version: Version(`${row.incarnation}.${row.version}`), entries }
   })
 
   const append = Effect.fnUntraced(function*(key: string, entry: Entry, expected: Version) {
@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
         ON CONFLICT (namespace, key_hash) DO NOTHING
         RETURNING version`.pipe(Effect.mapError(failure("append")))
       if (rows.length === 0) return yield* conflict
-      return `${incarnation}.1` as Version
+      return Version(`${incarnation}.1`)
     }
     const rows = yield* sql`
       UPDATE holdfast_sessions SET version = version + 1, entries = entries || ${`\n${line}`}${marks(sql, entry)}
@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function*(
         AND incarnation = ${point.incarnation} AND version = ${point.version}
       RETURNING version`.pipe(Effect.mapError(failure("append")))
     if (rows.length === 0) return yield* conflict
-    return `${point.incarnation}.${point.version + 1}` as Version
+    return Version(`${point.incarnation}.${point.version + 1}`)
   })
 
   const remove = Effect.fnUntraced(function*(key: string, expected: Version) {

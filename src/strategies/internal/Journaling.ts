@@ -7,15 +7,7 @@ import * as Schedule from "effect/Schedule"
 import { SessionCorrupt, SessionUnavailable } from "../../errors/Reason.ts"
 import { type SessionStoreError, VersionConflict } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable } from "../../errors/StrategyError.ts"
-import {
-  apply,
-  emptyState,
-  type Entry,
-  fold,
-  noVersion,
-  type SessionState,
-  type Version
-} from "../../services/Session.ts"
+import { apply, emptyState, type Entry, fold, noVersion, type SessionState, Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 
@@ -69,7 +61,7 @@ export class EphemeralJournal implements SessionJournal {
         return Effect.fail(new VersionConflict({ message: "The call is no longer at the expected version" }))
       }
       this.state = apply(this.state, entry)
-      this.version = String(Number(expected) + 1) as Version
+      this.version = Version(String(Number(expected) + 1))
       return Effect.succeed(this.version)
     })
   }
