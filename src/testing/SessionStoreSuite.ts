@@ -16,6 +16,13 @@ import { appendAll, type CaseError, check, clear, conflicts, same, sameEntries }
 
 export {
   /**
+   * What a case can fail with.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  type CaseError,
+  /**
    * Error for a store that does not do what it must.
    *
    * @category errors
