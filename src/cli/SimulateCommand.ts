@@ -28,7 +28,7 @@ export const simulateCommand = Command.make(
   {
     port: Flag.Int("port").pipe(
       Flag.withDescription("TCP port on 127.0.0.1 (default: a free one)"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+      Flag.filter((port) => port >= 0 && port <= 65535, (port) => `a port from 0 to 65535, not ${port}`),
       Flag.withDefault(0)
     ),
     script: Flag.String("script").pipe(

@@ -105,6 +105,7 @@ describe("holdfast run", () => {
       ["an image that is none", ["run", "--image", "package.json", "Hello"], /package\.json is no image/],
       ["an empty key", ["run", "--session=", "Hello"], /--session is empty/],
       ["an empty folder", ["run", "--store=", "Hello"], /--store[^]*a folder, not an empty text/],
+      ["a port that is none", ["simulate", "--port", "65536"], /--port: "65536"\. Expected: a port from 0 to 65535/],
       ["an unknown command", ["rnu"], /Unknown subcommand "rnu"/]
     ] as const
   ) {
