@@ -109,7 +109,17 @@ export class Holdfast extends Context.Service<Holdfast, {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
+export const make: Effect.Effect<
+  Holdfast["Service"],
+  never,
+  | BackgroundJob.BackgroundJob
+  | Completions.Completions
+  | Providers
+  | SessionRuns.SessionRuns
+  | Sessions.Sessions
+  | SessionStore
+  | SyncRetry.SyncRetry
+> = Effect.gen(function*() {
   const runs = yield* SessionRuns.SessionRuns
   const sessions = yield* Sessions.Sessions
   const store = yield* SessionStore

@@ -261,9 +261,9 @@ export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/e
   "InvalidOutput",
   {
     ...said,
-    /** The whole answer. */
+    /** The whole answer; the empty string when it comes from a journal with `journal: "ids-only"`. */
     content: Schema.String,
-    /** What does not fit, one line each with its path, at most 2,000 characters. */
+    /** What does not fit, one line each with its path, at most 2,000 characters; absent where `content` is left out. */
     issues: Schema.optional(Schema.String),
     usage: Schema.optional(Usage)
   }

@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { ProviderError } from "../errors/ProviderError.ts"
-import { ContentPartFromInput } from "./Content.ts"
+import { ContentPartFromInput, type ContentPartInput } from "./Content.ts"
 import { PositiveDuration } from "./DurationInput.ts"
 import type { Pending } from "./Provider.ts"
 
@@ -167,8 +167,8 @@ export type ResponseRequest = typeof ResponseRequest.Type
 export interface RequestInput {
   /** `provider/model`, or a bare name. */
   readonly model: Input["model"]
-  /** The last user turn: text, or parts. */
-  readonly prompt: Input["prompt"]
+  /** The last user turn: text, or parts, in the forms that {@link ContentPartFromInput} lists. */
+  readonly prompt: string | ReadonlyArray<ContentPartInput>
   /** Earlier turns, oldest first. */
   readonly messages?: Input["messages"]
   /** The system prompt. */

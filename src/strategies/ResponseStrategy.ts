@@ -27,6 +27,10 @@ export type RequestFor<Output extends Schema.Decoder<unknown>> = RequestInput & 
  * What an answer has beside an `LlmResponse`: with a schema, the decoded `value`, which is absent when the model only
  * called tools.
  *
+ * **Gotchas**
+ *
+ * Unknown to a function that is generic in its schema: let it take a `Schema.Decoder<A>`, not an `S` that extends it.
+ *
  * @category models
  * @since 0.1.0
  */

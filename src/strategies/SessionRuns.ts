@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { InvalidOutput } from "../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../errors/StrategyError.ts"
@@ -80,120 +81,122 @@ export class SessionRuns extends Context.Service<SessionRuns, {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
-  const store = yield* SessionStore
-  const providers = yield* Providers
-  const catalog = yield* ModelCatalog
-  const { namespace = "" } = store
-  let areWakesExpected = false
-  const prices = yield* Cost.prices
-  const { active, enter, runOf, shared } = yield* Running.make(
-    providers,
-    namespace,
-    () => areWakesExpected,
-    (response) => Cost.added(response, prices)
-  )
-
-  const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>
-    valued(request, Effect.flatMap(prepare(request, strategy), enter))
-
-  const stream = (request: ResponseRequest, strategy: StrategyName): Stream.Stream<ResponseEvent, StrategyError> =>
-    EventStream.make((reader) =>
-      Effect.map(
-        prepare(request, strategy, reader),
-        (call) => valued(request, enter(call))
-      )
+export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scope.Scope | SessionStore> = Effect.gen(
+  function*() {
+    const store = yield* SessionStore
+    const providers = yield* Providers
+    const catalog = yield* ModelCatalog
+    const { namespace = "" } = store
+    let areWakesExpected = false
+    const prices = yield* Cost.prices
+    const { active, enter, runOf, shared } = yield* Running.make(
+      providers,
+      namespace,
+      () => areWakesExpected,
+      (response) => Cost.added(response, prices)
     )
 
-  const prepare = Effect.fnUntraced(function*(
-    request: ResponseRequest,
-    strategy: StrategyName,
-    reader?: Reader
-  ): Effect.fn.Return<Call> {
-    const startedAt = yield* Deadlines.monotonicMillis
-    const order = orderOf(request, strategy)
-    const key = request.session
-    const spec: RunSpec = {
-      key,
-      fingerprint: key === undefined ? undefined : Fingerprint.of(key, request),
-      journal: key === undefined ? new Journaling.EphemeralJournal() : new Journaling.StoredJournal(store, key),
-      onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
-      retry: request.retry ?? (yield* RetryPolicy),
-      poll: request.poll ?? (yield* usualPolls),
-      queuedDeadline: request.queuedDeadline
-    }
-    return { spec, order, deadline: yield* deadlineOf(providers, order.candidates[0]), startedAt, reader }
-  })
+    const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>
+      valued(request, Effect.flatMap(prepare(request, strategy), enter))
 
-  const usualPolls = Effect.map(
-    PollPolicy,
-    (policy) => areWakesExpected && policy === defaultPollSchedule ? webhookPollSchedule : policy
-  )
+    const stream = (request: ResponseRequest, strategy: StrategyName): Stream.Stream<ResponseEvent, StrategyError> =>
+      EventStream.make((reader) =>
+        Effect.map(
+          prepare(request, strategy, reader),
+          (call) => valued(request, enter(call))
+        )
+      )
 
-  const orderOf = (request: ResponseRequest, strategy: StrategyName): Order => ({
-    request,
-    candidates: [
-      { request, strategy },
-      ...(request.fallback ?? []).map((model): Candidate => ({
-        request: { ...request, model },
-        strategy: request.strategy ?? StrategySelector.selectWith(catalog, model)
-      }))
-    ]
-  })
+    const prepare = Effect.fnUntraced(function*(
+      request: ResponseRequest,
+      strategy: StrategyName,
+      reader?: Reader
+    ): Effect.fn.Return<Call> {
+      const startedAt = yield* Deadlines.monotonicMillis
+      const order = orderOf(request, strategy)
+      const key = request.session
+      const spec: RunSpec = {
+        key,
+        fingerprint: key === undefined ? undefined : Fingerprint.of(key, request),
+        journal: key === undefined ? new Journaling.EphemeralJournal() : new Journaling.StoredJournal(store, key),
+        onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
+        retry: request.retry ?? (yield* RetryPolicy),
+        poll: request.poll ?? (yield* usualPolls),
+        queuedDeadline: request.queuedDeadline
+      }
+      return { spec, order, deadline: yield* deadlineOf(providers, order.candidates[0]), startedAt, reader }
+    })
 
-  const resume = (session: string, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
-    Effect.flatMap(prepareResume(session, deadline), enter)
+    const usualPolls = Effect.map(
+      PollPolicy,
+      (policy) => areWakesExpected && policy === defaultPollSchedule ? webhookPollSchedule : policy
+    )
 
-  const prepareResume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
-    const startedAt = yield* Deadlines.monotonicMillis
-    const spec: RunSpec = {
-      key: session,
-      fingerprint: undefined,
-      journal: new Journaling.StoredJournal(store, session),
-      onInterrupt: "detach",
-      retry: yield* RetryPolicy,
-      poll: yield* usualPolls,
-      queuedDeadline: undefined
-    }
-    return { spec, order: undefined, deadline, startedAt }
-  })
+    const orderOf = (request: ResponseRequest, strategy: StrategyName): Order => ({
+      request,
+      candidates: [
+        { request, strategy },
+        ...(request.fallback ?? []).map((model): Candidate => ({
+          request: { ...request, model },
+          strategy: request.strategy ?? StrategySelector.selectWith(catalog, model)
+        }))
+      ]
+    })
 
-  const cancel = (session: string): Effect.Effect<void, StrategyError> =>
-    cancelSession(
-      new Run({
+    const resume = (session: string, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>
+      Effect.flatMap(prepareResume(session, deadline), enter)
+
+    const prepareResume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
+      const startedAt = yield* Deadlines.monotonicMillis
+      const spec: RunSpec = {
         key: session,
         fingerprint: undefined,
         journal: new Journaling.StoredJournal(store, session),
         onInterrupt: "detach",
-        retry: Schedule.recurs(0),
-        poll: Schedule.recurs(0),
+        retry: yield* RetryPolicy,
+        poll: yield* usualPolls,
         queuedDeadline: undefined
-      }),
-      shared
-    ).pipe(Effect.andThen(Effect.sync(() => runOf(session)?.wake?.())))
-
-  const progress = (session: string): Stream.Stream<Progress> | undefined => {
-    const run = runOf(session)
-    return run === undefined ? undefined : ProgressStream.watch(run)
-  }
-
-  const wake = (jobId: string): Effect.Effect<boolean> =>
-    Effect.sync(() => {
-      let isAwaited = false
-      for (const run of active) {
-        if (run.progress.jobId !== jobId) continue
-        isAwaited = true
-        run.wake?.()
       }
-      return isAwaited
+      return { spec, order: undefined, deadline, startedAt }
     })
 
-  const expectWakes = Effect.sync(() => {
-    areWakesExpected = true
-  })
+    const cancel = (session: string): Effect.Effect<void, StrategyError> =>
+      cancelSession(
+        new Run({
+          key: session,
+          fingerprint: undefined,
+          journal: new Journaling.StoredJournal(store, session),
+          onInterrupt: "detach",
+          retry: Schedule.recurs(0),
+          poll: Schedule.recurs(0),
+          queuedDeadline: undefined
+        }),
+        shared
+      ).pipe(Effect.andThen(Effect.sync(() => runOf(session)?.wake?.())))
 
-  return SessionRuns.of({ execute, stream, resume, cancel, wake, expectWakes, progress })
-})
+    const progress = (session: string): Stream.Stream<Progress> | undefined => {
+      const run = runOf(session)
+      return run === undefined ? undefined : ProgressStream.watch(run)
+    }
+
+    const wake = (jobId: string): Effect.Effect<boolean> =>
+      Effect.sync(() => {
+        let isAwaited = false
+        for (const run of active) {
+          if (run.progress.jobId !== jobId) continue
+          isAwaited = true
+          run.wake?.()
+        }
+        return isAwaited
+      })
+
+    const expectWakes = Effect.sync(() => {
+      areWakesExpected = true
+    })
+
+    return SessionRuns.of({ execute, stream, resume, cancel, wake, expectWakes, progress })
+  }
+)
 
 /**
  * Provides `SessionRuns`. The strategies share one when they are built

@@ -113,7 +113,7 @@ export class Sessions extends Context.Service<Sessions, {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
+export const make: Effect.Effect<Sessions["Service"], never, Providers | SessionStore> = Effect.gen(function*() {
   const store = yield* SessionStore
   const providers = yield* Providers
 

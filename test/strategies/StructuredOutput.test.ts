@@ -60,6 +60,8 @@ describe("a request with a schema", () => {
     it("has a type only where there is a schema", () => {
       const typed = () => Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema: City })
       const plain = () => Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi" })
+      const generic = <A>(schema: Schema.Decoder<A>): Effect.Effect<A | undefined, unknown, Holdfast.Holdfast> =>
+        Effect.map(Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema }), ({ value }) => value)
       const service = Schema.String.pipe(
         Schema.decodeTo(Schema.String, {
           decode: SchemaGetter.transformEffect((text: string) => Effect.as(Holdfast.Holdfast, text)),
@@ -75,6 +77,7 @@ describe("a request with a schema", () => {
       // @ts-expect-error a misspelt option is told before the program runs
       const misspelt = () => Holdfast.execute({ model: "openai/gpt-5", prompt: "Hi", schema: City, temprature: 1 })
       expectTypeOf(misspelt).toBeFunction()
+      expectTypeOf(generic(City)).toExtend<Effect.Effect<typeof City.Type | undefined, unknown, Holdfast.Holdfast>>()
     })
 
     it.effect("comes from the journal too, decoded again", () =>
