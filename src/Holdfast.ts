@@ -170,7 +170,23 @@ export const layer: Layer.Layer<
 )
 
 /**
- * Gets the response to a request. See the service's `execute`.
+ * Gets the response to a request, by the strategy that it names or that
+ * `StrategySelector` chooses.
+ *
+ * **Details**
+ *
+ * With a `session`, the request belongs to its key: asked again, in any
+ * process, it goes on with the same job, or gives the answer that there is.
+ * Without one nothing is journaled. `RequestInput` describes each option. An
+ * interruption ends the wait; what becomes of the job is up to `onInterrupt`.
+ *
+ * **Errors**
+ *
+ * - `Retryable` when the retries are used up; the same call may succeed later.
+ * - `NonRetryable` when it will not, until something changes: `InvalidRequest`
+ *   before anything is sent, `SessionMismatch` for a key of another request, …
+ * - `Timeout` when the call's `deadline` has passed; with a session, the job
+ *   can be resumed.
  *
  * @category combinators
  * @since 0.1.0
@@ -181,7 +197,19 @@ export const execute = <Output extends Schema.Decoder<unknown> = never>(
   Holdfast.use((holdfast) => holdfast.execute(request))
 
 /**
- * Gets the response to a request, watched as it grows. See the service's `stream`.
+ * Gets the response to a request, watched as it grows.
+ *
+ * **Details**
+ *
+ * The text of all `TextDelta`s is the answer's `content`, and `Completed` is
+ * the last event. A background job's stream is opened again where it was cut,
+ * also by a later process with the same session. Leaving the stream early is
+ * leaving the call.
+ *
+ * **Errors**
+ *
+ * As `execute`, and `Retryable` with `StreamInterrupted` when an answer that
+ * was told in part cannot be told to its end.
  *
  * @category combinators
  * @since 0.1.0
@@ -192,7 +220,20 @@ export const stream = <Output extends Schema.Decoder<unknown> = never>(
   Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.stream(request)))
 
 /**
- * Waits for a session's known job, without its request. See the service's `resume`.
+ * Waits for a session's known job, without its request.
+ *
+ * **Details**
+ *
+ * A settled session gives what it was settled with: its answer, or its final
+ * error.
+ *
+ * **Errors**
+ *
+ * As `execute`, and `NonRetryable` with:
+ *
+ * - `SessionNotFound` for a key that the store does not have.
+ * - `RequestNeeded` when no job is known, or another model is to be asked.
+ * - `SubmissionUncertain` when a job may be running whose id is not known.
  *
  * @category combinators
  * @since 0.1.0
@@ -203,7 +244,18 @@ export const resume = (
 ): Effect.Effect<LlmResponse, StrategyError, Holdfast> => Holdfast.use((holdfast) => holdfast.resume(session, options))
 
 /**
- * Resumes every unsettled session of the store. See the service's `recover`.
+ * Resumes every unsettled session of the store that something was sent for,
+ * and emits one result per session.
+ *
+ * **Details**
+ *
+ * Those whose job their provider drops first are taken first. Settled
+ * sessions have nothing to recover.
+ *
+ * **Errors**
+ *
+ * Only when the sessions cannot be listed. What goes wrong with one session
+ * is its `result`.
  *
  * @category combinators
  * @since 0.1.0
@@ -214,7 +266,8 @@ export const recover = (
   Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.recover(options)))
 
 /**
- * Emits a session's progress. See the service's `watch`.
+ * Emits a session's progress, now and at each change, until its run ends or it
+ * has nothing to wait for. The run may be another process's.
  *
  * @category combinators
  * @since 0.1.0
@@ -223,7 +276,16 @@ export const watch = (session: string): Stream.Stream<SessionProgress.SessionPro
   Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.watch(session)))
 
 /**
- * Asks for a session's job to be stopped. See the service's `cancel`.
+ * Asks for a session's job to be stopped, and returns what the session has
+ * come to.
+ *
+ * **Details**
+ *
+ * The wish is in the journal before the provider is asked: a cancel that does
+ * not get through is tried again by the next run. A completion that wins is
+ * kept. A call that is held open is given up by the process that holds it: at
+ * once in this one, in another within half of its `submitTimeout`. A run that
+ * waits to send again sends nothing more; a later call of the key may send.
  *
  * @category combinators
  * @since 0.1.0
@@ -232,7 +294,8 @@ export const cancel = (session: string): Effect.Effect<Sessions.SessionInfo, Str
   Holdfast.use((holdfast) => holdfast.cancel(session))
 
 /**
- * Returns what a session has come to. See the service's `inspect`.
+ * Returns what a session has come to: its state, its submissions, and what it
+ * was settled with. Nothing is sent.
  *
  * @category combinators
  * @since 0.1.0
@@ -241,7 +304,13 @@ export const inspect = (session: string): Effect.Effect<Sessions.SessionInfo, St
   Holdfast.use((holdfast) => holdfast.inspect(session))
 
 /**
- * Gives a session's uncertain submission the id of its job. See the service's `adopt`.
+ * Gives a session's uncertain submission the id of its job, after the provider
+ * has said that it knows it.
+ *
+ * **Errors**
+ *
+ * `NonRetryable` with `InvalidRequest` when no submission is uncertain, and
+ * with `NotFound` for an unknown job.
  *
  * @category combinators
  * @since 0.1.0
@@ -253,7 +322,12 @@ export const adopt = (
   Holdfast.use((holdfast) => holdfast.adopt(session, jobId))
 
 /**
- * Removes a session. See the service's `forget`.
+ * Removes a session, so that its key can run, and pay, again.
+ *
+ * **Errors**
+ *
+ * `Retryable` with `Conflict` while a job may be running, unless `force` is
+ * set: then that job is lost to Holdfast.
  *
  * @category combinators
  * @since 0.1.0
