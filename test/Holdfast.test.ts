@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { BackgroundJob, Holdfast, Providers, Reason, Schedules, SessionStore, StrategyError } from "holdfast"
+import {
+  BackgroundJob,
+  Holdfast,
+  ModelCatalog,
+  Providers,
+  Reason,
+  Schedules,
+  SessionStore,
+  StrategyError
+} from "holdfast"
 import { ScriptedProvider, Simulator } from "holdfast/testing"
 import { begin, factsOf, request, start, withoutJitter } from "./strategies/Processes.ts"
 import { endedNow, paris, running } from "./strategies/Verdicts.ts"
@@ -46,6 +55,25 @@ describe("Holdfast", () => {
           _tag: "NonRetryable",
           reason: "InvalidRequest"
         })
+      }))
+
+    it.effect("takes the strategy by the ModelCatalog that its layer was given, not by the program's", () =>
+      Effect.gen(function*() {
+        const { provider } = yield* ScriptedProvider.make({
+          submit: [accepted("job-1", endedNow)],
+          complete: [Effect.succeed(paris)]
+        })
+        const apis = ModelCatalog.layer({ apis: { "openai/acme": "responses" } })
+        const layer = Holdfast.layer.pipe(
+          Layer.provide([SessionStore.layerMemory, Providers.layer({ openai: provider })])
+        )
+        const strategy = Effect.map(
+          Holdfast.execute({ model: "openai/acme", prompt: "p" }),
+          (answer) => answer.strategy
+        )
+
+        assert.strictEqual(yield* Effect.provide(strategy, Layer.provide(layer, apis)), "background")
+        assert.strictEqual(yield* Effect.provide(strategy, Layer.merge(layer, apis)), "completions")
       }))
 
     it.effect("fails with ProviderNotConfigured for a model of nobody, before anything is journaled", () =>

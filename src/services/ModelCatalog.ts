@@ -85,6 +85,11 @@ export interface Options {
  *
  * Nobody has to provide it: the default is the rule without overrides.
  *
+ * **Gotchas**
+ *
+ * It is read when `Holdfast.layer`, or a strategy's layer, is built. Provided
+ * beside that layer, or to the program, it changes nothing.
+ *
  * @see {@link layer} for overriding single models
  *
  * @category services
@@ -156,6 +161,10 @@ export const make = (options: Options = {}): ModelCatalog.Service => {
 
 /**
  * Provides `ModelCatalog`, built by `make`.
+ *
+ * **Example** (Where it goes)
+ *
+ * `Layer.provide(Holdfast.layer, [store, Providers.layerConfig, ModelCatalog.layer({ apis })])`
  *
  * @category layers
  * @since 0.1.0
