@@ -98,6 +98,7 @@ export interface LlmResponse {
   readonly content: string
   /** Tokens in disjoint buckets; absent when the provider did not tell. */
   readonly usage?: Usage
+  /** `"tool-calls"` when the model called tools, which are in `response`; every other end than these two is an error. */
   readonly finishReason: FinishReason
   /** The provider's full body, without what it echoes of the prompt. */
   readonly response: unknown
@@ -107,7 +108,9 @@ export interface LlmResponse {
   readonly responseId?: string
   /** The provider's name, its prefix in a model name. */
   readonly provider: string
+  /** How it was got. */
   readonly strategy: StrategyName
+  /** The session key of the request. */
   readonly session?: string
   /** Submissions in the session's journal, of all its calls; without a session, of this call. */
   readonly submissions: number

@@ -45,6 +45,7 @@ export interface RecoverOptions {
  */
 export interface Recovered {
   readonly session: string
+  /** What `resume` came to: the answer, or why there is none. */
   readonly result: Result.Result<LlmResponse, StrategyError>
 }
 
