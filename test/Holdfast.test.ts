@@ -14,6 +14,10 @@ import {
 import { ScriptedProvider, Simulator } from "holdfast/testing"
 import { begin, factsOf, request, start, withoutJitter } from "./strategies/Processes.ts"
 import { endedNow, paris, running } from "./strategies/Verdicts.ts"
+// What a first call loads is loaded before, so that short deadlines are about the wire alone.
+import "../src/services/providers/OpenAi.ts"
+import "openai/client"
+import "undici"
 
 const { accepted, ended } = ScriptedProvider
 
@@ -196,7 +200,7 @@ describe("Holdfast", () => {
           const job = { _tag: "Job", outcome: "completed", text: "Paris", polls: 3 } as const
           yield* simulator.script([{ on: "responses.create", do: job }])
           const first = yield* Effect.flip(
-            run(simulator, store, Holdfast.execute(live({ deadline: "300 millis", poll: slowly })))
+            run(simulator, store, Holdfast.execute(live({ deadline: "1 second", poll: slowly })))
           )
           const answer = yield* run(simulator, store, Holdfast.execute(live()))
           const again = yield* run(simulator, store, Holdfast.execute(live()))
@@ -247,7 +251,7 @@ describe("Holdfast", () => {
           yield* run(
             simulator,
             store,
-            Effect.exit(Holdfast.execute(live({ session: undefined, deadline: "300 millis" })))
+            Effect.exit(Holdfast.execute(live({ session: undefined, deadline: "1 second" })))
           )
           const [job] = yield* simulator.jobs
 
@@ -270,7 +274,7 @@ describe("Holdfast", () => {
 
 const quickly = Schedules.pollSchedule({ initial: "20 millis", max: "50 millis" })
 
-const slowly = Schedules.pollSchedule({ initial: "1 second" })
+const slowly = Schedules.pollSchedule({ initial: "10 seconds" })
 
 const live = (change: Parameters<typeof request>[0] = {}) =>
   request({

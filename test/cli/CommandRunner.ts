@@ -4,6 +4,11 @@ import { TestConsole } from "effect/testing"
 import { Simulator } from "holdfast/testing"
 import * as Cli from "../../src/cli/Cli.ts"
 import { PollPolicy, RetryPolicy } from "../../src/strategies/Schedules.ts"
+// What a first call loads is loaded before, so that short deadlines are about the wire alone.
+import "../../src/cli/Waiting.ts"
+import "../../src/services/providers/OpenAi.ts"
+import "openai/client"
+import "undici"
 
 /** What a command printed, and its exit code. */
 export interface Printed {

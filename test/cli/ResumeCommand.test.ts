@@ -9,7 +9,7 @@ describe("holdfast resume", () => {
       ({ run, simulator }) =>
         Effect.gen(function*() {
           for (const session of ["one", "two", "three"]) {
-            yield* run(["run", "-s", session, "--deadline", "300ms", "Hello"])
+            yield* run(["run", "-s", session, "--deadline", "1s", "Hello"])
           }
           const [one, two, three] = (yield* simulator.ledger).jobs.map((job) => job.id)
           yield* simulator.finish(one ?? "")

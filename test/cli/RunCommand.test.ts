@@ -219,12 +219,12 @@ describe("holdfast run", () => {
             "my key",
             "--store",
             `${folder}/other sessions`,
-            "--deadline=300ms",
+            "--deadline=1s",
             "Hello"
           ])
 
           assert.strictEqual(code, 4)
-          assert.match(stderr, /^Timeout: no answer within 0\.3 s, still in phase queued$/m)
+          assert.match(stderr, /^Timeout: no answer within 1\.0 s, still in phase queued$/m)
           assert.include(stderr, `holdfast resume --store '${folder}/other sessions' 'my key'`)
         })
     ))

@@ -77,7 +77,7 @@ describe("holdfast sessions", () => {
       { script: [{ do: { _tag: "Job", outcome: "stuck-queued" } }] },
       ({ run, simulator }) =>
         Effect.gen(function*() {
-          yield* run(["run", "-s", "s", "--deadline", "300ms", "Hello"])
+          yield* run(["run", "-s", "s", "--deadline", "1s", "Hello"])
           const refused = yield* run(["sessions", "forget", "s"])
           const cancelled = yield* run(["sessions", "cancel", "s"])
           const resumed = yield* run(["resume", "s"])
@@ -98,7 +98,7 @@ describe("holdfast sessions", () => {
   it.live("forgets a running job by force", () =>
     inFolder({ script: [{ do: { _tag: "Job", outcome: "stuck-queued" } }] }, ({ run }) =>
       Effect.gen(function*() {
-        yield* run(["run", "-s", "s", "--deadline", "300ms", "Hello"])
+        yield* run(["run", "-s", "s", "--deadline", "1s", "Hello"])
         const forgotten = yield* run(["sessions", "forget", "--force", "s"])
         const shown = yield* run(["sessions", "show", "s"])
 
