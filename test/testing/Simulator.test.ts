@@ -53,12 +53,13 @@ describe("Simulator", () => {
       }))
 
     it.live("runs a background job by time", () =>
-      simulated({ jobDuration: "400 millis", queuedDuration: "150 millis" }, async ({ openai }) => {
+      simulated({ jobDuration: "1500 millis", queuedDuration: "500 millis" }, async ({ openai }) => {
         const { id } = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true })
         const statuses = new Set<string | undefined>()
         for (let status: string | undefined = "queued"; status !== "completed";) {
           status = (await openai.responses.retrieve(id)).status
           statuses.add(status)
+          await new Promise((resolve) => setTimeout(resolve, 20))
         }
 
         assert.deepStrictEqual([...statuses], ["queued", "in_progress", "completed"])
@@ -135,7 +136,7 @@ describe("Simulator", () => {
       }))
 
     it.live("spreads the events of a stream over the running time", () =>
-      simulated({ jobDuration: "200 millis", queuedDuration: "50 millis" }, async ({ openai }) => {
+      simulated({ jobDuration: "1 second", queuedDuration: "250 millis" }, async ({ openai }) => {
         const stream = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true, stream: true })
         const times: Array<number> = []
         for await (const _ of stream) times.push(performance.now())
