@@ -36,9 +36,17 @@ const specifiers = (): ReadonlyArray<string> => {
   const modules = readdirSync(dist, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".js"))
     .map((entry) => relative(dist, join(entry.parentPath, entry.name)).replace(/\.js$/, ""))
-    .filter((module) => /^(errors|services|strategies|testing)\//.test(module))
-    .filter((module) => !/\/(internal|simulator)\//.test(module) && !module.endsWith("/index"))
-  return ["holdfast", "holdfast/testing", ...modules.map((module) => `holdfast/${module}`)]
+    .filter((module) => /^(errors|services|strategies|testing)\//.test(module) && !module.endsWith("/index"))
+  return ["holdfast", "holdfast/testing", ...modules.map((module) => `holdfast/${module}`)].filter(isExported)
+}
+
+const isExported = (specifier: string): boolean => {
+  try {
+    import.meta.resolve(specifier)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const program = `
@@ -68,6 +76,7 @@ try {
   const hidden = [
     "holdfast/strategies/internal/Run",
     "holdfast/services/internal/KeyName",
+    "holdfast/services/providers/ChatCompletions",
     "holdfast/testing/simulator/World"
   ]
   for (const specifier of hidden) {
