@@ -14,7 +14,7 @@ import * as SqlError from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type * as Scope from "effect/Scope"
-import type { DatabaseSync, SQLInputValue } from "node:sqlite"
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 
 /**
  * Options for `make` and `layer`.
@@ -40,7 +40,8 @@ export interface Options {
  *
  * One connection, in WAL mode with `synchronous = FULL`, so that a commit
  * survives a power loss. Statements run one after another and block the
- * thread: meant for small databases, such as that of sessions.
+ * thread: meant for small databases, such as that of sessions. The 100 that
+ * were used last are kept prepared.
  *
  * **Errors**
  *
@@ -89,15 +90,13 @@ export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlErr
 type Row = Record<string, unknown>
 
 const connectionOf = (db: DatabaseSync): SqlConnection.Connection => {
+  const prepare = preparing(db)
   const run = (sql: string, params: ReadonlyArray<unknown>, asArrays: boolean) =>
     Effect.try({
       try: (): ReadonlyArray<Row> => {
-        const statement = db.prepare(sql)
-        if (asArrays) statement.setReturnArrays(true)
-        const values = params as ReadonlyArray<SQLInputValue>
-        if (statement.columns().length > 0) return statement.all(...values)
-        statement.run(...values)
-        return []
+        const statement = prepare(sql)
+        statement.setReturnArrays(asArrays)
+        return statement.all(...params as ReadonlyArray<SQLInputValue>)
       },
       catch: sqlError("execute")
     })
@@ -112,6 +111,21 @@ const connectionOf = (db: DatabaseSync): SqlConnection.Connection => {
     executeValues: values,
     executeValuesUnprepared: values,
     executeStream: (sql, params, transform) => Stream.fromIterableEffect(rows(sql, params, transform))
+  }
+}
+
+/** Statements that are kept prepared; SQLite prepares one again by itself when its tables have changed. */
+const capacity = 100
+
+const preparing = (db: DatabaseSync): (sql: string) => StatementSync => {
+  const kept = new Map<string, StatementSync>()
+  return (sql) => {
+    const statement = kept.get(sql) ?? db.prepare(sql)
+    kept.delete(sql)
+    kept.set(sql, statement)
+    const [oldest] = kept.keys()
+    if (kept.size > capacity && oldest !== undefined) kept.delete(oldest)
+    return statement
   }
 }
 

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
@@ -6,6 +6,7 @@ import { Session, SessionStore } from "holdfast"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 
 describe("SqliteClient", () => {
@@ -32,6 +33,43 @@ describe("SqliteClient", () => {
       assert.deepStrictEqual((yield* Stream.runCollect(all.stream)).map(({ id }) => id), [1, 2])
       assert.deepStrictEqual((yield* sql`DELETE FROM things RETURNING id`).length, 2)
       assert.deepStrictEqual(yield* all, [])
+    }))
+
+  it.effect("runs a statement again in another form, after an error and after its table was changed by another", () =>
+    inDirectory(Effect.fnUntraced(function*(directory) {
+      const sql = yield* open(join(directory, "sessions.db"))
+      const other = yield* open(join(directory, "sessions.db"))
+      yield* sql`CREATE TABLE things (id INTEGER PRIMARY KEY)`
+      const insert = sql`INSERT INTO things (id) VALUES (1)`
+      const all = sql`SELECT * FROM things`
+      yield* insert
+      const error = yield* Effect.flip(insert)
+      const rows = [yield* all, yield* all.values, yield* all]
+      yield* other`ALTER TABLE things ADD COLUMN size INTEGER DEFAULT 7`
+      const wider = yield* all
+      yield* other`DELETE FROM things`
+      yield* insert
+
+      assert.strictEqual(error._tag, "SqlError")
+      assert.deepStrictEqual(rows.map(([row]) => ({ ...row })), [{ id: 1 }, { 0: 1 }, { id: 1 }])
+      assert.deepStrictEqual(wider.map((row) => ({ ...row })), [{ id: 1, size: 7 }])
+      assert.deepStrictEqual(yield* all.values, [[1, 7]])
+    })))
+
+  it.effect("keeps the 100 statements prepared that were used last", () =>
+    Effect.gen(function*() {
+      const sql = yield* open(":memory:")
+      const texts = yield* preparedNow
+      const select = (id: number) => sql.unsafe(`SELECT ${id}`)
+      for (let id = 1; id <= 100; id++) yield* select(id)
+      yield* select(1)
+      yield* select(101)
+      yield* select(1)
+      const whileKept = texts.length
+      yield* select(2)
+
+      assert.strictEqual(whileKept, 101)
+      assert.strictEqual(texts.at(-1), "SELECT 2")
     }))
 
   it.effect("commits a transaction as a whole, or not at all", () =>
@@ -153,6 +191,20 @@ const storeIn = (client: SqlClient.SqlClient) =>
     Layer.build(SessionStore.layerSql().pipe(Layer.provide(Layer.succeed(SqlClient.SqlClient, client)))),
     (context) => Context.get(context, SessionStore.SessionStore)
   )
+
+/** The texts of the statements that are prepared from now on, while the scope is open. */
+const preparedNow = Effect.acquireRelease(
+  Effect.sync(() => {
+    const texts = Array<string>()
+    const { prepare } = DatabaseSync.prototype
+    const spy = vi.spyOn(DatabaseSync.prototype, "prepare").mockImplementation(function(this: DatabaseSync, sql) {
+      texts.push(sql)
+      return prepare.call(this, sql)
+    })
+    return { spy, texts }
+  }),
+  ({ spy }) => Effect.sync(() => spy.mockRestore())
+).pipe(Effect.map(({ texts }) => texts))
 
 const prepared = (fingerprint: string) => Session.Prepared.make({ at: 1, fingerprint })
 
