@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import * as Result from "effect/Result"
 import type { ResponseRequest } from "./ResponseRequest.ts"
 import * as StructuredOutput from "./StructuredOutput.ts"
@@ -39,7 +39,7 @@ export const of = (key: string, request: ResponseRequest): string => {
     providerOptions: request.providerOptions ?? {},
     schema: request.schema === undefined ? undefined : jsonSchemaOf(request.schema)
   }
-  return `v1:${sha256(canonical([key, content]))}`
+  return `v1:${hash("sha256", canonical([key, content]))}`
 }
 
 /**
@@ -49,7 +49,8 @@ export const of = (key: string, request: ResponseRequest): string => {
  * @category combinators
  * @since 0.1.0
  */
-export const ofSession = (namespace: string, key: string): string => sha256(canonical([namespace, key])).slice(0, 32)
+export const ofSession = (namespace: string, key: string): string =>
+  hash("sha256", canonical([namespace, key])).slice(0, 32)
 
 const partsOf = (content: ResponseRequest["prompt"]) =>
   typeof content === "string" ? [{ type: "text", text: content }] : content
@@ -57,8 +58,6 @@ const partsOf = (content: ResponseRequest["prompt"]) =>
 // What is no JSON Schema is refused before it is sent: it only has to be some request of its own.
 const jsonSchemaOf = (schema: NonNullable<ResponseRequest["schema"]>): unknown =>
   Result.getOrElse(StructuredOutput.jsonSchema(schema, "plain"), () => "none")
-
-const sha256 = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
 
 // JSON with sorted keys; `undefined` members are left out, as JSON does.
 const canonical = (value: unknown): string => {

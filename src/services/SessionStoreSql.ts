@@ -13,7 +13,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { createHash, randomUUID } from "node:crypto"
+import { hash, randomUUID } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
 import { type Entry, EntryJson, formatVersion, noVersion, Version } from "./Session.ts"
 import type { SessionStore } from "./SessionStore.ts"
@@ -204,7 +204,7 @@ const Versioned = Schema.fromJsonString(Schema.Struct({ v: Schema.Int.check(Sche
 const isNewer = (line: string): boolean => Option.isSome(Schema.decodeOption(Versioned)(line))
 
 // A key may be longer than an index entry, and hold what a text column cannot.
-const hashOf = (key: string): string => createHash("sha256").update(JSON.stringify(key), "utf8").digest("hex")
+const hashOf = (key: string): string => hash("sha256", JSON.stringify(key))
 
 const parse = (version: Version): { readonly incarnation: string; readonly version: number } | undefined => {
   if (version === noVersion) return undefined
