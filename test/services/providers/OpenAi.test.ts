@@ -287,6 +287,17 @@ describe("OpenAi", () => {
       ])
     }))
 
+  it.effect("has no timer and no signal beside the caller's for a request", () =>
+    Effect.gen(function*() {
+      const { signals, timers } = yield* watched
+      const { calls, create } = yield* recorded({}, () => Response.json({ status: "in_progress" }))
+      yield* Effect.flip(create())
+
+      assert.strictEqual(calls.length, 1)
+      assert.deepStrictEqual(timers.mock.calls.filter(([, millis]) => Number(millis) > 60_000), [])
+      assert.deepStrictEqual(signals.mock.calls, [])
+    }))
+
   it.effect("looks a cancelled job up once more when its usage is not told yet", () =>
     Effect.gen(function*() {
       const usage = { input_tokens: 3, output_tokens: 5, total_tokens: 8 }
@@ -611,6 +622,16 @@ const noToken = new ProviderError({
   verdict: { _tag: "NonRetryable", reason: new AuthenticationFailed({ message: "No token" }) },
   evidence: "NotSent"
 })
+
+/** The timers and the signals made of others, as long as the scope is open. */
+const watched = Effect.acquireRelease(
+  Effect.sync(() => ({ timers: vi.spyOn(globalThis, "setTimeout"), signals: vi.spyOn(AbortSignal, "any") })),
+  ({ signals, timers }) =>
+    Effect.sync(() => {
+      timers.mockRestore()
+      signals.mockRestore()
+    })
+)
 
 const withEnvironment = (variables: Record<string, string>) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(

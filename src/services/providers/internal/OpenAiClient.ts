@@ -132,12 +132,14 @@ interface Clients {
   readonly fresh: OpenAI
 }
 
-// Node's longest timer: the SDK wants a timeout, and the deadline is the caller's.
+// For a release of the SDK that makes a timer all the same: the longest one of Node; a longer one fires at once.
 const longestTimeout = 2 ** 31 - 1
 
 const importClients = async (options: Options): Promise<Clients> => {
   const { OpenAI } = await import("openai/client")
   class Client extends OpenAI {
+    readonly #fetch: Fetch
+
     constructor(fetch: Fetch) {
       const defaultHeaders = {
         // Each request brings its own; this also says that going without one is meant.
@@ -158,8 +160,18 @@ const importClients = async (options: Options): Promise<Clients> => {
         logLevel: "off",
         fetch
       })
+      this.#fetch = fetch
       // Set here, as the constructor would mix in those of the variable OPENAI_CUSTOM_HEADERS.
       this._options = { ...this._options, defaultHeaders }
+    }
+
+    protected override authHeaders(): Promise<undefined> {
+      return Promise.resolve(undefined)
+    }
+
+    // The caller's signal is the only limit. The SDK would make a timer and two more signals for each request.
+    override fetchWithTimeout(...[url, init]: Parameters<OpenAI["fetchWithTimeout"]>): Promise<Response> {
+      return this.#fetch(url, { ...init, method: (init?.method ?? "GET").toUpperCase() })
     }
 
     // The SDK itself keeps only what a body has under `error`.
