@@ -68,6 +68,8 @@ export const settle = Effect.fnUntraced(function*(
   })
   if (end.ignoredBackground === true) yield* warnOfIgnored(shared, submission)
   const unsettled = run.unsettled = conclude(run, submission, end, knownSubmissions, false)
+  // Nobody comes back to a call without a session.
+  if (!run.spec.journal.durable) return yield* unsettled
   const recorded = yield* Effect.result(Effect.raceFirst(settling, unanswered)).pipe(
     // Nobody waits any more, but the answer is here, and may have been paid for.
     Effect.onInterrupt(() => settling.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
@@ -91,7 +93,7 @@ export const settle = Effect.fnUntraced(function*(
   // The same job's answer need not be fetched once more.
   const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
   return settled === mine || isReference
-    ? yield* conclude(run, submission, end, state.submissions.length, run.spec.journal.durable)
+    ? yield* conclude(run, submission, end, state.submissions.length, true)
     : yield* settledResult(run, shared, state, settled)
 })
 
