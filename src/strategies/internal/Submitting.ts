@@ -133,7 +133,7 @@ export const submitJob = Effect.fnUntraced(function*(
   const giveUp = Effect.sleep(Duration.subtract(left, last)).pipe(
     Effect.andThen(Effect.sleep(last)),
     Effect.andThen(arrived),
-    Effect.andThen(Effect.fail(unanswered(timeout, "submission")))
+    Effect.andThen(Effect.failSync(() => unanswered(timeout, "submission")))
   )
   const result = yield* Effect.result(Effect.raceFirst(submit, giveUp))
   if (result._tag === "Failure") return yield* failed(journal, submission, result.failure)
