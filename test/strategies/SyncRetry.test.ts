@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Reason } from "holdfast"
+import { type Provider, Providers, Reason } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { submitting, write } from "./Journals.ts"
 import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
@@ -327,6 +327,25 @@ describe("SyncRetry", () => {
         error._tag === "NonRetryable" && error.reason._tag === "Incomplete" && error.reason.content,
         "TEXT so far"
       )
+    }))
+
+  it.effect("makes no stream of a call that nobody watches", () =>
+    Effect.gen(function*() {
+      const scripted = yield* ScriptedProvider.make({})
+      const streams: Array<string | undefined> = []
+      const responses: Provider.ResponsesApi = {
+        create: () => Effect.succeed(paris),
+        stream: ({ session }) => {
+          streams.push(session)
+          return Stream.succeed({ _tag: "Ended", outcome: paris })
+        }
+      }
+      const test = (model: string) => ({ ...scripted.provider(model), responses })
+      const process = yield* start({ ...scripted, layer: Providers.layer({ test }) })
+      yield* process.execute(sync)
+      yield* Stream.runDrain(process.stream({ ...sync, session: "watched" }))
+
+      assert.deepStrictEqual(streams, ["watched"])
     }))
 
   it.effect("refuses a provider without a Responses API before anything is sent", () =>

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import * as Fingerprint from "../../services/Fingerprint.ts"
-import type { JobsApi } from "../../services/Provider.ts"
+import type { JobsApi, ResponsesApi } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import type { Candidate, Means } from "./Run.ts"
@@ -34,10 +34,10 @@ export const prepare = Effect.fnUntraced(function*(
     }
     case "sync":
       if (responses === undefined) return yield* refused(name, "has no Responses API")
-      return { _tag: "Held", provider, call: responses.create(request), stream: responses.stream?.(request) }
+      return { _tag: "Held", provider, call: responses.create(request), stream: streamOf(responses, request) }
     case "completions":
       if (completions === undefined) return yield* refused(name, "has no Chat Completions API")
-      return { _tag: "Held", provider, call: completions.complete(request), stream: completions.stream?.(request) }
+      return { _tag: "Held", provider, call: completions.complete(request), stream: streamOf(completions, request) }
   }
 })
 
@@ -53,6 +53,12 @@ export const deadlineOf = (
     onSuccess: ({ jobs }) => jobs?.defaultDeadline ?? defaultJobDeadline
   })
 }
+
+// Most calls are not watched: for them, the request is not translated a second time.
+const streamOf = (
+  { stream }: Pick<ResponsesApi, "stream">,
+  request: ResponseRequest
+): Extract<Means, { readonly _tag: "Held" }>["stream"] => stream === undefined ? undefined : () => stream(request)
 
 const jobMeans = (
   provider: Means["provider"],

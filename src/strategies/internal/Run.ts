@@ -36,7 +36,8 @@ export type Means =
     readonly _tag: "Held"
     readonly provider: Provider
     readonly call: Effect.Effect<Outcome, ProviderError>
-    readonly stream: Stream.Stream<StreamEvent, ProviderError> | undefined
+    /** Makes the call, and watches its answer grow. */
+    readonly stream: (() => Stream.Stream<StreamEvent, ProviderError>) | undefined
   }
 
 /** One model that may answer, and how it is asked. */

@@ -216,7 +216,7 @@ const heldCall = (
   const { transcript } = run
   if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) return call
   return Effect.flatMap(
-    read(stream, { run, transcript, patience: patienceOf(request, "held") }),
+    read(stream(), { run, transcript, patience: patienceOf(request, "held") }),
     (over): Effect.Effect<Outcome, ProviderError> => {
       if (over._tag === "Ended") return Effect.succeed(over.outcome)
       const { verdict } = over.error
