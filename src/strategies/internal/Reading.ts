@@ -123,10 +123,18 @@ class StreamReader {
       if (!isMuted) transcript.write(event, isReplay)
     }
     transcript.tell()
-    return !this.isMuted && run.isPaced && !transcript.hasRoom ? this.waitForRoom : Effect.void
+    return this.isAhead ? this.waitForRoom : Effect.void
+  }
+
+  /** Whether all that wait for it are too far behind. */
+  private get isAhead(): boolean {
+    const { run, transcript } = this.reading
+    return !this.isMuted && run.isPaced && !transcript.hasRoom
   }
 
   private readonly waitForRoom: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    // A fiber may stand still before it comes here, and nobody tells again that there is room.
+    if (!this.isAhead) return resume(Effect.void)
     this.isWaiting = true
     return Effect.sync(this.reading.transcript.whenRoom(() => {
       this.isWaiting = false
