@@ -244,6 +244,34 @@ describe("SyncRetry", () => {
       assert.deepInclude(yield* Fiber.join(fiber), { content: "Paris", settled: true })
     }))
 
+  it.effect.each(["leaves", "ends"] as const)(
+    "lets nobody wait for a call that was announced while its process %s",
+    (end) =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ create: [Effect.succeed(paris)] })
+        const { store } = yield* makeFaultyStore
+        // As a disk does: what is being written cannot be taken back.
+        const process = yield* start(provider, {
+          ...store,
+          append: (key, entry, expected) =>
+            Effect.uninterruptible(Effect.tap(store.append(key, entry, expected), () => Effect.sleep("1 second")))
+        })
+        const other = yield* start(provider, store)
+        const first = yield* begin(process.execute(sync))
+        yield* TestClock.adjust("1500 millis")
+        const leaving = yield* begin(end === "leaves" ? Fiber.interrupt(first) : process.close)
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(leaving)
+        const before = yield* tagsOf(store)
+        const { content } = yield* other.execute(sync)
+
+        assert.deepStrictEqual(before.slice(0, 2), ["Prepared", "Submitting"])
+        assert.lengthOf(before, 3)
+        assert.strictEqual(content, "Paris")
+        assert.strictEqual(provider.calls("create").length, 1)
+      })
+  )
+
   it.effect("leaves an interrupted call open where onUncertainSubmit is fail", () =>
     Effect.gen(function*() {
       const provider = yield* ScriptedProvider.make({ create: [Effect.never] })

@@ -25,6 +25,7 @@ import {
   announce,
   callHeld,
   type HeldCall,
+  type Holding,
   insist,
   isSurplus,
   type JobSubmitted,
@@ -70,6 +71,18 @@ export const send = Effect.fnUntraced(function*(
   means: Means
 ): Effect.fn.Return<Sent | undefined, StrategyError> {
   if (means._tag === "Job") return yield* sendJob(run, shared, loaded, candidate, means)
+  // What was claimed is either waited for, or said to be over, whenever the run is interrupted.
+  return yield* Effect.uninterruptibleMask((restore) => holdCall(run, shared, loaded, candidate, means, restore))
+})
+
+const holdCall = Effect.fnUntraced(function*(
+  run: Run,
+  shared: Shared,
+  loaded: Loaded,
+  candidate: Candidate,
+  means: Extract<Means, { readonly _tag: "Held" }>,
+  restore: Holding["restore"]
+): Effect.fn.Return<Sent | undefined, StrategyError> {
   const claimed = yield* claim(run, shared, loaded, candidate, means)
   if (claimed === undefined) return undefined
   const { submission } = claimed
@@ -82,6 +95,7 @@ export const send = Effect.fnUntraced(function*(
       heldCall(run, candidate, means, submission.id),
       {
         isRepeatable: policyOf(run, candidate.strategy) === "resubmit",
+        restore,
         woken: woken(run),
         textSoFar: () => run.transcript?.text || undefined
       }

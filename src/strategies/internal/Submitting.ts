@@ -158,6 +158,8 @@ export const submitJob = Effect.fnUntraced(function*(
 export interface Holding {
   /** Whether it may be made again: then an interruption ends it, and otherwise it stays open. */
   readonly isRepeatable: boolean
+  /** Lets an interruption through; nothing else of it can be interrupted. */
+  readonly restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Comes when somebody in this process has written to the journal. */
   readonly woken: Effect.Effect<void>
   /** What was told of the answer up to now. */
@@ -173,16 +175,16 @@ export const callHeld = Effect.fnUntraced(function*(
   journal: SessionJournal,
   submission: Submission,
   call: Effect.Effect<Outcome, ProviderError>,
-  { isRepeatable, textSoFar, woken }: Holding
+  { isRepeatable, restore, textSoFar, woken }: Holding
 ): Effect.fn.Return<HeldCall> {
   const result = yield* journal.durable
-    ? Effect.result(call).pipe(
+    ? restore(
       Effect.raceFirst(
+        Effect.result(call),
         Effect.map(renew(journal, submission.sent, woken), () => Result.succeed(stoppedAfter(textSoFar())))
-      ),
-      Effect.onInterrupt(() => isRepeatable ? leave(journal, submission.id) : Effect.void)
-    )
-    : Effect.result(call)
+      )
+    ).pipe(Effect.onInterrupt(() => isRepeatable ? leave(journal, submission.id) : Effect.void))
+    : restore(Effect.result(call))
   if (result._tag === "Success") return { _tag: "Answered", outcome: result.success }
   return yield* failed(journal, submission, result.failure)
 })
