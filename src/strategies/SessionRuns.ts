@@ -59,8 +59,8 @@ export class SessionRuns extends Context.Service<SessionRuns, {
    * that is held is given up by the process that holds it.
    */
   readonly cancel: (session: string) => Effect.Effect<void, StrategyError>
-  /** Polls a job at once if a run of this process waits for it; tells whether one does. */
-  readonly wake: (jobId: string) => Effect.Effect<boolean>
+  /** Polls a job at once if runs of this process wait for it; gives the sessions of those runs, if they have one. */
+  readonly wake: (jobId: string) => Effect.Effect<ReadonlyArray<string | undefined>>
   /**
    * From now on, jobs are expected to be told of by `wake` or by the journal: runs that begin then and have no poll
    * policy of their own poll by `webhookPollSchedule`.
@@ -179,15 +179,15 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       return run === undefined ? undefined : ProgressStream.watch(run)
     }
 
-    const wake = (jobId: string): Effect.Effect<boolean> =>
+    const wake = (jobId: string): Effect.Effect<ReadonlyArray<string | undefined>> =>
       Effect.sync(() => {
-        let isAwaited = false
+        const sessions: Array<string | undefined> = []
         for (const run of active) {
           if (run.progress.jobId !== jobId) continue
-          isAwaited = true
+          sessions.push(run.spec.key)
           run.wake?.()
         }
-        return isAwaited
+        return sessions
       })
 
     const expectWakes = Effect.sync(() => {

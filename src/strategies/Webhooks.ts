@@ -137,9 +137,8 @@ export const make = (
     const jobs = WebhookJobs.make(runs, yield* SessionStore, yield* Providers, deadline)
     const handled = new Set<string>()
     const remember = (id: string): void => {
-      for (const oldest of handled) {
-        if (handled.size >= maxHandled) handled.delete(oldest)
-      }
+      const [oldest] = handled
+      if (oldest !== undefined && handled.size >= maxHandled) handled.delete(oldest)
       handled.add(id)
     }
 

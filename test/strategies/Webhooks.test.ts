@@ -193,6 +193,24 @@ describe("Webhooks", () => {
       assert.lengthOf(scripted.calls("retrieve"), 2)
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
+  it.effect("settle the session whose caller leaves while its run looks at the job", () =>
+    Effect.gen(function*() {
+      const { run, scripted } = yield* world({
+        retrieve: [ScriptedProvider.pending(), Effect.delay(ended(answer("Paris")), "2 seconds")]
+      })
+      const waiting = yield* Effect.forkChild(run(Holdfast.execute(request)), { startImmediately: true })
+      yield* TestClock.adjust("2 minutes")
+      const before = scripted.calls("retrieve").length
+      const sending = yield* Effect.forkChild(run(send("job-1")), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(waiting)
+      yield* TestClock.adjust("10 seconds")
+
+      assert.strictEqual(before, 1)
+      assert.deepStrictEqual(yield* Fiber.join(sending), settled)
+      assert.strictEqual((yield* run(Holdfast.resume("s"))).content, "Paris")
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
+
   it.effect.each<[string, Outcome, string]>([
     ["an answer", ScriptedProvider.succeeded("Paris"), "Paris"],
     ["a failure that another job may cure", { _tag: "Failed", verdict: failedJob }, "JobFailed"]

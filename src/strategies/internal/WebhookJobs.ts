@@ -31,7 +31,8 @@ export const make = (
   deadline: Duration.Duration
 ): WebhookJobs => {
   const heed = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Receipt, StrategyError> {
-    if (yield* wake(jobId)) return { _tag: "Woken", jobId }
+    const woken = yield* wake(jobId)
+    if (woken !== undefined) return woken
     const { places, unread } = yield* search(jobId)
     const known = places.find((place) => place._tag === "Known")
     if (known !== undefined) {
@@ -44,19 +45,37 @@ export const make = (
   })
 
   /**
-   * Has a run of this process look at the job, until it has found the end; tells whether there is one. A webhook that is
-   * ahead of what the provider says is to be sent again.
+   * Has the runs of this process look at the job, until none waits for it any more. `undefined` when none did. A webhook
+   * that is ahead of what the provider says is to be sent again.
    */
-  const wake = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<boolean, StrategyError> {
-    if (!(yield* runs.wake(jobId))) return false
+  const wake = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Receipt | undefined, StrategyError> {
+    const sessions = yield* runs.wake(jobId)
+    if (sessions.length === 0) return undefined
     const limit = Duration.toMillis(deadline)
     for (let delay = firstLook, elapsed = 0; elapsed < limit; delay *= 2) {
       const wait = Math.min(delay, limit - elapsed)
       yield* Effect.sleep(Duration.millis(wait))
       elapsed += wait
-      if (!(yield* runs.wake(jobId))) return true
+      if ((yield* runs.wake(jobId)).length === 0) {
+        return yield* lookAfter(sessions, jobId, Duration.millis(limit - elapsed))
+      }
     }
     return yield* new Timeout({ deadline, elapsed: deadline, phase: "running", jobId })
+  })
+
+  /** Settles the sessions whose runs were left before they had found the end. */
+  const lookAfter = Effect.fnUntraced(function*(
+    sessions: ReadonlyArray<string | undefined>,
+    jobId: string,
+    left: Duration.Duration
+  ): Effect.fn.Return<Receipt, StrategyError> {
+    for (const session of sessions) {
+      if (session === undefined) continue
+      const { entries } = yield* Effect.mapError(store.load(session), (failure) => unavailable(failure, session))
+      const [place] = placesOf(session, fold(entries), jobId)
+      if (place?._tag === "Known" && !place.isOver) return yield* settle(session, jobId, left)
+    }
+    return { _tag: "Woken", jobId }
   })
 
   /** Reads the journals that may be the job's until it is found. */
@@ -80,7 +99,7 @@ export const make = (
   })
 
   /** Looks at the job now, and settles its session with what it has come to. */
-  const settle = (session: string, jobId: string): Effect.Effect<Receipt, StrategyError> => {
+  const settle = (session: string, jobId: string, within = deadline): Effect.Effect<Receipt, StrategyError> => {
     const settled: Receipt = { _tag: "Settled", jobId, session }
     // A refusal or a failed job is an end like any other, once it is in the journal.
     const unless = (error: StrategyError): Effect.Effect<Receipt, StrategyError> =>
@@ -88,7 +107,7 @@ export const make = (
         Effect.mapError(store.load(session), (failure) => unavailable(failure, session)),
         ({ entries }) => isOver(fold(entries), jobId) ? Effect.succeed(settled) : Effect.fail(error)
       )
-    return Effect.matchEffect(runs.resume(session, deadline), {
+    return Effect.matchEffect(runs.resume(session, within), {
       onSuccess: (answer) =>
         answer.settled
           ? Effect.succeed(settled)
