@@ -947,6 +947,17 @@ describe("BackgroundJob", () => {
         assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
         assert.deepStrictEqual(provider.calls("cancel"), [])
       }))
+
+    it.effect("interrupts who comes after it", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
+        const process = yield* start(provider)
+        yield* process.close
+        const exit = yield* Effect.exit(process.execute(request()))
+
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+        assert.deepStrictEqual(provider.calls(), [])
+      }))
   })
 
   describe("a store that fails", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Stream, Tracer } from "effect"
+import { Deferred, Duration, Effect, Fiber, Latch, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { Reason, Schedules, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
@@ -51,6 +51,28 @@ describe("Sessions", () => {
         assert.deepInclude(answer, { content: "Paris", submissions: 1, polls: 4 })
         assert.deepStrictEqual(provider.calls("cancel"), [])
       }).pipe(withoutJitter))
+
+    it.effect("keep their deadlines and leave although the store does not answer", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
+        const store = yield* SessionStore.makeMemory
+        const answers = yield* Latch.make(true)
+        const process = yield* start(provider, {
+          ...store,
+          load: (key) => Effect.uninterruptible(Effect.andThen(answers.await, store.load(key)))
+        })
+        yield* begin(process.execute(request()))
+        yield* settleDown
+        yield* answers.close
+        const second = yield* begin(Effect.flip(process.execute(request({ deadline: "5 seconds" }))))
+        const third = yield* begin(process.execute(request()))
+        yield* begin(Fiber.interrupt(third))
+        yield* TestClock.adjust("5 seconds")
+        const ends = [second, third].map((fiber) => fiber.pollUnsafe()?._tag)
+        yield* answers.open
+
+        assert.deepStrictEqual(ends, ["Success", "Failure"])
+      }))
 
     it.effect("cancel only when the last of them has left", () =>
       Effect.gen(function*() {

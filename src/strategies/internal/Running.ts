@@ -37,9 +37,9 @@ const grace = Duration.seconds(10)
 const unwinding = Duration.seconds(5)
 
 /**
- * Creates the runs of a scope. When it closes, they are interrupted; submissions and cancels that are on their way get
- * 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will say that a job has ended,
- * and `complete` adds to each response what runs do not know.
+ * Creates the runs of a scope. When it closes, they are interrupted, and so is who comes later; submissions and cancels
+ * that are on their way get 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will
+ * say that a job has ended, and `complete` adds to each response what runs do not know.
  */
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
@@ -53,7 +53,11 @@ export const make = Effect.fnUntraced(function*(
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   const scope = yield* Effect.scope
-  yield* Effect.addFinalizer(() => finish(active, background))
+  let isClosed = false
+  yield* Effect.addFinalizer(() => {
+    isClosed = true
+    return finish(active, background)
+  })
   const deadlines = yield* Deadlines.make
 
   /** Forks work that outlives its caller, and that the scope's end waits for. */
@@ -124,6 +128,8 @@ export const make = Effect.fnUntraced(function*(
   ): Effect.Effect<LlmResponse, StrategyError> =>
     Effect.contextWith((context: Context.Context<never>) =>
       Effect.callback((resume) => {
+        // Nobody would end its wait any more.
+        if (isClosed) return resume(Effect.interrupt)
         const { key } = call.spec
         // A run that came to its end while this caller was looking at the journal tells it too.
         const ended = running?.hasLostKey === false ? running.exit : undefined
@@ -167,7 +173,9 @@ export const make = Effect.fnUntraced(function*(
     const { marks, spec } = run
     const { fingerprint, key } = call.spec
     const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
-    const loaded = yield* Effect.timeoutOption(Effect.result(spec.journal.load), Duration.millis(left))
+    // What a store is doing cannot always be interrupted, and the caller's deadline does not wait for it.
+    const loading = yield* Effect.forkDetach(Effect.result(spec.journal.load), { startImmediately: true })
+    const loaded = yield* Effect.timeoutOption(Fiber.join(loading), Duration.millis(left))
     // The deadline has passed: the caller is told so when it joins.
     if (loaded._tag === "None") return
     if (loaded.value._tag === "Failure") {
