@@ -401,6 +401,20 @@ const mutations: ReadonlyArray<Mutation> = [
     text: "return isAnyOf(expected, signatures)",
     by: "return expected.length > 0",
     tests: [webhooks, "forged"]
+  },
+  {
+    name: "a job is adopted whosever it is",
+    file: "src/strategies/Sessions.ts",
+    text: "carried === undefined ? open : state.submissions.find(({ id }) => id === carried)",
+    by: "state.submissions.find(({ id }) => id === carried) ?? open",
+    tests: ["test/strategies/Sessions.test.ts", "adopt"]
+  },
+  {
+    name: "a webhook leaves its job to a run that is gone",
+    file: "src/strategies/internal/WebhookJobs.ts",
+    text: "if (place?._tag === \"Known\" && !place.isOver) return yield* settle(session, jobId, left)",
+    by: "void place",
+    tests: [webhooks]
   }
 ]
 

@@ -12,11 +12,12 @@ import type { ProviderError } from "../errors/ProviderError.ts"
 import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
-import type { Retention } from "../services/Provider.ts"
+import type { JobsApi, Retention } from "../services/Provider.ts"
 import { Providers } from "../services/Providers.ts"
 import { StrategyName } from "../services/ResponseRequest.ts"
 import {
   Accepted,
+  acceptedAs,
   apply,
   fold,
   jobsOf,
@@ -29,6 +30,7 @@ import {
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
 import { cancelSurplus } from "./internal/Cancelling.ts"
+import { carriedBy } from "./internal/Carried.ts"
 import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
 import { bounded, pollTimeout } from "./internal/Polling.ts"
@@ -93,8 +95,10 @@ export class Sessions extends Context.Service<Sessions, {
   /** Returns what a session has come to. Nothing is sent. */
   readonly inspect: (session: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
-   * Gives the session's uncertain submission the id of its job, after the provider has said that it knows it.
-   * Fails with `InvalidRequest` when no submission is uncertain, and with `NotFound` for an unknown job.
+   * Gives the session's uncertain submission the id of its job, after the provider has said that it knows it. Of several
+   * submissions it is the one that the job carries in its metadata, or the last uncertain one when it carries none.
+   * Fails with `InvalidRequest` when no submission is uncertain, or when the job carries one of another session, and with
+   * `NotFound` for an unknown job.
    */
   readonly adopt: (session: string, jobId: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
@@ -161,14 +165,17 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     }
     const { jobs } = yield* Effect.mapError(providers.resolve(open.sent.model), providerFailure(session))
     if (jobs === undefined) return yield* invalid(session, `The provider ${open.sent.provider} has no background jobs`)
-    yield* Effect.mapError(
-      bounded(jobs.retrieve(jobId, open.id), pollTimeout, "lookup"),
-      providerFailure(session, jobId)
-    )
-    const accepted = Accepted.make({ at: yield* currentMillis, submissionId: open.id, jobId })
+    const carried = yield* Effect.mapError(carrierOf(jobs, jobId, open.id), providerFailure(session, jobId))
+    const submission = carried === undefined ? open : state.submissions.find(({ id }) => id === carried)
+    if (submission === undefined) {
+      return yield* invalid(session, "The provider says that the job came of another session's submission", jobId)
+    }
+    const accepted = Accepted.make({ at: yield* currentMillis, submissionId: submission.id, jobId })
     yield* Effect.mapError(store.append(session, accepted, version), storeFailure(session))
-    if (isSurplus(apply(state, accepted), open.id)) {
-      yield* cancelSurplus(new StoredJournal(store, session), jobs, { ...open, accepted })
+    const after = apply(state, accepted)
+    const job = acceptedAs(after, submission.id, jobId)
+    if (job !== undefined && isSurplus(after, job.id)) {
+      yield* cancelSurplus(new StoredJournal(store, session), jobs, job)
     }
     return yield* inspect(session)
   })
@@ -248,8 +255,22 @@ const providerFailure = (session: string, jobId?: string) => ({ verdict }: Provi
 const conflict = (session: string, message: string): Retryable =>
   new Retryable({ reason: new Conflict({ message }), attempts: 0, session })
 
-const invalid = (session: string, message: string): NonRetryable =>
-  new NonRetryable({ reason: new InvalidRequest({ message }), session })
+const invalid = (session: string, message: string, jobId?: string): NonRetryable =>
+  new NonRetryable({ reason: new InvalidRequest({ message }), session, jobId })
+
+/** The submission that a job carries, if it can be told; fails when the provider does not know the job. */
+const carrierOf = (
+  jobs: JobsApi,
+  jobId: string,
+  submissionId: string
+): Effect.Effect<string | undefined, ProviderError> =>
+  Effect.flatMap(
+    bounded(jobs.retrieve(jobId, submissionId), pollTimeout, "lookup"),
+    (state) =>
+      jobs.submissionOf === undefined
+        ? Effect.succeed(carriedBy(state))
+        : bounded(jobs.submissionOf(jobId), pollTimeout, "lookup")
+  )
 
 const notFound = (session: string): NonRetryable =>
   new NonRetryable({ reason: new SessionNotFound({ message: "There is no such session" }), session })

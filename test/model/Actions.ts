@@ -39,7 +39,8 @@ export type Action =
     readonly do: "adopt"
     readonly process: number
     readonly key: string
-    readonly job: "right" | "other" | "unknown"
+    /** `other` tells nobody whose it is; `foreign` says that it is another submission's. */
+    readonly job: "right" | "other" | "foreign" | "unknown"
   }
   | { readonly do: "forget"; readonly process: number; readonly key: string; readonly force: boolean }
   | { readonly do: "prune"; readonly process: number; readonly minutes: number; readonly all: boolean }
@@ -130,7 +131,7 @@ export const arbitraryActions = (): Array<fc.Arbitrary<Action>> => {
       do: fc.constant("adopt" as const),
       process,
       key,
-      job: fc.constantFrom("right" as const, "right" as const, "other" as const, "unknown" as const)
+      job: fc.constantFrom("right" as const, "right" as const, "other" as const, "foreign" as const, "unknown" as const)
     }),
     fc.record({ do: fc.constant("forget" as const), process, key, force: fc.boolean() }),
     fc.record({

@@ -27,6 +27,8 @@ export interface Job {
   status: "queued" | "running" | "completed" | "failed" | "broken" | "incomplete" | "cancelled" | "odd"
   /** The provider no longer knows it. */
   isGone: boolean
+  /** It tells nobody which submission it came of. */
+  isMute: boolean
   /** Its end reached a process that was alive. */
   isEndTold: boolean
   /** A process that was alive was told that there is no such job. */

@@ -267,12 +267,18 @@ const recover = (world: World, process: number): Call => {
   )
 }
 
-const adopt = (world: World, process: number, key: string, which: "right" | "other" | "unknown"): void => {
+const adopt = (
+  world: World,
+  process: number,
+  key: string,
+  which: Extract<Action, { readonly do: "adopt" }>["job"]
+): void => {
   const { provider, specification } = world
   const open = specification.incarnation(key).submissions.findLast(({ stage }) => stage === "open")
   const right = provider.jobs.find(({ submissionId }) => submissionId === open?.id)
   const other = provider.jobs.find(({ submissionId }) => submissionId !== open?.id)
-  const jobId = (which === "right" ? right : which === "other" ? other : undefined)?.id ?? "job-unknown"
+  if (which === "other" && other !== undefined) other.isMute = true
+  const jobId = (which === "right" ? right : which === "unknown" ? undefined : other)?.id ?? "job-unknown"
   world.begin(
     process,
     { kind: "adopt", key, adopts: jobId },

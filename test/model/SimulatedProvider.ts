@@ -208,7 +208,9 @@ export class SimulatedProvider {
     const trouble = this.trouble()
     if (trouble !== undefined) return trouble
     if (this.polls === "missing" || job === undefined || job.isGone) return Effect.fail(failure("Refused", notFound))
-    return this.tellOf(life, () => this.specification.toldCarrier(life, job), job.submissionId)
+    return job.isMute
+      ? Effect.undefined
+      : this.tellOf(life, () => this.specification.toldCarrier(life, job), job.submissionId)
   }
 
   private reopen(
@@ -362,6 +364,7 @@ export class SimulatedProvider {
       content: `${prompt} by ${id}`,
       status: "queued",
       isGone: false,
+      isMute: false,
       isEndTold: false,
       isMissingTold: false,
       isExpiryTold: false,

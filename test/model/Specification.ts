@@ -167,8 +167,8 @@ export class Specification {
           "a job is accepted once"
         )
         this.rule(
-          job?.submissionId === submission.id || this.isAdopting(life, key, entry.jobId),
-          "a job id is the submission's own, or was adopted"
+          job?.submissionId === submission.id || (job?.isMute !== false && this.isAdopting(life, key, entry.jobId)),
+          "a job id is the submission's own, or was adopted and says of no other that it came of it"
         )
         // Another job was adopted for it first: both are the session's.
         const isSecond = submission.job !== undefined
@@ -351,6 +351,8 @@ export class Specification {
   /** A living process is told whose job it is: if its fate was not known, it is now. */
   toldCarrier(life: Life, job: Job): void {
     this.event(`${name(life)} told that ${job.id} is of ${short(job.submissionId)}`)
+    // Who adopts a job asks for a session that need not be its own.
+    if (this.calls.some((call) => call.life === life && !call.isOver && call.adopts === job.id)) return
     const { session, submission } = this.find(job.submissionId)
     if (submission.stage !== "open") return
     this.owe(

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Latch, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-import { Reason, Schedules, SessionStore } from "holdfast"
+import { Providers, Reason, Schedules, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { inspect } from "node:util"
 import { acceptedAs, journals, submitting, write } from "./Journals.ts"
@@ -881,6 +881,41 @@ describe("Sessions", () => {
         assert.deepInclude(answer, { content: "Paris", submissions: 1, attempts: 0, resumed: true })
       }))
 
+    it.effect.each(["when it has ended", "at any time"] as const)(
+      "refuses another session's job where the provider tells whose it is %s",
+      (when) =>
+        Effect.gen(function*() {
+          const provider = yield* ScriptedProvider.make({
+            submit: [fails()],
+            retrieve: [when === "at any time" ? pending() : ended(carrying("sub of another"))]
+          })
+          const process = yield* start(when === "at any time" ? telling(provider, "sub of another") : provider)
+          yield* Effect.flip(process.execute(request()))
+          const error = yield* Effect.flip(process.adopt("s", "job-x"))
+
+          assert.deepStrictEqual(factsOf(error), {
+            _tag: "NonRetryable",
+            reason: "InvalidRequest",
+            jobId: "job-x",
+            session: "s"
+          })
+          assert.strictEqual((yield* process.inspect("s")).state, "submitting")
+        })
+    )
+
+    it.effect("gives a job to the submission that it carries, not to the last one", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ retrieve: [pending(), ended(paris)] })
+        const process = yield* start(telling(provider, "sub-1"))
+        yield* write(process.store, [submitting("sub-1"), submitting("sub-2")])
+        const { submissions } = yield* process.adopt("s", "job-1")
+
+        assert.deepStrictEqual(submissions.map(({ jobId, state }) => [jobId, state]), [
+          ["job-1", "accepted"],
+          [undefined, "open"]
+        ])
+      }))
+
     it.effect("refuses an id that the provider does not know", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ submit: [fails()], retrieve: [refuses(missing)] })
@@ -1109,3 +1144,20 @@ const mismatch = { _tag: "NonRetryable", reason: "SessionMismatch", session: "s"
 const undecided = Effect.succeed({ _tag: "Undecided" as const, again: Duration.minutes(1) })
 
 const uncertain = { _tag: "NonRetryable", reason: "SubmissionUncertain", session: "s" }
+
+/** A provider whose jobs tell that they came of a submission. */
+const telling = (provider: ScriptedProvider.ScriptedProvider, submissionId: string) => ({
+  ...provider,
+  layer: Providers.layer({
+    test: (model) => {
+      const { jobs, ...rest } = provider.provider(model)
+      return jobs === undefined
+        ? rest
+        : { ...rest, jobs: { ...jobs, submissionOf: () => Effect.succeed(submissionId) } }
+    }
+  })
+})
+
+/** An answer that tells so when it is there. */
+const carrying = (submissionId: string) =>
+  succeeded("Rome", { response: { metadata: { holdfast_submission: submissionId } } })

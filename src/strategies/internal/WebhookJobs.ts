@@ -15,6 +15,7 @@ import type { SessionStore } from "../../services/SessionStore.ts"
 import type { SessionRuns } from "../SessionRuns.ts"
 import type { Receipt } from "../Webhooks.ts"
 import { cancelSurplus } from "./Cancelling.ts"
+import { carriedBy } from "./Carried.ts"
 import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
 import { bounded, pollTimeout } from "./Polling.ts"
 import { isSurplus, recordAccepted } from "./Submitting.ts"
@@ -211,13 +212,10 @@ const submissionOf = (jobs: JobsApi, jobId: string): Effect.Effect<string | unde
   )
 
 const fromAnswer = (jobs: JobsApi, jobId: string): Effect.Effect<string | undefined, ProviderError> =>
-  Effect.flatMap(jobs.retrieve(jobId), (state) => {
-    if (state._tag === "Pending") return Effect.fail(early)
-    if (state._tag !== "Ended" || state.outcome._tag !== "Succeeded") return Effect.undefined
-    const metadata = fieldOf(state.outcome.answer.response, "metadata")
-    const submissionId = fieldOf(metadata, "holdfast_submission")
-    return Effect.succeed(typeof submissionId === "string" ? submissionId : undefined)
-  })
+  Effect.flatMap(
+    jobs.retrieve(jobId),
+    (state) => state._tag === "Pending" ? Effect.fail(early) : Effect.succeed(carriedBy(state))
+  )
 
 const early = new ProviderError({
   verdict: {
@@ -226,9 +224,6 @@ const early = new ProviderError({
   },
   evidence: "Refused"
 })
-
-const fieldOf = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined
 
 const failureOf = (jobId: string) => ({ verdict }: ProviderError): StrategyError =>
   verdict._tag === "Retryable"
