@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 
 /** Somebody who waits until a deadline. */
@@ -32,42 +32,57 @@ export const monotonicMillis: Effect.Effect<number> = Effect.map(
 
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
   const heap: Array<Entry> = []
-  const changed = Latch.makeUnsafe(false)
+  const context = yield* Effect.context<never>()
+  let timer: Fiber.Fiber<void> | undefined
   let wakesAt = Infinity
 
-  const wait = Effect.gen(function*() {
-    const next = heap[0]
-    wakesAt = next?.deadlineAt ?? Infinity
-    if (next === undefined) return yield* changed.await
-    const remaining = next.deadlineAt - (yield* monotonicMillis)
-    if (remaining > 0) yield* Effect.raceFirst(Effect.sleep(restOf(remaining)), changed.await)
-  })
+  const set = (deadlineAt: number): void => {
+    timer?.interruptUnsafe()
+    timer = undefined
+    wakesAt = deadlineAt
+    if (deadlineAt === Infinity) return
+    const fiber = Effect.runForkWith(context)(Effect.flatMap(sleepUntil(deadlineAt), fire))
+    // A deadline that has passed already is told so at once.
+    if (fiber.pollUnsafe() === undefined) timer = fiber
+  }
 
-  const fire = Effect.map(monotonicMillis, (now) => {
-    for (let next = heap[0]; next !== undefined && next.deadlineAt <= now; next = heap[0]) {
-      remove(heap, next)
-      next.pass()
-    }
-  })
+  const fire = (now: number): Effect.Effect<void> =>
+    Effect.sync(() => {
+      timer = undefined
+      wakesAt = Infinity
+      for (let next = heap[0]; next !== undefined && next.deadlineAt <= now; next = heap[0]) {
+        remove(heap, next)
+        next.pass()
+      }
+      const next = heap[0]
+      if (next !== undefined && next.deadlineAt < wakesAt) set(next.deadlineAt)
+    })
 
-  yield* changed.close.pipe(
-    Effect.andThen(wait),
-    Effect.andThen(fire),
-    Effect.forever,
-    Effect.forkScoped({ startImmediately: true })
-  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => set(Infinity)))
 
   return {
     add: (entry) => {
       entry.position = heap.length
       heap.push(entry)
       rise(heap, entry)
-      // A timer for a deadline that is gone by now is early enough, so that calls in turn need no timer each.
-      if (entry.deadlineAt < wakesAt) changed.openUnsafe()
+      // A timer for a deadline that is gone by now is early enough.
+      if (entry.deadlineAt < wakesAt) set(entry.deadlineAt)
     },
-    remove: (entry) => remove(heap, entry)
+    remove: (entry) => {
+      remove(heap, entry)
+      // A timer that nobody needs would keep the process alive.
+      if (heap.length === 0) set(Infinity)
+    }
   }
 })
+
+/** Succeeds with the time when it is over. */
+const sleepUntil = (deadlineAt: number): Effect.Effect<number> =>
+  Effect.filterOrElse(
+    monotonicMillis,
+    (now) => deadlineAt <= now,
+    (now) => Effect.flatMap(Effect.sleep(restOf(deadlineAt - now)), () => sleepUntil(deadlineAt))
+  )
 
 /** What is left of a wait. Less than a microsecond may be less than a clock can count: that sleep would change nothing. */
 export const restOf = (millis: number): Duration.Duration => Duration.millis(Math.max(millis, 0.001))

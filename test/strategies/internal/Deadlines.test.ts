@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Deadlines from "../../../src/strategies/internal/Deadlines.ts"
 
@@ -102,6 +102,36 @@ describe("Deadlines", () => {
 
       assert.deepStrictEqual(then, ["first", "past"])
       assert.deepStrictEqual(passed, ["first", "past", "second"])
+    }))
+
+  it.effect("has no timer where nobody waits, which would keep the process alive", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let timers = 0
+      const counting: Clock.Clock = Object.create(clock, {
+        sleep: {
+          value: (duration: Parameters<Clock.Clock["sleep"]>[0]) =>
+            Effect.acquireUseRelease(
+              Effect.sync(() => timers++),
+              () => clock.sleep(duration),
+              () => Effect.sync(() => timers--)
+            )
+        }
+      })
+      const deadlines = yield* Effect.provideService(Deadlines.make, Clock.Clock, counting)
+      const counts = [timers]
+      const takeBack = register(deadlines, 1000, () => {})
+      const takeBackToo = register(deadlines, 500, () => {})
+      counts.push(timers)
+      takeBack()
+      takeBackToo()
+      counts.push(timers)
+      register(deadlines, 2000, () => {})
+      counts.push(timers)
+      yield* TestClock.adjust("2 seconds")
+      counts.push(timers)
+
+      assert.deepStrictEqual(counts, [0, 1, 0, 1, 0])
     }))
 })
 
