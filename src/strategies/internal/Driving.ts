@@ -8,6 +8,7 @@ import { JobCancelled, RequestNeeded, SessionMismatch, SessionNotFound } from ".
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { apply, CancelRequested, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
 import { cancelSurplus, recordCancel } from "./Cancelling.ts"
+import { forgetDoubts } from "./Doubts.ts"
 import { catchUp, isFree, isGivenUp, lastFailure, passOver, skipSpent } from "./GoingOn.ts"
 import { type Loaded, record, type SessionJournal } from "./Journaling.ts"
 import { prepare } from "./Preparing.ts"
@@ -41,6 +42,7 @@ const advance = Effect.fnUntraced(function*(
     const loaded = yield* load(run)
     const { state } = loaded
     const { settled } = state
+    forgetDoubts(doubts, state)
     if (settled !== undefined) {
       yield* cancelOthers(run, shared, state, settled.submissionId)
       return () => settledResult(run, shared, state, settled)

@@ -13,12 +13,12 @@ import type { LlmResponse } from "../../services/LlmResponse.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
 import * as Deadlines from "./Deadlines.ts"
+import type { Doubts } from "./Doubts.ts"
 import { drive, sessionMismatch } from "./Driving.ts"
 import * as Journaling from "./Journaling.ts"
 import { Run, type RunResult, type Waiter } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
-import type { Doubts } from "./Uncertainty.ts"
 
 export interface Running {
   /** Starts the run of the caller's session, or joins the one that there is, and waits for it. */
@@ -96,8 +96,8 @@ export const make = Effect.fnUntraced(function*(
     forget(run)
     active.delete(run)
     run.exit = exit
-    // A session that is settled, or that nobody can come back to, is in no doubt.
-    if (Exit.isSuccess(exit) || !run.spec.journal.durable) {
+    // Nobody can come back to it, to be in doubt.
+    if (!run.spec.journal.durable) {
       for (const id of run.mine) doubts.lost.delete(id)
     }
     run.tell(undefined)

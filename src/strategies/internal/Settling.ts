@@ -19,6 +19,7 @@ import {
   type Settlement,
   type Submission
 } from "../../services/Session.ts"
+import { forgetDoubts } from "./Doubts.ts"
 import { passedOverFor } from "./GoingOn.ts"
 import { warnOfIgnored } from "./IgnoredBackground.ts"
 import { hasSubmission, record } from "./Journaling.ts"
@@ -84,6 +85,7 @@ export const settle = Effect.fnUntraced(function*(
   }
   const state = recorded.success
   const { settled } = state
+  forgetDoubts(shared.doubts, state)
   if (elsewhere !== undefined && settled === undefined && isLeft(state, submission.id)) {
     run.unsettled = undefined
     return yield* elsewhere

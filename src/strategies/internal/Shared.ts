@@ -5,8 +5,8 @@ import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Providers } from "../../services/Providers.ts"
+import type { Doubts } from "./Doubts.ts"
 import type { Run, RunResult } from "./Run.ts"
-import type { Doubts } from "./Uncertainty.ts"
 
 export interface Shared {
   readonly providers: Providers["Service"]

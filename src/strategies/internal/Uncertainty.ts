@@ -4,7 +4,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ProviderError } from "../../errors/ProviderError.ts"
 import { Network, SubmissionUncertain } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Lookup, Pending } from "../../services/Provider.ts"
@@ -12,21 +11,12 @@ import type { Providers } from "../../services/Providers.ts"
 import { Accepted, type Submission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
+import type { Doubts } from "./Doubts.ts"
 import { isOpen, record } from "./Journaling.ts"
 import { bounded } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 import { recordNotSubmitted } from "./Submitting.ts"
-
-/** What a process knows of submissions without an outcome, whoever sent them. */
-export interface Doubts {
-  /** When an entry was first seen, and how often its sender had renewed it; monotonic time in milliseconds. */
-  readonly seen: Map<string, { readonly renewals: number; readonly since: number }>
-  /** Submissions that nobody needs to wait for, with what happened, if it happened here. */
-  readonly lost: Map<string, ProviderError | undefined>
-  /** Submissions that were not sent, because the store did not say that their entry was written; it may be there. */
-  readonly unsent: Set<string>
-}
 
 /** A lookup reads a list, and perhaps many results: it takes longer than a poll, and limits itself. */
 const lookupTimeout = Duration.minutes(2)
