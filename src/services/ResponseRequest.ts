@@ -202,6 +202,7 @@ export interface RequestInput {
   readonly schema?: Input["schema"]
   /**
    * How often an answer that does not fit `schema` is sent back with what is wrong with it; each counts as an attempt.
+   * An answer that `resume`, `recover` or a webhook has settled is not: they have no schema to check it by.
    *
    * @default 0
    */
@@ -243,7 +244,8 @@ export interface RequestInput {
   readonly journal?: Input["journal"]
   /**
    * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
-   * longer is only watched anew; another call ends.
+   * longer is only watched anew. Another call is cut: before the first piece of its answer it is made again, by the retry
+   * schedule, and may be paid for again.
    *
    * @default 5 minutes each; 1 minute each for a background job
    */

@@ -44,8 +44,8 @@ export interface Options {
  * the first valid line of a version has won it; the file is read back, unless
  * it has grown by that line alone. Many processes may use one folder. Nothing
  * is overwritten: a line that was torn by a crash stays, and does not count.
- * Where a sync has failed, the line is read again only after it was written
- * and synced once more.
+ * Where a sync has failed, the process that saw it reads the line again only
+ * after it was written and synced once more.
  * Up to 64 files stay open for the next append.
  *
  * **Errors**
@@ -56,7 +56,9 @@ export interface Options {
  *
  * **Gotchas**
  *
- * For local disks: network file systems do not append atomically. A removed
+ * For local disks: network file systems do not append atomically. Other
+ * processes do not learn of a sync that has failed: until somebody syncs the
+ * file, a power loss may take from them what they have read. A removed
  * session's file that could not be deleted is empty to `load`, and is deleted
  * by the next `append` or `remove` of its key.
  *
