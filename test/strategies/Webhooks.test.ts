@@ -235,6 +235,30 @@ describe("Webhooks", () => {
       }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter)
   )
 
+  it.effect("wake the run of another process although the store could not be read in between", () =>
+    Effect.gen(function*() {
+      const { pending } = ScriptedProvider
+      const store = yield* SessionStore.SessionStore
+      let isDown = false
+      const down = new StoreUnavailable({ operation: "load", message: "down" })
+      const waiter = yield* world({ retrieve: [pending(), pending(), pending(), ended(answer("Paris"))] }).pipe(
+        Effect.provideService(SessionStore.SessionStore, {
+          ...store,
+          load: (key) => Effect.suspend(() => isDown ? Effect.fail(down) : store.load(key))
+        })
+      )
+      const receiver = yield* world({ retrieve: [ended(answer("Paris"))] })
+      const waiting = yield* Effect.forkChild(waiter.run(Holdfast.execute(request)))
+      yield* TestClock.adjust("8 minutes")
+      isDown = true
+      yield* TestClock.adjust("1 minute")
+      isDown = false
+      yield* receiver.run(send("job-1"))
+      yield* TestClock.adjust("3 seconds")
+
+      assert.strictEqual(waiting.pollUnsafe()?._tag, "Success")
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
+
   it.effect("wake a watcher whose stream is silent, also when one came early, and no piece is told twice", () =>
     Effect.gen(function*() {
       const pieces = Stream.make<[StreamEvent, StreamEvent]>(

@@ -36,14 +36,14 @@ export const told = ({ job, run }: Watch): Effect.Effect<void> =>
     ? Effect.raceFirst(
       woken(run),
       run.spec.journal.load.pipe(
-        Effect.delay(journalPause),
-        Effect.repeat({
-          until: ({ state }) =>
-            state.settled !== undefined ||
-            state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
-        }),
+        Effect.map(({ state }) =>
+          state.settled !== undefined ||
+          state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
+        ),
         // The journal's failure is noted when the end is written.
-        Effect.catch(() => Effect.never),
+        Effect.catch(() => Effect.succeed(false)),
+        Effect.delay(journalPause),
+        Effect.repeat({ until: (isTold) => isTold }),
         Effect.asVoid
       )
     )
