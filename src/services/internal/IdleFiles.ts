@@ -45,12 +45,17 @@ export const make = Effect.fnUntraced(function*<A>(
       return file === undefined ? Effect.void : close(file)
     })
 
-  yield* Effect.addFinalizer(() => Effect.forEach([...files.keys()], drop, { discard: true }))
+  let isClosed = false
+  yield* Effect.addFinalizer(() => {
+    isClosed = true
+    return Effect.forEach([...files.keys()], drop, { discard: true })
+  })
   return {
     take,
     drop,
     put: (key, file) =>
       Effect.suspend(() => {
+        if (isClosed) return close(file)
         files.set(key, file)
         const [oldest] = files.keys()
         return files.size > capacity && oldest !== undefined ? drop(oldest) : Effect.void
