@@ -38,6 +38,16 @@ export const examples: ReadonlyArray<Example> = [
     ]
   },
   {
+    title: "end with a status that nobody knows, told by the answer to a cancel",
+    actions: [
+      { do: "execute", process: 0, key: "k0", variant: "A" },
+      { do: "cancels", mode: "ignored" },
+      { do: "cancel", process: 0, key: "k0" },
+      { do: "job", job: 0, to: "odd" },
+      { do: "execute", process: 1, key: "k0", variant: "A" }
+    ]
+  },
+  {
     title: "end an adopt whose provider does not answer",
     actions: [
       { do: "submits", mode: "drop" },

@@ -181,7 +181,7 @@ export class SimulatedProvider {
     if (this.polls === "missing" || job === undefined || job.isGone) return this.missing(life, job)
     return this.tellOf(life, () => {
       if (isOver(job)) this.specification.toldEnd(life, job)
-      else if (job.status === "odd") this.specification.toldOdd(life, job)
+      else if (job.status === "odd") this.specification.toldOdd(life, job, "poll")
     }, stateOf(job))
   }
 
@@ -343,6 +343,7 @@ export class SimulatedProvider {
     return this.tellOf(life, () => {
       job.isCancelTold = true
       if (isOver(job)) job.isEndTold = true
+      else if (job.status === "odd") this.specification.toldOdd(life, job, "cancel")
     }, stateOf(job))
   }
 

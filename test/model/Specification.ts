@@ -421,11 +421,11 @@ export class Specification {
     if (this.now - this.find(job.submissionId).submission.announcedAt > this.retentionMillis) job.isExpiryTold = true
   }
 
-  /** A living process is told of a status that nobody knows: whoever waits is told so. */
-  toldOdd(life: Life, job: Job): void {
+  /** A living process is told of a status that nobody knows: whoever waits is told so, if it was by a poll. */
+  toldOdd(life: Life, job: Job, by: "poll" | "cancel"): void {
     this.event(`${name(life)} told ${job.id} ${job.status}`)
     this.toldFirst(life, job.id, "InvalidResponse")
-    this.oweReturn(life, job)
+    if (by === "poll") this.oweReturn(life, job)
   }
 
   /** Those who wait for a job have heard of it. */
