@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ProviderError } from "../errors/ProviderError.ts"
 import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
@@ -209,9 +210,10 @@ const describe = (
   retention: Retention | undefined
 ): SubmissionInfo => {
   const { accepted, cancelRequested, closed, id, sent } = submission
+  // A time that is further away than dates go is as good as none.
   const until = accepted === undefined || retention === undefined
-    ? Infinity
-    : keptUntil(retention, { ...submission, accepted })
+    ? undefined
+    : Option.getOrUndefined(DateTime.make(keptUntil(retention, { ...submission, accepted })))
   return new SubmissionInfo({
     submissionId: id,
     at: DateTime.makeUnsafe(sent.at),
@@ -226,7 +228,7 @@ const describe = (
         (state.settled?.submissionId === id && state.settled.ignoredBackground === true)
       ? { ignoredBackground: true }
       : {}),
-    ...(isFinite(until) ? { keptUntil: DateTime.makeUnsafe(until) } : {})
+    ...(until === undefined ? {} : { keptUntil: until })
   })
 }
 

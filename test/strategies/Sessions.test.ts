@@ -1111,6 +1111,20 @@ describe("Sessions", () => {
       assert.strictEqual(submissions[0]?.keptUntil?.epochMilliseconds, 864_000_000)
     }))
 
+  it.effect.each(["Infinity", "1000000000 days"] as const)(
+    "shows no end where the provider keeps a job for %s",
+    (retention) =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ retrieve: [pending()], retention })
+        const process = yield* start(provider)
+        yield* write(process.store, journals[2].entries)
+        const { submissions } = yield* process.inspect("s")
+
+        assert.strictEqual(submissions.length, 1)
+        assert.isUndefined(submissions[0]?.keptUntil)
+      })
+  )
+
   it.effect("shows until when the provider keeps a job that was adopted long after it was sent", () =>
     Effect.gen(function*() {
       const provider = yield* ScriptedProvider.make({
