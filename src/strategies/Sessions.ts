@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ProviderError } from "../errors/ProviderError.ts"
+import { ProviderError } from "../errors/ProviderError.ts"
 import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
@@ -34,7 +34,7 @@ import { cancelSurplus } from "./internal/Cancelling.ts"
 import { carriedBy } from "./internal/Carried.ts"
 import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
-import { bounded, pollTimeout } from "./internal/Polling.ts"
+import { bounded, pollTimeout, unknownStatus } from "./internal/Polling.ts"
 import { isSurplus } from "./internal/Submitting.ts"
 
 /**
@@ -98,8 +98,8 @@ export class Sessions extends Context.Service<Sessions, {
   /**
    * Gives the session's uncertain submission the id of its job, after the provider has said that it knows it. Of several
    * submissions it is the one that the job carries in its metadata, or the last uncertain one when it carries none.
-   * Fails with `InvalidRequest` when no submission is uncertain, or when the job carries one of another session, and with
-   * `NotFound` for an unknown job.
+   * Fails with `InvalidRequest` when no submission is uncertain, or when the job carries one of another session, with
+   * `NotFound` for an unknown job, and with `InvalidResponse` for one that carries none and has a status that is not known.
    */
   readonly adopt: (session: string, jobId: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
@@ -260,19 +260,23 @@ const conflict = (session: string, message: string): Retryable =>
 const invalid = (session: string, message: string, jobId?: string): NonRetryable =>
   new NonRetryable({ reason: new InvalidRequest({ message }), session, jobId })
 
-/** The submission that a job carries, if it can be told; fails when the provider does not know the job. */
-const carrierOf = (
+/**
+ * The submission that a job carries, if it can be told. Fails when the provider does not know the job, and when neither
+ * that nor its status tells anything: a batch of another program ends without a result of the submission.
+ */
+const carrierOf = Effect.fnUntraced(function*(
   jobs: JobsApi,
   jobId: string,
   submissionId: string
-): Effect.Effect<string | undefined, ProviderError> =>
-  Effect.flatMap(
-    bounded(jobs.retrieve(jobId, submissionId), pollTimeout, "lookup"),
-    (state) =>
-      jobs.submissionOf === undefined
-        ? Effect.succeed(carriedBy(state))
-        : bounded(jobs.submissionOf(jobId), pollTimeout, "lookup")
-  )
+): Effect.fn.Return<string | undefined, ProviderError> {
+  const state = yield* bounded(jobs.retrieve(jobId, submissionId), pollTimeout, "lookup")
+  const carried = jobs.submissionOf === undefined
+    ? carriedBy(state)
+    : yield* bounded(jobs.submissionOf(jobId), pollTimeout, "lookup")
+  if (state._tag !== "Unknown" || carried !== undefined) return carried
+  const reason = unknownStatus(state.status)
+  return yield* new ProviderError({ verdict: { _tag: "Retryable", reason }, evidence: "Refused" })
+})
 
 const notFound = (session: string): NonRetryable =>
   new NonRetryable({ reason: new SessionNotFound({ message: "There is no such session" }), session })

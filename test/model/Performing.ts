@@ -292,6 +292,7 @@ const adopt = (
       "Network",
       "PermissionDenied",
       "Overloaded",
+      "InvalidResponse",
       "Conflict"
     )
   )

@@ -903,6 +903,21 @@ describe("Sessions", () => {
         })
     )
 
+    it.effect("takes a status that nobody knows for no word of the submission, unless the job carries it", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          retrieve: [Effect.succeed({ _tag: "Unknown", status: "odd" })]
+        })
+        const process = yield* start(provider)
+        const sure = yield* start(telling(provider, "sub-1"), process.store)
+        yield* write(process.store, [submitting("sub-1")])
+        const error = yield* Effect.flip(process.adopt("s", "job-1"))
+        const { state } = yield* sure.adopt("s", "job-1")
+
+        assert.deepInclude(factsOf(error), { _tag: "Retryable", reason: "InvalidResponse", jobId: "job-1" })
+        assert.strictEqual(state, "running")
+      }))
+
     it.effect("gives a job to the submission that it carries, not to the last one", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ retrieve: [pending(), ended(paris)] })

@@ -142,7 +142,7 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
     case "Unknown":
       return Effect.fail(
         new Retryable({
-          reason: new InvalidResponse({ message: `The job has a status that Holdfast does not know: ${state.status}` }),
+          reason: unknownStatus(state.status),
           attempts: run.progress.attempts,
           session: run.spec.key,
           jobId
@@ -205,6 +205,10 @@ export const bounded = <A>(
   what: string
 ): Effect.Effect<A, ProviderError> =>
   Effect.timeoutOrElse(exchange, { duration, orElse: () => Effect.fail(unanswered(duration, what)) })
+
+/** Neither a wait nor an end can be made of it. */
+export const unknownStatus = (status: string): InvalidResponse =>
+  new InvalidResponse({ message: `The job has a status that Holdfast does not know: ${status}` })
 
 /** The error of an exchange that was given up. */
 export const unanswered = (duration: Duration.Duration, what: string): ProviderError =>
