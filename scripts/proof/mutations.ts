@@ -310,6 +310,13 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [streams, "goes on after the last event"]
   },
   {
+    name: "a stream that waits for the journal counts as silent",
+    file: "src/strategies/internal/Reading.ts",
+    text: "          this.isWaiting = true\n          return",
+    by: "          return",
+    tests: [streams, "journal takes longer"]
+  },
+  {
     name: "what a server tells again is told twice",
     file: "src/strategies/internal/Reading.ts",
     text: "if (event === undefined || this.isOld(event)) continue",

@@ -3,7 +3,7 @@ import { Clock, Effect, Exit, Fiber, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Provider, ProviderError, Reason, type ResponseEvent, Usage } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
-import { begin, factsOf, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
+import { begin, factsOf, makeFaultyStore, request, settleDown, start, tagsOf, withoutJitter } from "./Processes.ts"
 import { overloaded, serverError } from "./Verdicts.ts"
 
 const { accepted, ended, failed, fails, pending, refuses, succeeded } = ScriptedProvider
@@ -32,6 +32,26 @@ describe("stream", () => {
         assert.isTrue(events.every(({ replayed }) => !replayed))
         assert.deepInclude(completed(events), { content: "Paris, of course.", attempts: 1, polls: 0, settled: true })
         assert.deepStrictEqual(yield* tagsOf(process.store), ["Prepared", "Submitting", "Accepted", "Settled"])
+      }))
+
+    it.effect("tells its beginning too when the journal takes longer than the stream may be silent", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          submitStream: [told("Paris", ", of", " course.")],
+          stream: [Stream.drop(told("Paris", ", of", " course."), 1)],
+          submit: []
+        })
+        const faulty = yield* makeFaultyStore
+        faulty.before = (entry) => entry._tag === "Accepted" ? Effect.sleep("20 seconds") : Effect.void
+        const process = yield* start(provider, faulty.store)
+        const fiber = yield* begin(
+          Stream.runCollect(process.stream({ ...job, streamTimeouts: { firstEvent: "5 seconds", idle: "5 seconds" } }))
+        )
+        yield* TestClock.adjust("1 minute")
+        const events = yield* Fiber.join(fiber)
+
+        assert.deepStrictEqual(events.map(brief), ["Started job-1", "0 Paris", "5 , of", "9  course.", "Completed"])
+        assert.deepStrictEqual(provider.calls("stream"), [])
       }))
 
     it.effect("goes on after the last event it saw when the stream is cut", () =>

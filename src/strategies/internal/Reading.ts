@@ -102,7 +102,11 @@ class StreamReader {
           return Effect.fail({ _tag: "Ended", outcome: event.outcome })
         case "Started":
           if (onStarted === undefined) break
+          // Nothing is read meanwhile: that is no silence of the provider.
+          this.isWaiting = true
           return Effect.flatMap(onStarted(event.responseId), () => {
+            this.isWaiting = false
+            this.heardAt = this.now
             if (!this.isMuted) transcript.write(event, isReplay)
             return this.heed(events, index + 1)
           })
