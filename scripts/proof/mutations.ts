@@ -317,6 +317,13 @@ const mutations: ReadonlyArray<Mutation> = [
     tests: [streams, "journal takes longer"]
   },
   {
+    name: "the limit of the first event holds on after it",
+    file: "src/strategies/internal/Reading.ts",
+    text: "restOf(Math.min(left, idle))",
+    by: "restOf(left)",
+    tests: [streams, "sooner than its first event"]
+  },
+  {
     name: "what a server tells again is told twice",
     file: "src/strategies/internal/Reading.ts",
     text: "if (event === undefined || this.isOld(event)) continue",

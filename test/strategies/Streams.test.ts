@@ -608,6 +608,31 @@ describe("stream", () => {
         assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "Retryable", reason: "StreamInterrupted" })
       }).pipe(withoutJitter))
 
+    it.effect("gives a stream up that falls silent sooner than its first event might have come", () =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({
+          createStream: [
+            Stream.fromEffect(Effect.sleep("1 second")).pipe(
+              Stream.drain,
+              Stream.concat(Stream.take(told("Paris"), 2)),
+              Stream.concat(Stream.never)
+            )
+          ]
+        })
+        const process = yield* start(provider)
+        const fiber = yield* begin(Effect.flip(Stream.runDrain(process.stream({
+          ...held,
+          streamTimeouts: { firstEvent: "1 minute", idle: "5 seconds" }
+        }))))
+        yield* TestClock.adjust("5999 millis")
+        const before = fiber.pollUnsafe()
+        yield* TestClock.adjust("1 millis")
+
+        assert.isUndefined(before)
+        assert.isDefined(fiber.pollUnsafe())
+        assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "Retryable", reason: "StreamInterrupted" })
+      }))
+
     it.effect("fails with what the model's end says", () =>
       Effect.gen(function*() {
         const verdict: ProviderError.Verdict = {

@@ -154,7 +154,8 @@ class StreamReader {
     const left = this.isWaiting ? limit : this.heardAt + limit - this.now
     return left <= 0
       ? Effect.fail(silent(limit, this.hasBegun))
-      : Effect.andThen(Effect.sleep(restOf(left)), this.watch)
+      // Another limit holds as soon as it has begun.
+      : Effect.andThen(Effect.sleep(restOf(Math.min(left, idle))), this.watch)
   })
 
   cut(error: ProviderError): Read {
