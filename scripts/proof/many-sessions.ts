@@ -20,8 +20,12 @@ const all = Effect.gen(function*() {
   const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "holdfast-many-" })
   process.stdout.write(`${sessions} sessions in ${directory}\n`)
   const { wrong, ...measured } = yield* ManySessions.play({ directory, sessions, samples: 500 })
+  const unitOf = (name: string): string => {
+    if (name.endsWith("Heap")) return " MB"
+    return name.endsWith("Steps") || name === "filesOpen" ? "" : " ms"
+  }
   const lines = Object.entries(measured).map(([name, value]) =>
-    name === "sessions" ? "" : `${name}: ${value.toFixed(value < 10 ? 2 : 0)} ${name.endsWith("Heap") ? "MB" : "ms"}\n`
+    name === "sessions" ? "" : `${name}: ${value.toFixed(value < 10 ? 2 : 0)}${unitOf(name)}\n`
   )
   const { maxRSS } = process.resourceUsage()
   process.stdout.write(`${lines.join("")}memory of the process at most: ${(maxRSS / 1024).toFixed(0)} MB\n`)
