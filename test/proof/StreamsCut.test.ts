@@ -10,7 +10,7 @@ import { layerStore, type StoreAt } from "../fixtures/proof/Job.ts"
 import * as Seed from "../fixtures/proof/Seed.ts"
 import * as Cuts from "../fixtures/proof/StreamsCuts.ts"
 
-describe("the stream of a background job", { timeout: 60_000 }, () => {
+describe("the stream of a background job", () => {
   it.layer(Cuts.layerSimulator, { excludeTestServices: true })("tells the whole answer once, in order", (it) => {
     it.effect.each(["gpt-4o", "gpt-5"])("when it is cut at any event, with %s", (model) =>
       Effect.gen(function*() {

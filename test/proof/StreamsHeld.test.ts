@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { layerSimulator } from "../fixtures/proof/StreamsCuts.ts"
+import * as Pauses from "../fixtures/proof/Pauses.ts"
 import * as Held from "../fixtures/proof/StreamsHeld.ts"
 
-describe("the stream of a held call", { timeout: 60_000 }, () => {
+describe("the stream of a held call", () => {
   it.layer(layerSimulator, { excludeTestServices: true })((it) => {
     it.effect.each(Held.protocols)(
       "of %s is made again before its first delta, and interrupted after it, wherever it is cut",
@@ -52,10 +53,13 @@ describe("the stream of a held call", { timeout: 60_000 }, () => {
     it.effect.each(Held.protocols)("of %s is given up when it stalls", (protocol) =>
       Effect.gen(function*() {
         const shape = yield* Held.shapeOf(protocol)
-        const cases = yield* Held.play(protocol, (after) => ({ _tag: "StallStream", after }), {
-          upTo: shape.end,
-          request: { streamTimeouts: { firstEvent: "1 second", idle: "300 millis" } }
-        })
+        const cases = yield* Pauses.undisturbed(
+          200,
+          Held.play(protocol, (after) => ({ _tag: "StallStream", after }), {
+            upTo: shape.end,
+            request: { streamTimeouts: { firstEvent: "1 second", idle: "400 millis" } }
+          })
+        )
 
         assert.deepStrictEqual(
           cases.map(Held.brief),
