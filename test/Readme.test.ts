@@ -3,7 +3,7 @@ import { Duration, Effect, Random, Schedule } from "effect"
 import { Reason, Schedules } from "holdfast"
 import { Simulator } from "holdfast/testing"
 import { execFile } from "node:child_process"
-import { mkdtempSync, readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -49,7 +49,10 @@ describe("README", () => {
     () =>
       Effect.gen(function*() {
         const simulator = yield* Simulator.Simulator
-        const directory = mkdtempSync(join(tmpdir(), "holdfast-readme-"))
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "holdfast-readme-"))),
+          (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+        )
         const run = Effect.promise(() => program("contract.ts", directory, simulator.openAiBaseUrl))
 
         const first = yield* run
@@ -59,8 +62,7 @@ describe("README", () => {
         assert.include(first.stdout, "This is the answer.")
         assert.include(again.stdout, "This is the answer.")
         assert.strictEqual(requests["responses.create"], 1)
-      }).pipe(Effect.provide(Simulator.layer({ completeAfterPolls: 1 }))),
-    30_000
+      }).pipe(Effect.provide(Simulator.layer({ completeAfterPolls: 1 })))
   )
 })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schedule, Stream } from "effect"
 import { Holdfast, Providers, SessionStore } from "holdfast"
 import { Simulator } from "holdfast/testing"
+import type { Socket } from "node:net"
 import * as Transport from "../../src/services/providers/Transport.ts"
 import { outcomeOf, requestOf } from "../fixtures/proof/Job.ts"
 import * as Sockets from "../fixtures/proof/Sockets.ts"
@@ -66,8 +67,7 @@ describe("the evidence of a failed background submission", () => {
         const port = yield* Sockets.fullPort
         const startedAt = performance.now()
         const found = yield* submit(`http://127.0.0.1:${port}/v1`, {
-          connectTimeout: "300 millis",
-          submitMillis: 10_000
+          connectTimeout: "300 millis"
         })
 
         assert.deepStrictEqual(found, notSubmitted("Retryable Network"))
@@ -78,8 +78,11 @@ describe("the evidence of a failed background submission", () => {
   describe("leaves the submission open after", () => {
     it.live("a reset before the request was read", () =>
       Effect.gen(function*() {
-        // Nothing is read before somebody listens for data; by then the request waits in the kernel.
-        const bad = yield* Sockets.accepting((socket) => setTimeout(() => socket.resetAndDestroy(), 50))
+        // Nothing is read before somebody listens for data; by then the request waits in the kernel. Several turns of the
+        // event loop, as the first timer may fire before anything else when the process was stopped.
+        const resetAfter = (socket: Socket, turns: number): unknown =>
+          setTimeout(() => turns === 0 ? socket.resetAndDestroy() : resetAfter(socket, turns - 1), 10)
+        const bad = yield* Sockets.accepting((socket) => resetAfter(socket, 5))
         const found = yield* submit(`http://127.0.0.1:${bad.port}/v1`)
 
         assert.deepStrictEqual(found, open)
@@ -139,7 +142,7 @@ describe("the evidence of a failed background submission", () => {
     ] as ReadonlyArray<readonly [string, Simulator.Action]>)("%s", ([, action]) =>
       Effect.gen(function*() {
         const { openAiBaseUrl } = yield* Simulator.Simulator
-        const found = yield* submit(openAiBaseUrl)
+        const found = yield* submit(openAiBaseUrl, action._tag === "Hang" ? { submitMillis: 1000 } : {})
 
         assert.deepStrictEqual(found, open)
         // The first call and the second one, together.
@@ -202,7 +205,10 @@ describe("the evidence of a failed background submission", () => {
       ([, action]) =>
         Effect.gen(function*() {
           const { openAiBaseUrl } = yield* Simulator.Simulator
-          const found = yield* submit(openAiBaseUrl, { isStreamed: true })
+          const found = yield* submit(openAiBaseUrl, {
+            isStreamed: true,
+            ...(action._tag === "Hang" ? { submitMillis: 1000 } : {})
+          })
 
           assert.deepStrictEqual(found, open)
           assert.strictEqual(yield* requests, 1)
@@ -222,8 +228,9 @@ describe("the evidence of a failed background submission", () => {
 
   it.live("is never needed because the process was stopped when the answer arrived", () =>
     Effect.gen(function*() {
-      // Long enough to load what a first submission needs, also on a busy machine.
-      const submitMillis = 3000
+      // Loads what a first submission needs.
+      yield* submit(`http://127.0.0.1:${yield* Sockets.closedPort}/v1`)
+      const submitMillis = 1500
       const port = yield* Sockets.stopping(submitMillis)
       const outcome = yield* Holdfast.Holdfast.use((holdfast) =>
         outcomeOf("s", holdfast.execute(requestOf({ session: "s", submitMillis })))
@@ -262,7 +269,7 @@ describe("the evidence of a failed background submission", () => {
           (session, round) =>
             // Just before, while and just after the server closes what was idle.
             Effect.delay(
-              outcomeOf(session, holdfast.execute(requestOf({ session, submitMillis: 5000 }))),
+              outcomeOf(session, holdfast.execute(requestOf({ session, submitMillis: 20_000 }))),
               4 + round % 8
             )
         )
@@ -305,7 +312,7 @@ const world = (baseUrl: string, transport: Transport.Options = {}) =>
 /** Runs a job twice. Tells how both calls ended, and what the first one has left in the journal. */
 const submit = (
   baseUrl: string,
-  { isStreamed = false, retries = 0, submitMillis = 1000, ...transport }: Transport.Options & {
+  { isStreamed = false, retries = 0, submitMillis = 20_000, ...transport }: Transport.Options & {
     readonly isStreamed?: boolean
     readonly retries?: number
     readonly submitMillis?: number

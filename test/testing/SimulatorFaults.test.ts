@@ -128,8 +128,14 @@ describe("Simulator faults", () => {
         script: [{ do: { _tag: "Hang", accepted: false } }, { do: { _tag: "Hang", accepted: true } }]
       }, async ({ ledger, openai }) => {
         for (let index = 0; index < 2; index++) {
-          const call = openai.responses.create({ model: "gpt-4o", input: "Hi", background: true }, { timeout: 200 })
-          assert.instanceOf(await failure(call), OpenAI.APIConnectionTimeoutError)
+          const controller = new AbortController()
+          const { signal } = controller
+          const call = failure(
+            openai.responses.create({ model: "gpt-4o", input: "Hi", background: true }, { signal })
+          )
+          await until(async () => (await ledger()).submissions.length === index + 1)
+          setTimeout(() => controller.abort(), 100)
+          assert.instanceOf(await call, OpenAI.APIUserAbortError)
         }
 
         const { submissions } = await ledger()
@@ -177,11 +183,14 @@ describe("Simulator faults", () => {
 
     it.live("delays an accepted answer, and flags the client that did not wait", () =>
       simulated({ script: [{ do: { _tag: "Delay", millis: 5000, accepted: true } }] }, async ({ ledger, openai }) => {
-        await failure(openai.responses.create({ model: "gpt-4o", input: "Hi", background: true }, { timeout: 150 }))
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        const controller = new AbortController()
+        const { signal } = controller
+        const call = failure(openai.responses.create({ model: "gpt-4o", input: "Hi", background: true }, { signal }))
+        await until(async () => (await ledger()).submissions[0]?.accepted === true)
+        controller.abort()
+        await call
 
-        const { submissions } = await ledger()
-        assert.deepStrictEqual(submissions.map((one) => [one.accepted, one.ended]), [[true, "aborted"]])
+        await until(async () => (await ledger()).submissions[0]?.ended === "aborted")
       }))
 
     it.live("adds headers to the normal answer", () =>
@@ -339,8 +348,7 @@ describe("Simulator faults", () => {
     it.live("stalls after some events", () =>
       simulated({ script: [{ do: { _tag: "StallStream", after: 3 } }] }, async ({ openai }) => {
         const stream = await openai.responses.create({ model: "gpt-4o", input: "Hi", stream: true })
-        setTimeout(() => stream.controller.abort(), 250)
-        const seen = await collect(stream)
+        const seen = await collect(stream, (count) => leaveLater(stream, count, 3))
 
         assert.deepStrictEqual([seen.types.length, seen.error], [3, undefined])
       }))
@@ -352,8 +360,7 @@ describe("Simulator faults", () => {
         script: [{ do: { _tag: "Job", outcome: "stuck-queued" } }]
       }, async ({ openai }) => {
         const stuck = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true, stream: true })
-        setTimeout(() => stuck.controller.abort(), 250)
-        const seen = await collect(stuck)
+        const seen = await collect(stuck, (count) => leaveLater(stuck, count, 2))
         const stream = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true, stream: true })
         const types: Array<string> = []
         for await (const event of stream) {
@@ -433,10 +440,22 @@ const causeCode = (error: unknown): string => {
   return current?.code ?? ""
 }
 
-const collect = async (stream: AsyncIterable<object>) => {
+const until = async (condition: () => Promise<boolean>): Promise<void> => {
+  while (!await condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+/** Gives a stream a while to say more than it should, and aborts it. */
+const leaveLater = (stream: { readonly controller: AbortController }, count: number, last: number): void => {
+  if (count === last) setTimeout(() => stream.controller.abort(), 100)
+}
+
+const collect = async (stream: AsyncIterable<object>, onEvent: (count: number) => void = () => {}) => {
   const types: Array<string> = []
   try {
-    for await (const event of stream) types.push("type" in event ? String(event.type) : "chunk")
+    for await (const event of stream) {
+      types.push("type" in event ? String(event.type) : "chunk")
+      onEvent(types.length)
+    }
     return { types, error: undefined }
   } catch (error) {
     return { types, error }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
+import { Context, type Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Holdfast from "../../src/Holdfast.ts"
@@ -40,25 +40,32 @@ describe("Simulator webhooks", () => {
     Effect.gen(function*() {
       const { replies, submit } = yield* world([{
         on: "responses.create",
-        do: [{ _tag: "Webhook", how: "early" }, { _tag: "Job", outcome: "completed", durationMillis: 500 }]
+        do: [{ _tag: "Webhook", how: "early" }, { _tag: "Job", outcome: "completed", durationMillis: 3_600_000 }]
       }])
       const waiting = yield* submit("s")
+      yield* until(Effect.sync(() => replies.length > 0))
+      const simulator = yield* Simulator.Simulator
+      yield* Effect.forEach(yield* simulator.jobs, ({ id }) => simulator.finish(id))
       const { content } = yield* Fiber.join(waiting)
       yield* until(Effect.sync(() => replies.includes(200)))
 
       assert.isNotEmpty(content)
       assert.strictEqual(replies[0], 503)
-    }).pipe(Effect.provide(simulated)))
+    }).pipe(Effect.provide(simulatedWith("100 millis"))))
 
   it.live("of two jobs may come out of order", () =>
     Effect.gen(function*() {
+      const long: Simulator.Action = { _tag: "Job", outcome: "completed", durationMillis: 3_600_000 }
       const { start } = yield* world([
-        { on: "responses.create", match: "first", do: { _tag: "Webhook", how: "late", millis: 300 } }
+        { on: "responses.create", match: "first", do: [long, { _tag: "Webhook", how: "late", millis: 300 }] },
+        { on: "responses.create", match: "second", do: long }
       ])
       const first = yield* start("first")
       const second = yield* start("second")
+      const { finish, ledger } = yield* Simulator.Simulator
+      yield* Effect.andThen(finish(first), finish(second))
       yield* until(Effect.map(state("first"), (state) => state === "settled"))
-      const { ledger } = yield* Simulator.Simulator
+      yield* until(Effect.map(state("second"), (state) => state === "settled"))
 
       assert.deepStrictEqual((yield* ledger).webhooks.map(({ jobId }) => jobId), [second, first])
       assert.strictEqual(yield* state("second"), "settled")
@@ -152,30 +159,35 @@ const inbox = Layer.effect(
   })
 )
 
-const holdfast = Layer.unwrap(
-  Effect.map(
-    Simulator.Simulator,
-    ({ openAiBaseUrl }) =>
-      Layer.mergeAll(Holdfast.layer, Webhooks.layer({ secrets: secret, deadline: "100 millis" })).pipe(
-        Layer.provide([
-          SessionStore.layerMemory,
-          Providers.layer({ openai: { apiKey: Redacted.make("any"), baseUrl: openAiBaseUrl } })
-        ])
-      )
-  )
-)
-
-const simulated = holdfast.pipe(
-  Layer.provideMerge(
-    Layer.unwrap(
-      Effect.map(
-        Inbox,
-        ({ url }) => Simulator.layer({ jobDuration: "100 millis", queuedDuration: 0, webhooks: { url, secret } })
-      )
+const holdfast = (deadline: Duration.Input) =>
+  Layer.unwrap(
+    Effect.map(
+      Simulator.Simulator,
+      ({ openAiBaseUrl }) =>
+        Layer.mergeAll(Holdfast.layer, Webhooks.layer({ secrets: secret, deadline })).pipe(
+          Layer.provide([
+            SessionStore.layerMemory,
+            Providers.layer({ openai: { apiKey: Redacted.make("any"), baseUrl: openAiBaseUrl } })
+          ])
+        )
     )
-  ),
-  Layer.provideMerge(inbox)
-)
+  )
+
+/** The deadline is what a webhook waits for a job that has not ended. */
+const simulatedWith = (deadline: Duration.Input) =>
+  holdfast(deadline).pipe(
+    Layer.provideMerge(
+      Layer.unwrap(
+        Effect.map(
+          Inbox,
+          ({ url }) => Simulator.layer({ jobDuration: "100 millis", queuedDuration: 0, webhooks: { url, secret } })
+        )
+      )
+    ),
+    Layer.provideMerge(inbox)
+  )
+
+const simulated = simulatedWith("10 seconds")
 
 const requestOf = (session: string) => ({ model: "openai/gpt-5.5-pro", prompt: session, session } as const)
 

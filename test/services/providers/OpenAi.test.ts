@@ -10,7 +10,7 @@ import * as OpenAi from "../../../src/services/providers/OpenAi.ts"
 import * as Transport from "../../../src/services/providers/Transport.ts"
 
 describe("OpenAi against the simulator", () => {
-  it.layer(layer, { timeout: "30 seconds", excludeTestServices: true })((it) => {
+  it.layer(layer, { excludeTestServices: true })((it) => {
     it.effect("submits a job, polls it and reads its answer", () =>
       Effect.gen(function*() {
         const { jobs, simulator } = yield* fresh([job({ outcome: "completed", text: "4", polls: 2 })])
@@ -573,8 +573,7 @@ const failureOf = (state: JobState): string => {
 
 const waitFor = (condition: Effect.Effect<boolean>) =>
   condition.pipe(
-    Effect.repeat({ until: (isMet: boolean) => isMet, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout("5 seconds")
+    Effect.repeat({ until: (isMet: boolean) => isMet, schedule: Schedule.spaced("20 millis") })
   )
 
 interface RecordedCall {

@@ -13,7 +13,7 @@ import { publishedValidator } from "./OpenAiPublishedSchemas.ts"
 import { collect, endOf, outcomeOf, textOf } from "./StreamReading.ts"
 
 describe("Streams against the simulator", () => {
-  it.layer(layer, { timeout: "30 seconds", excludeTestServices: true })((it) => {
+  it.layer(layer, { excludeTestServices: true })((it) => {
     it.effect.each(protocols)("end as %s's plain answers do, with the same text", (protocol) =>
       Effect.gen(function*() {
         for (const outcome of ["completed", "incomplete", "refused", "empty", "toolCall"] as const) {
@@ -109,8 +109,9 @@ describe("Streams against the simulator", () => {
       "of %s free their socket when they are left or interrupted",
       (protocol) =>
         Effect.gen(function*() {
+          const text = "word ".repeat(2000)
           const { open, simulator } = yield* fresh([
-            { times: "always", do: { _tag: "Job", outcome: "completed", durationMillis: 1500 } }
+            { times: "always", do: { _tag: "Job", outcome: "completed", text, durationMillis: 100_000 } }
           ])
           yield* Stream.runDrain(Stream.take(open(protocol), 1))
           const fiber = yield* Effect.forkChild(Stream.runDrain(open(protocol)), { startImmediately: true })
@@ -296,6 +297,8 @@ describe("Streams", () => {
       for (let count = 0; count < 3; count++) {
         const result = yield* collect(completions.stream?.(request()) ?? Stream.empty)
         assert.strictEqual(endOf(result), "stop")
+        // The connection is free one turn after the end of the body, which comes later than the end of the stream.
+        yield* waitFor(Effect.sync(() => server.ended() === count + 1))
         yield* Effect.sleep("20 millis")
       }
       assert.strictEqual(server.connections(), 1)
@@ -309,6 +312,7 @@ describe("Streams", () => {
         }),
         { startImmediately: true }
       )
+      yield* waitFor(Effect.sync(() => seen > 0))
       yield* Effect.sleep("400 millis")
       const written = server.written() - before
       yield* Fiber.interrupt(fiber)
@@ -409,8 +413,7 @@ const plain = (event: StreamEvent) => event._tag === "Ended" ? [event._tag, even
 
 const waitFor = (condition: Effect.Effect<boolean>) =>
   condition.pipe(
-    Effect.repeat({ until: (isMet: boolean) => isMet, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout("5 seconds")
+    Effect.repeat({ until: (isMet: boolean) => isMet, schedule: Schedule.spaced("20 millis") })
   )
 
 const recorder = () => {
@@ -426,10 +429,12 @@ const recorder = () => {
 // Streams a short answer, or one without an end for the model `endless`.
 const serve = Effect.fnUntraced(function*() {
   let connections = 0
+  let ended = 0
   let written = 0
   const frame = (content: string, finish: string | null) =>
     `data: ${JSON.stringify({ id: "c", choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`
-  const server = Http.createServer((incoming, response) => {
+  // Connections stay open however long the process is kept from running.
+  const server = Http.createServer({ keepAliveTimeout: 0 }, (incoming, response) => {
     let body = ""
     incoming.on("data", (chunk: Buffer) => body += chunk.toString())
     incoming.on("end", () => {
@@ -442,7 +447,7 @@ const serve = Effect.fnUntraced(function*() {
         write(frame("4", null))
         write(frame("", "stop"))
         write("data: [DONE]\n\n")
-        setTimeout(() => response.end(), 5)
+        setTimeout(() => response.end(() => ended++), 5)
         return
       }
       const piece = frame("x".repeat(16_000), null)
@@ -462,5 +467,10 @@ const serve = Effect.fnUntraced(function*() {
     })
   )
   const { port } = server.address() as { readonly port: number }
-  return { url: `http://127.0.0.1:${port}/v1`, connections: () => connections, written: () => written }
+  return {
+    url: `http://127.0.0.1:${port}/v1`,
+    connections: () => connections,
+    ended: () => ended,
+    written: () => written
+  }
 })
