@@ -10,9 +10,8 @@ import * as Horde from "../fixtures/proof/Horde.ts"
 import { layerFiles, type Outcome, type StoreAt } from "../fixtures/proof/Job.ts"
 import * as Seed from "../fixtures/proof/Seed.ts"
 
-describe("many processes on one store", { timeout: 90_000 }, () => {
+describe("many processes on one store", () => {
   it.layer(Layer.mergeAll(Children.layerProgram, Horde.layerSimulator), {
-    timeout: "60 seconds",
     excludeTestServices: true
   })((it) => {
     it.effect("settle each key once while they are killed and stopped, on files", () =>
@@ -70,40 +69,46 @@ describe("many processes on one store", { timeout: 90_000 }, () => {
         )
       }).pipe(Effect.scoped, Effect.provide(layerFiles)))
 
-    it.effect.each(
-      [
-        ["when it has read the provider's answer", "submit: after"],
-        ["before the job's id is in the journal", "append Accepted: before"],
-        ["when the job's id is in the journal", "append Accepted: after"]
-      ] as const
-    )("cancel the surplus job of a submitter that was stopped for too long %s", ([, at]) =>
-      Effect.gen(function*() {
-        const program = yield* Children.Program
-        const store: StoreAt = { _tag: "File", directory: program.folder("stopped") }
-        const { after, before, jobs, outcomes } = yield* Horde.comeBack(store, `stopped at ${at}`, at)
+    // Each of them waits, most of its time, for the submission of a process that is stopped.
+    it.layer(Layer.empty, { concurrent: true })(
+      "and cancel the surplus job of a submitter that was stopped for too long",
+      (it) => {
+        it.effect.each(
+          [
+            ["when it has read the provider's answer", "submit: after"],
+            ["before the job's id is in the journal", "append Accepted: before"],
+            ["when the job's id is in the journal", "append Accepted: after"]
+          ] as const
+        )("%s", ([, at]) =>
+          Effect.gen(function*() {
+            const program = yield* Children.Program
+            const store: StoreAt = { _tag: "File", directory: program.folder("stopped") }
+            const { after, before, jobs, outcomes } = yield* Horde.comeBack(store, `stopped at ${at}`, at)
 
-        if (at === "append Accepted: after") {
-          // Nothing was uncertain: the other process has waited for the same job.
-          assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["accepted"])
-          assert.strictEqual(jobs.length, 1)
-        } else {
-          assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["open", "accepted"])
-          assertSurplus(after, jobs)
-        }
-        assert.deepStrictEqual(outcomes.map(idOf), outcomes.map(() => jobs.at(-1)?.id))
-        assert.strictEqual(outcomes.length, 2)
-      }))
+            if (at === "append Accepted: after") {
+              // Nothing was uncertain: the other process has waited for the same job.
+              assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["accepted"])
+              assert.strictEqual(jobs.length, 1)
+            } else {
+              assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["open", "accepted"])
+              assertSurplus(after, jobs)
+            }
+            assert.deepStrictEqual(outcomes.map(idOf), outcomes.map(() => jobs.at(-1)?.id))
+            assert.strictEqual(outcomes.length, 2)
+          }))
 
-    it.effect("cancel the surplus job of a submitter that was stopped for too long while its answer was on its way", () =>
-      Effect.gen(function*() {
-        const program = yield* Children.Program
-        const store: StoreAt = { _tag: "File", directory: program.folder("stopped") }
-        const { after, before, jobs, outcomes } = yield* Horde.comeBack(store, "stopped on the way")
+        it.effect("while its answer was on its way", () =>
+          Effect.gen(function*() {
+            const program = yield* Children.Program
+            const store: StoreAt = { _tag: "File", directory: program.folder("stopped") }
+            const { after, before, jobs, outcomes } = yield* Horde.comeBack(store, "stopped on the way")
 
-        assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["open", "accepted"])
-        assertSurplus(after, jobs)
-        assert.deepStrictEqual(outcomes.map(idOf), [jobs[1]?.id, jobs[1]?.id])
-      }))
+            assert.deepStrictEqual(before.submissions.map(({ state }) => state), ["open", "accepted"])
+            assertSurplus(after, jobs)
+            assert.deepStrictEqual(outcomes.map(idOf), [jobs[1]?.id, jobs[1]?.id])
+          }))
+      }
+    )
   })
 })
 
