@@ -15,7 +15,8 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // A worker loads `effect` once, not once per file: no test leaves anything behind in its process.
     isolate: false,
-    testTimeout: 20_000,
-    hookTimeout: 60_000
+    // Only for what hangs: a busy machine may take ten times as long for each test.
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 })

@@ -10,7 +10,7 @@ describe("the packages that are loaded", () => {
     assert.deepStrictEqual(afterImport, ["effect"])
     assert.deepStrictEqual(afterAnswer, ["effect"])
     assert.deepStrictEqual(afterPrice, ["@pydantic/genai-prices", "effect"])
-  }, 30_000)
+  })
 })
 
 /** What a process of its own has loaded at each step. */

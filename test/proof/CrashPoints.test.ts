@@ -9,8 +9,8 @@ import * as Seed from "../fixtures/proof/Seed.ts"
 
 const layerWorld = Layer.mergeAll(Children.layerProgram, Crash.layerSimulator, Crash.layerSlots)
 
-describe("a job", { timeout: 120_000 }, () => {
-  it.layer(layerWorld, { timeout: "60 seconds", excludeTestServices: true, concurrent: true })(
+describe("a job", () => {
+  it.layer(layerWorld, { excludeTestServices: true, concurrent: true })(
     "that is killed at any step",
     (it) => {
       it.effect("is submitted once, found again and settled, on files", () =>

@@ -30,7 +30,7 @@ describe("a file system whose n-th operation goes wrong", () => {
       const what = `faulted file system, ${fault}${forever ? " from the n-th operation on" : ""}`
       yield* Effect.sync(() => process.stdout.write(`${what}: ${met} runs\n`))
       assert.isAtLeast(met, 10)
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })
 
 const check = Effect.fnUntraced(function*(

@@ -6,7 +6,7 @@ import * as Seed from "../fixtures/proof/Seed.ts"
 
 const recorded = FuzzSeeds.recorded()
 
-describe("adapters under damaged answers", { timeout: 60_000 }, () => {
+describe("adapters under damaged answers", () => {
   it.live(`end ${recorded.length === 0 ? "20,000" : "10,000"} damaged answers rightly`, () =>
     check(FuzzSeeds.own(), recorded.length === 0 ? 20_000 : 10_000))
 

@@ -38,7 +38,7 @@ describe("a power loss at the n-th operation on the files", () => {
 
       yield* Effect.sync(() => process.stdout.write(`power losses: ${losses}\n`))
       assert.isAtLeast(losses, 10)
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })
 
 /** Runs the job to its end, or until its files have stopped. */

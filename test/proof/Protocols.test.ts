@@ -2,7 +2,7 @@ import { describe, it } from "@effect/vitest"
 import type { Simulator } from "holdfast/testing"
 import { type Protocol, suite } from "./ProtocolSuite.ts"
 
-describe("every wire protocol", { timeout: 20_000 }, () => {
+describe("every wire protocol", () => {
   if (process.env["HOLDFAST_SPECS"] === undefined) {
     it.skip("keeps to the published schemas (skipped: HOLDFAST_SPECS is not set)", () => {})
   }

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import * as Children from "../fixtures/proof/Children.ts"
 import * as Flood from "../fixtures/proof/StreamsFlood.ts"
 
-describe("a long answer", { timeout: 60_000 }, () => {
-  it.layer(Children.layerProgram, { timeout: "30 seconds", excludeTestServices: true })((it) => {
+describe("a long answer", () => {
+  it.layer(Children.layerProgram, { excludeTestServices: true })((it) => {
     it.effect("takes no more memory than its text, which is kept twice, and is sent no faster than it is read", () =>
       Effect.gen(function*() {
         const { ahead, growth, isWhole } = yield* Flood.readSlowly(10, 4)

@@ -6,9 +6,8 @@ import { promptOf, type StoreAt } from "../fixtures/proof/Job.ts"
 import * as Seed from "../fixtures/proof/Seed.ts"
 import * as Watch from "../fixtures/proof/StreamsWatch.ts"
 
-describe("a stream", { timeout: 90_000 }, () => {
+describe("a stream", () => {
   it.layer(Watch.layer, {
-    timeout: "60 seconds",
     excludeTestServices: true,
     concurrent: true
   })("of a background job", (it) => {

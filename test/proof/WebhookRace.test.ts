@@ -12,7 +12,7 @@ import { layerProviders, layerStore, requestOf, type StoreAt } from "../fixtures
 import * as Seed from "../fixtures/proof/Seed.ts"
 import * as Cuts from "../fixtures/proof/StreamsCuts.ts"
 
-describe("a webhook, polls and a stream that race for one job", { timeout: 60_000 }, () => {
+describe("a webhook, polls and a stream that race for one job", () => {
   it.live("settle it once, and say the same, in files", () =>
     Effect.gen(function*() {
       const directory = yield* Effect.acquireRelease(

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as Seed from "../fixtures/proof/Seed.ts"
 import * as WireFaults from "../fixtures/proof/WireFaults.ts"
 
-describe("jobs over a wire on which one request in five goes wrong", { timeout: 90_000 }, () => {
+describe("jobs over a wire on which one request in five goes wrong", () => {
   it.live("settle with their true answer, or end as uncertain or refused by evidence", () =>
     Effect.gen(function*() {
       const { seed } = yield* Seed.current

@@ -408,7 +408,7 @@ describe("Limits", () => {
         // Three at a time, all of them at once.
         const together = yield* simultaneous(limits, bare)
         assert.strictEqual(together, 3)
-      }), 20_000)
+      }))
   })
 
   describe("circuit breaker", () => {

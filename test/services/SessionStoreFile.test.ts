@@ -253,8 +253,7 @@ describe("SessionStoreFile", () => {
             }
           }
           assert.isAbove(corrupt, bytes.length * 7)
-        })),
-      60_000
+        }))
     )
 
     it.effect("does not accept an append when it is damaged", () =>
@@ -657,7 +656,7 @@ describe("SessionStoreFile", () => {
 
         assert.strictEqual(entries.length, 90)
         assert.sameMembers(entries.map((entry, index) => `${markOf(entry)} ${index + 1}`), told.map(withNumber))
-      })), 60_000)
+      })))
 
     it.live(
       "in processes that are killed lose nothing that was promised",
@@ -676,8 +675,7 @@ describe("SessionStoreFile", () => {
           assert.includeMembers(entries.map((entry, index) => `${markOf(entry)} ${index + 1}`), told.map(withNumber))
           assert.isAtMost(entries.length, told.length + 3)
           yield* store.append("key", settled, version)
-        })),
-      60_000
+        }))
     )
   })
 })

@@ -10,7 +10,7 @@ import type { StoreAt } from "../fixtures/proof/Job.ts"
 import * as StoreProcess from "../fixtures/StoreProcess.ts"
 
 const suite = <E>(name: string, layer: Layer.Layer<Processes, E>) =>
-  it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(
+  it.layer(layer, { excludeTestServices: true })(
     `SessionStore (${name}, two processes)`,
     (it) => {
       for (const { name, run } of SessionStoreSuite.sharedCases(layerNext)) it.effect(name, () => run)

@@ -17,7 +17,7 @@ import * as Postgres from "../fixtures/Postgres.ts"
 const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R>, server: Layer.Layer<R, E>) => {
   const store = SessionStore.layerSql().pipe(Layer.provideMerge(client), Layer.provideMerge(server))
 
-  it.layer(store, { timeout: "60 seconds", excludeTestServices: true })(`SessionStore (${name})`, (it) => {
+  it.layer(store, { excludeTestServices: true })(`SessionStore (${name})`, (it) => {
     for (const { name, run } of SessionStoreSuite.cases) it.effect(name, () => run)
 
     it.effect("keeps namespaces apart", () =>
@@ -183,8 +183,7 @@ describe("layerSql", () => {
         const keys = yield* keysIn(PgClient.layer({ url: Redacted.make(url) }))
 
         assert.strictEqual(keys.length, 10)
-      }).pipe(Effect.provide(Postgres.layer)),
-    60_000
+      }).pipe(Effect.provide(Postgres.layer))
   )
 
   it.effect("reads the sessions of its first table, and finds them by their job", () =>
@@ -255,8 +254,7 @@ describe("layerSql", () => {
         assert.isTrue(Result.isFailure(waiting) && waiting.failure._tag === "StoreUnavailable")
         assert.deepStrictEqual(entries, [prepared])
         assert.strictEqual((yield* store.load("key")).entries.length, 2)
-      }).pipe(Effect.scoped, Effect.provide(Postgres.layer)),
-    60_000
+      }).pipe(Effect.scoped, Effect.provide(Postgres.layer))
   )
 
   it.live("makes its table once when ten processes open a SQLite file at the same time", () =>
@@ -271,7 +269,7 @@ describe("layerSql", () => {
       const keys = yield* keysIn(SqliteClient.layer({ filename }))
 
       assert.strictEqual(keys.length, 10)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 })
 
 const inNamespace = (namespace: string) =>

@@ -78,7 +78,7 @@ describe.skipIf(folder === undefined)("recorded errors (HOLDFAST_RECORDINGS)", (
 
       assert.isAbove(rows.length, 300)
       assert.deepStrictEqual(played, rows.map(({ expected, title }) => [title, expected]))
-    }), 60_000)
+    }))
 
   it.live("end the strategies that meet them under status 200 or in a stream, over HTTP", () =>
     Effect.gen(function*() {
@@ -94,7 +94,7 @@ describe.skipIf(folder === undefined)("recorded errors (HOLDFAST_RECORDINGS)", (
       }
 
       assert.deepStrictEqual(new Set(played.map(String)), new Set(ends.map(String)))
-    }), 60_000)
+    }))
 
   it.live("end background jobs that fail or are cancelled meanwhile, over HTTP", () =>
     Effect.gen(function*() {
