@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Redacted, Schedule, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { Holdfast, Providers, type ResponseRequest, Schedules, SessionStore, type StrategyError } from "holdfast"
 import { Simulator } from "holdfast/testing"
 import * as Transport from "../../src/services/providers/Transport.ts"
@@ -69,36 +70,30 @@ export const suite = (protocol: Protocol): void => {
           assert.lengthOf((yield* world.sim.ledger).submissions, 1)
         })))
 
-    it.live.each(Object.entries(protocol.errors) as Array<[Simulator.CannedError, string]>)(
-      "names the error %s: %s",
-      ([error, expected]) =>
+    for (const [error, expected] of Object.entries(protocol.errors) as Array<[Simulator.CannedError, string]>) {
+      testOf(expected)(`names the error ${error}: ${expected}`, () =>
         withSimulator(
           { script: [{ on: endpoint, times: "always", do: { _tag: "Error", error } }] },
           (world) =>
             Effect.gen(function*() {
-              const process = yield* world.start
-
-              assert.strictEqual(endOf(yield* Effect.exit(process.execute(within(request, expected)))), expected)
+              assert.strictEqual(endOf(yield* executed(world, request, expected)), expected)
               assert.lengthOf((yield* world.sim.ledger).submissions, 1)
               assert.lengthOf(yield* world.sim.jobs, 0)
             })
-        )
-    )
+        ))
+    }
 
-    it.live.each(protocol.damages)(
-      "names what comes of %j: %s",
-      ([action, expected]) =>
+    for (const [action, expected] of protocol.damages) {
+      testOf(expected)(`names what comes of ${JSON.stringify(action)}: ${expected}`, () =>
         withSimulator(
           { completeAfterPolls: 1, script: [{ on: endpoint, do: action }] },
           (world) =>
             Effect.gen(function*() {
-              const process = yield* world.start
-
-              assert.strictEqual(endOf(yield* Effect.exit(process.execute(within(request, expected)))), expected)
+              assert.strictEqual(endOf(yield* executed(world, request, expected)), expected)
               assert.lengthOf((yield* world.sim.ledger).submissions, 1)
             })
-        )
-    )
+        ))
+    }
 
     it.live.each(protocol.ends)("names the end %j: %s", ([fields, expected]) =>
       withSimulator(
@@ -122,9 +117,27 @@ export const suite = (protocol: Protocol): void => {
   })
 }
 
-/** A request whose end is that it must wait, for not too long. */
-const within = (request: Protocol["request"], expected: string): Protocol["request"] =>
-  expected === "Timeout submit" ? { ...request, deadline: "500 millis" } : request
+/** What must wait for its deadline waits on a clock that the test moves. */
+const testOf = (expected: string) => expected.startsWith("Timeout") ? it.effect : it.live
+
+/** Runs a request in a process of its own; if it is to time out, until its deadline passes. */
+const executed = Effect.fnUntraced(function*(world: World, request: Protocol["request"], expected: string) {
+  const process = yield* world.start
+  return yield* expected.startsWith("Timeout")
+    ? timedOut(world, process.execute({ ...request, deadline: "1 minute" }))
+    : Effect.exit(process.execute(request))
+})
+
+/** Lets the deadline pass once the provider has the request, in steps that leave time for what happens on sockets. */
+const timedOut = Effect.fnUntraced(function*<A, E>({ sim }: World, execute: Effect.Effect<A, E>) {
+  const fiber = yield* Effect.forkChild(execute, { startImmediately: true })
+  yield* TestClock.withLive(eventually(sim.ledger, ({ submissions }) => submissions.length > 0))
+  while (fiber.pollUnsafe() === undefined) {
+    yield* TestClock.withLive(Effect.sleep("2 millis"))
+    yield* TestClock.adjust("1 second")
+  }
+  return yield* Fiber.await(fiber)
+})
 
 const heldSuite = ({ endpoint, request }: Protocol): void => {
   const slow: Simulator.Rule = { on: endpoint, do: { _tag: "Delay", millis: 60_000, accepted: true } }
@@ -142,16 +155,11 @@ const heldSuite = ({ endpoint, request }: Protocol): void => {
         yield* eventually(world.sim.ledger, ({ calls }) => calls[0]?.ended === "aborted")
       })))
 
-  it.live("ends as Timeout, still running, at its deadline, and closes the connection", () =>
+  it.effect("ends as Timeout, still running, at its deadline, and closes the connection", () =>
     withSimulator({ script: [slow] }, (world) =>
       Effect.gen(function*() {
-        const process = yield* world.start
-
-        assert.strictEqual(
-          endOf(yield* Effect.exit(process.execute({ ...request, deadline: "150 millis" }))),
-          "Timeout running"
-        )
-        yield* eventually(world.sim.ledger, ({ calls }) => calls[0]?.ended === "aborted")
+        assert.strictEqual(endOf(yield* executed(world, request, "Timeout running")), "Timeout running")
+        yield* TestClock.withLive(eventually(world.sim.ledger, ({ calls }) => calls[0]?.ended === "aborted"))
         assert.lengthOf((yield* world.sim.ledger).submissions, 1)
       })))
 }
@@ -176,7 +184,7 @@ const jobSuite = (
         assert.isAtLeast((yield* world.sim.ledger).requests[cancel] ?? 0, 1)
       })))
 
-  it.live.each<[string, Simulator.Rule, string]>([
+  it.effect.each<[string, Simulator.Rule, string]>([
     ["queued", job("stuck-queued"), isQueued ? "Timeout queued" : "Timeout running"],
     ["running", job("stuck-in-progress"), "Timeout running"],
     ["submitted", { do: { _tag: "Hang", accepted: false } }, "Timeout submit"]
@@ -186,9 +194,12 @@ const jobSuite = (
       withSimulator({ queuedDuration: 0, script: [{ ...rule, on: endpoint }] }, (world) =>
         Effect.gen(function*() {
           const process = yield* world.start
-          const exit = yield* Effect.exit(
-            process.execute({ ...request, deadline: "200 millis", submitTimeout: "400 millis" })
+          const exit = yield* timedOut(
+            world,
+            process.execute({ ...request, deadline: "1 minute", submitTimeout: "2 minutes" })
           )
+          // The end of the process waits for a submission on its way.
+          yield* TestClock.adjust("1 minute")
 
           assert.strictEqual(endOf(exit), expected)
           assert.lengthOf((yield* world.sim.ledger).submissions, 1)

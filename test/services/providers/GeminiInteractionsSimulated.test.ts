@@ -83,8 +83,10 @@ describe("GeminiInteractions over HTTP", () => {
         Effect.gen(function*() {
           const process = yield* start(sim)
           const running = yield* Effect.forkChild(process.execute({ ...request, onInterrupt: "cancel" }))
-          yield* eventually(sim.jobs, (jobs) => (jobs[0]?.polls ?? 0) > 0)
-          if (request.deadline === undefined) yield* Fiber.interrupt(running)
+          if (request.deadline === undefined) {
+            yield* eventually(sim.jobs, (jobs) => (jobs[0]?.polls ?? 0) > 0)
+            yield* Fiber.interrupt(running)
+          }
           const exit = yield* Fiber.await(running)
           yield* eventually(sim.ledger, ({ requests }) => requests["interactions.cancel"] === 1)
 
