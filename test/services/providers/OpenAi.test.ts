@@ -479,11 +479,15 @@ describe("OpenAi", () => {
   it.effect("imports the SDK again after an import that failed", () =>
     Effect.gen(function*() {
       const { complete } = yield* recorded({})
-      vi.doMock("openai/client", () => {
-        throw new Error("no such package")
-      })
-      const error = yield* Effect.flip(complete())
-      vi.doUnmock("openai/client")
+      const missing = Effect.acquireRelease(
+        Effect.sync(() =>
+          vi.doMock("openai/client", () => {
+            throw new Error("no such package")
+          })
+        ),
+        () => Effect.sync(() => vi.doUnmock("openai/client"))
+      )
+      const error = yield* Effect.scoped(Effect.andThen(missing, Effect.flip(complete())))
       const outcome = yield* complete()
 
       assert.strictEqual(error.verdict.reason._tag, "ProviderNotConfigured")
