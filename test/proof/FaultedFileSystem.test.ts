@@ -44,11 +44,11 @@ const check = Effect.fnUntraced(function*(
     retrieve: [ScriptedProvider.pending(), ScriptedProvider.ended(ScriptedProvider.succeeded("Paris"))]
   })
 
-  const first = yield* ask(directory, provider, faulted.layer)
+  const first = yield* ask(directory, provider, faulted)
   const sent = provider.calls("submit").length
   const journal = yield* entriesIn(directory)
   const asked = provider.calls().length
-  const second = yield* ask(directory, provider, NodeServices.layer)
+  const second = yield* ask(directory, provider, FaultedFileSystem.make("fails", Infinity, false))
 
   assert.isAtMost(provider.calls("submit").length, 1, `${where}: one submission`)
   if (Exit.isSuccess(first)) {
@@ -82,13 +82,13 @@ const typed = [
 const ask = Effect.fnUntraced(function*(
   directory: string,
   provider: ScriptedProvider.ScriptedProvider,
-  files: FaultedFileSystem.Faulted["layer"] | typeof NodeServices.layer
+  { isBusy, layer }: FaultedFileSystem.Faulted
 ) {
   const fiber = yield* Effect.forkChild(
     Holdfast.execute({ model: "test/anything", prompt: "Where?", session: "key", strategy: "background" }).pipe(
       Effect.provide(
         Holdfast.layer.pipe(
-          Layer.provide(SessionStore.layerFileSystem({ directory }).pipe(Layer.provide(files))),
+          Layer.provide(SessionStore.layerFileSystem({ directory }).pipe(Layer.provide(layer))),
           Layer.provide(provider.layer)
         )
       )
@@ -97,7 +97,7 @@ const ask = Effect.fnUntraced(function*(
   )
   while (fiber.pollUnsafe() === undefined) {
     yield* TestClock.withLive(Effect.sleep("1 millis"))
-    yield* TestClock.adjust("2 seconds")
+    if (!isBusy()) yield* TestClock.adjust("2 seconds")
   }
   return yield* Fiber.await(fiber)
 })

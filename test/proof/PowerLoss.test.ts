@@ -21,13 +21,13 @@ describe("a power loss at the n-th operation on the files", () => {
           submit: [ScriptedProvider.accepted("job-1")],
           retrieve: [ScriptedProvider.pending(), ScriptedProvider.ended(ScriptedProvider.succeeded("Paris"))]
         })
-        yield* ask(directory, provider, unplugged.layer, unplugged.stopped)
+        yield* ask(directory, provider, unplugged)
         if (!unplugged.stopped()) break
         losses++
         unplugged.losePower()
         const polledBefore = provider.calls("retrieve").length > 0
 
-        const again = yield* ask(directory, provider, NodeServices.layer, () => false)
+        const again = yield* ask(directory, provider, UnpluggedFileSystem.make(parent, Infinity))
 
         const where = `after operation ${losses}`
         assert.isAtMost(provider.calls("submit").length, 1, where)
@@ -45,14 +45,13 @@ describe("a power loss at the n-th operation on the files", () => {
 const ask = Effect.fnUntraced(function*(
   directory: string,
   provider: ScriptedProvider.ScriptedProvider,
-  files: UnpluggedFileSystem.Unplugged["layer"] | typeof NodeServices.layer,
-  stopped: () => boolean
+  { isBusy, layer, stopped }: UnpluggedFileSystem.Unplugged
 ) {
   const fiber = yield* Effect.forkDetach(
     Holdfast.execute({ model: "test/anything", prompt: "Where?", session: "key", strategy: "background" }).pipe(
       Effect.provide(
         Holdfast.layer.pipe(
-          Layer.provide(SessionStore.layerFileSystem({ directory }).pipe(Layer.provide(files))),
+          Layer.provide(SessionStore.layerFileSystem({ directory }).pipe(Layer.provide(layer))),
           Layer.provide(provider.layer)
         )
       )
@@ -61,7 +60,7 @@ const ask = Effect.fnUntraced(function*(
   )
   while (fiber.pollUnsafe() === undefined && !stopped()) {
     yield* TestClock.withLive(Effect.sleep("1 millis"))
-    yield* TestClock.adjust("2 seconds")
+    if (!isBusy()) yield* TestClock.adjust("2 seconds")
   }
   if (stopped()) {
     yield* TestClock.withLive(Effect.sleep("5 millis"))
