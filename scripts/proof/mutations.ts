@@ -499,6 +499,8 @@ const failing = ([test, titles]: Mutation["tests"]): ReadonlyArray<string> => {
       "run",
       test,
       ...(titles === undefined ? [] : ["-t", titles]),
+      // Some breaks make a test wait for ever.
+      "--testTimeout=40000",
       "--reporter=json",
       `--outputFile=${report}`
     ],
