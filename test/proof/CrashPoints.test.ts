@@ -9,7 +9,8 @@ import * as Seed from "../fixtures/proof/Seed.ts"
 
 const layerWorld = Layer.mergeAll(Children.layerProgram, Crash.layerSimulator, Crash.layerSlots)
 
-describe("a job", () => {
+// All of them run at once, and each takes as long as all of them.
+describe("a job", { timeout: 300_000 }, () => {
   it.layer(layerWorld, { excludeTestServices: true, concurrent: true })(
     "that is killed at any step",
     (it) => {

@@ -11,8 +11,7 @@ describe("the evidence of a failed background submission", () => {
   describe("says that nothing was sent after", () => {
     it.live("a refused connection", () =>
       Effect.gen(function*() {
-        const port = yield* Sockets.closedPort
-        const found = yield* submit(`http://127.0.0.1:${port}/v1`)
+        const found = yield* submit(`http://127.0.0.1:${Sockets.closedPort}/v1`)
 
         assert.deepStrictEqual(found, notSubmitted("Retryable Network"))
       }))
@@ -184,8 +183,7 @@ describe("the evidence of a failed background submission", () => {
   describe("is the same when the job is streamed:", () => {
     it.live("nothing was sent after a refused connection", () =>
       Effect.gen(function*() {
-        const port = yield* Sockets.closedPort
-        const found = yield* submit(`http://127.0.0.1:${port}/v1`, { isStreamed: true })
+        const found = yield* submit(`http://127.0.0.1:${Sockets.closedPort}/v1`, { isStreamed: true })
 
         assert.deepStrictEqual(found, notSubmitted("Retryable Network"))
       }))
@@ -229,7 +227,7 @@ describe("the evidence of a failed background submission", () => {
   it.live("is never needed because the process was stopped when the answer arrived", () =>
     Effect.gen(function*() {
       // Loads what a first submission needs.
-      yield* submit(`http://127.0.0.1:${yield* Sockets.closedPort}/v1`)
+      yield* submit(`http://127.0.0.1:${Sockets.closedPort}/v1`)
       const submitMillis = 1500
       const port = yield* Sockets.stopping(submitMillis)
       const outcome = yield* Holdfast.Holdfast.use((holdfast) =>
