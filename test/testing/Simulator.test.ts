@@ -141,7 +141,7 @@ describe("Simulator", () => {
       }))
 
     it.live("spreads the events of a stream over the running time", () =>
-      simulated({ jobDuration: "500 millis", queuedDuration: "50 millis" }, async ({ openai }) => {
+      simulated({ jobDuration: "1 second", queuedDuration: "250 millis" }, async ({ openai }) => {
         const stream = await openai.responses.create({ model: "gpt-4o", input: "Hi", background: true, stream: true })
         const times: Array<number> = []
         for await (const _ of stream) times.push(performance.now())
