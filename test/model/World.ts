@@ -264,11 +264,16 @@ export class World {
   /** Moves the clock until it is enough, and looks at everything on the way. */
   async pass(seconds: number, isEnough = () => false): Promise<void> {
     for (let left = seconds; left > 0 && !isEnough();) {
-      const step = Math.min(left, this.isSlow ? slowStep : 60)
+      const step = Math.min(left, this.isSlow ? slowStep : this.isDisturbed ? disturbedStep : 60)
       left -= step
       await this.run(TestClock.adjust(Duration.seconds(step)))
       await this.settle()
     }
+  }
+
+  /** Whether an operation of a process takes its time, or has not long ago. */
+  private get isDisturbed(): boolean {
+    return this.running.some((process) => process !== undefined && process.life.disturbedUntil > this.now())
   }
 
   /** Lets everything run that needs no time. */
@@ -449,6 +454,12 @@ const webhookLayer = Webhooks.layer({ secrets: webhookSecret })
  * shortest one is 2 seconds.
  */
 const slowStep = 1.5
+
+/**
+ * A submission that is given up takes some turns of the event loop for it, and those must come before what held it up is
+ * over: the time between is half a minute.
+ */
+const disturbedStep = 20
 
 /** How long a call may take that does not wait for an answer, in milliseconds. */
 const briefly = 90_000
