@@ -53,6 +53,9 @@ export const read = (stream: Stream.Stream<StreamEvent, ProviderError>, reading:
 /** Events of a stream that was opened anew count as replayed until the provider pauses for this long, milliseconds. */
 const backlogPause = 250
 
+/** Who wakes later than this was stopped, and needs as long to read on, milliseconds. */
+const timeToRead = 1000
+
 /** A class, as it is asked for every event: what it remembers is changed in place. */
 class StreamReader {
   private readonly reading: Reading
@@ -152,10 +155,15 @@ class StreamReader {
     const { firstEvent, idle } = this.reading.patience
     const limit = this.hasBegun ? idle : firstEvent
     const left = this.isWaiting ? limit : this.heardAt + limit - this.now
-    return left <= 0
-      ? Effect.fail(silent(limit, this.hasBegun))
-      // Another limit holds as soon as it has begun.
-      : Effect.andThen(Effect.sleep(restOf(Math.min(left, idle))), this.watch)
+    if (left <= 0) return Effect.fail(silent(limit, this.hasBegun))
+    // Another limit holds as soon as it has begun.
+    const wait = Math.min(left, idle)
+    const due = this.now + wait
+    return Effect.andThen(Effect.sleep(restOf(wait)), () => {
+      // A process that was stopped wakes to its timers first: it is given the time to read what has arrived.
+      if (this.now - due > timeToRead) this.heardAt = Math.max(this.heardAt, this.now + timeToRead - limit)
+      return this.watch
+    })
   })
 
   cut(error: ProviderError): Read {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Scheduler, Stream } from "effect"
+import { Clock, Duration, Effect, Fiber, Scheduler, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { Schedules } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import type { StreamEvent } from "../../../src/services/Provider.ts"
@@ -11,15 +12,7 @@ import { Reader } from "../../../src/strategies/internal/Transcript.ts"
 describe("Reading", () => {
   it.live("goes on when the only watcher catches up while the provider is about to wait for it", () =>
     Effect.gen(function*() {
-      const run = new Run({
-        key: undefined,
-        fingerprint: undefined,
-        journal: new Journaling.EphemeralJournal(),
-        onInterrupt: "cancel",
-        retry: Schedules.retrySchedule(),
-        poll: Schedules.pollSchedule(),
-        queuedDeadline: undefined
-      })
+      const run = makeRun()
       const reader = new Reader()
       run.admit({ deadlineAt: Infinity, reader, done: () => {} })
       const { transcript } = run
@@ -40,7 +33,53 @@ describe("Reading", () => {
       assert.strictEqual(over._tag === "Some" ? over.value._tag : "silent", "Ended")
       assert.strictEqual(reader.read, 900_000)
     }))
+
+  it.effect.each([["Ended", 500], ["Cut", 1500]] as const)(
+    "does not take the time that the process was stopped for silence, but what comes after it: %s",
+    ([expected, millis]) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        run.admit({ deadlineAt: Infinity, reader: new Reader(), done: () => {} })
+        const { transcript } = run
+        if (transcript === undefined) return assert.fail("nobody watches")
+        const clock = yield* Clock.Clock
+        let isStopped = true
+        const stopped: Clock.Clock = Object.create(clock, {
+          sleep: {
+            value: (duration: Duration.Duration) => {
+              const late = isStopped ? Duration.hours(1) : Duration.zero
+              isStopped = false
+              return clock.sleep(Duration.sum(duration, late))
+            }
+          }
+        })
+        const arrives = Duration.sum(Duration.hours(1), Duration.millis(60_000 + millis))
+        const events = Stream.fromEffect(Effect.as(
+          clock.sleep(arrives),
+          { _tag: "Ended", outcome: ScriptedProvider.succeeded("late") } as const satisfies StreamEvent
+        ))
+        const patience = { firstEvent: 60_000, idle: 60_000 }
+        const reading = yield* read(events, { run, transcript, patience }).pipe(
+          Effect.provideService(Clock.Clock, stopped),
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* TestClock.adjust("2 hours")
+
+        assert.strictEqual((yield* Fiber.join(reading))._tag, expected)
+      })
+  )
 })
+
+const makeRun = (): Run =>
+  new Run({
+    key: undefined,
+    fingerprint: undefined,
+    journal: new Journaling.EphemeralJournal(),
+    onInterrupt: "cancel",
+    retry: Schedules.retrySchedule(),
+    poll: Schedules.pollSchedule(),
+    queuedDeadline: undefined
+  })
 
 /** Lets fibers stand still at every third operation, and something else happen there. */
 class Standing extends Scheduler.MixedScheduler {
