@@ -48,7 +48,8 @@ export const format = (duration: Duration.Duration): string => {
  */
 export const flag = (name: string): Flag.Flag<Duration.Duration> =>
   Flag.String(name).pipe(
-    Flag.filterMap(parse, (text) => `a duration such as 90s, 10m or 1h30m, not ${JSON.stringify(text)}`),
+    Flag.filterMap(parse, (text) =>
+      `a duration such as 90s, 10m or 1h30m, longer than zero, not ${JSON.stringify(text)}`),
     Flag.withMetavar("duration")
   )
 

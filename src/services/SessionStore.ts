@@ -171,7 +171,8 @@ export interface PruneOptions {
  *
  * **Errors**
  *
- * `StoreUnavailable` when the store cannot be read or written now.
+ * `StoreUnavailable` when the store cannot be read or written now. An
+ * `olderThan` that is no duration is a defect.
  *
  * @category combinators
  * @since 0.1.0
@@ -181,6 +182,8 @@ export const prune = Effect.fnUntraced(function*(
 ): Effect.fn.Return<number, SessionStoreError, SessionStore> {
   const store = yield* SessionStore
   const states = options.states ?? ["settled"]
+  // As a duration it is none, and every session would be older.
+  if (Number.isNaN(options.olderThan)) return yield* Effect.die(new RangeError("olderThan is NaN"))
   const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(Duration.fromInputUnsafe(options.olderThan))
   const removeIfOld = Effect.fnUntraced(
     function*(key: string) {

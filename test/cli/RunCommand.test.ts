@@ -101,6 +101,7 @@ describe("holdfast run", () => {
       ["an unknown flag", ["run", "--modle", "x", "Hello"], /Unrecognized flag: --modle[^]*--model/],
       ["an unquoted prompt", ["run", "Hello", "world"], /Unexpected positional argument: "world"/],
       ["a deadline without a unit", ["run", "--deadline", "10", "Hello"], /a duration such as 90s, 10m or 1h30m/],
+      ["a deadline of nothing", ["run", "--deadline", "0s", "Hello"], /longer than zero, not "0s"/],
       ["a missing image", ["run", "--image", "/nowhere/a.png", "Hello"], /There is no file \/nowhere\/a\.png/],
       ["an image that is none", ["run", "--image", "package.json", "Hello"], /package\.json is no image/],
       ["an empty key", ["run", "--session=", "Hello"], /--session is empty/],

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Exit, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { LlmResponse, Session, SessionStore, SessionStoreError } from "holdfast"
 import * as Duration from "effect/Duration"
@@ -37,6 +37,18 @@ describe("SessionStore.prune", () => {
       yield* TestClock.adjust(1)
 
       assert.strictEqual(yield* SessionStore.prune({ olderThan: "5 days" }), 1)
+    }).pipe(Effect.provide(SessionStore.layerMemory)))
+
+  it.effect("removes nothing when the age is not a number", () =>
+    Effect.gen(function*() {
+      yield* sessions
+      const before = yield* keys
+      yield* TestClock.setTime(day * 10)
+
+      const exit = yield* Effect.exit(SessionStore.prune({ olderThan: Number("30 days") }))
+
+      assert.isTrue(Exit.hasDies(exit))
+      assert.deepStrictEqual(yield* keys, before)
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
   it.effect("leaves a session that changes meanwhile, and one that cannot be read", () =>
