@@ -18,18 +18,18 @@ import type { LlmResponse } from "../services/LlmResponse.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
 import { Providers } from "../services/Providers.ts"
 import type { ResponseEvent } from "../services/ResponseEvent.ts"
-import type { ResponseRequest, StrategyName } from "../services/ResponseRequest.ts"
+import { defaultFallbackReasons, type ResponseRequest, type StrategyName } from "../services/ResponseRequest.ts"
 import { SessionStore } from "../services/SessionStore.ts"
 import * as StructuredOutput from "../services/StructuredOutput.ts"
 import * as Cost from "./Cost.ts"
 import type { Call } from "./internal/Caller.ts"
 import * as Deadlines from "./internal/Deadlines.ts"
-import { cancelSession } from "./internal/Driving.ts"
+import { cancelSession } from "./internal/CancelSession.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as Journaling from "./internal/Journaling.ts"
 import { deadlineOf } from "./internal/Preparing.ts"
 import * as ProgressStream from "./internal/ProgressStream.ts"
-import { type Candidate, type Order, type Progress, Run, type RunSpec } from "./internal/Run.ts"
+import { type Order, type Progress, Run, type RunSpec } from "./internal/Run.ts"
 import * as Running from "./internal/Running.ts"
 import type { Reader } from "./internal/Transcript.ts"
 import { defaultPollSchedule, PollPolicy, RetryPolicy, webhookPollSchedule } from "./Schedules.ts"
@@ -124,7 +124,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
         poll: request.poll ?? (yield* usualPolls),
         queuedDeadline: request.queuedDeadline
       }
-      return { spec, order, deadline: yield* deadlineOf(providers, order.candidates[0]), startedAt, reader }
+      return { spec, order, deadline: yield* deadlineOf(providers, { request, strategy }), startedAt, reader }
     })
 
     const usualPolls = Effect.map(
@@ -134,13 +134,19 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
 
     const orderOf = (request: ResponseRequest, strategy: StrategyName): Order => ({
       request,
-      candidates: [
-        { request, strategy },
-        ...(request.fallback ?? []).map((model): Candidate => ({
-          request: { ...request, model },
-          strategy: request.strategy ?? StrategySelector.selectWith(catalog, model)
-        }))
-      ]
+      plan: {
+        candidates: [
+          { model: request.model, strategy },
+          ...(request.fallback ?? []).map((model) => ({
+            model,
+            strategy: request.strategy ?? StrategySelector.selectWith(catalog, model)
+          }))
+        ],
+        fallbackOn: request.fallbackOn ?? defaultFallbackReasons,
+        repairs: request.repair ?? 0,
+        onUncertain: request.onUncertainSubmit,
+        hasSession: request.session !== undefined
+      }
     })
 
     const resume = (session: string, deadline: Duration.Duration): Effect.Effect<LlmResponse, StrategyError> =>

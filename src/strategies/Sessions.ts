@@ -35,7 +35,7 @@ import { carriedBy } from "./internal/Carried.ts"
 import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
 import { bounded, pollTimeout, unknownStatus } from "./internal/Polling.ts"
-import { isSurplus } from "./internal/Submitting.ts"
+import { isSurplus } from "./internal/Decision.ts"
 
 /**
  * Schema for one submission of a session.

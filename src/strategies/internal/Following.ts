@@ -40,7 +40,7 @@ export const follow = (watch: Watch): Effect.Effect<Followed> | undefined => {
   }
   if (jobs.stream === undefined || !transcript.turnTo(job.id) || !transcript.canGoOn) return undefined
   const reopened = jobs.stream(job.accepted.jobId, transcript.cursor, job.id)
-  transcript.isReplaying ??= transcript.cursor === undefined && !run.mine.includes(job.id)
+  transcript.isReplaying ??= transcript.cursor === undefined && !watch.isOwn
   const reading = read(reopened, { run, transcript, patience: run.patience ?? jobPatience })
   return heed(watch, reading, transcript.cursor)
 }

@@ -3,7 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { isGivenUp } from "./GoingOn.ts"
+import { isStopped } from "./Decision.ts"
 import type { Watch } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 
@@ -23,7 +23,7 @@ export const woken = (run: Run): Effect.Effect<void> =>
 export const givenUp = (run: Run): Effect.Effect<void> =>
   woken(run).pipe(
     Effect.andThen(run.spec.journal.load),
-    Effect.map(({ state }) => isGivenUp(run, state)),
+    Effect.map(({ state }) => isStopped(state, run)),
     // Its failure is told when the run reads it next.
     Effect.orElseSucceed(() => false),
     Effect.repeat({ until: (isGivenUp) => isGivenUp }),

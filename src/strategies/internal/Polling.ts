@@ -47,6 +47,8 @@ export interface Watch {
   readonly run: Run
   readonly jobs: JobsApi
   readonly job: AcceptedSubmission
+  /** Whether this run submitted the job. */
+  readonly isOwn: boolean
   /** The job's state, when it is known before the first poll. */
   first: JobState | undefined
   readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
@@ -83,7 +85,8 @@ export const watchOf = (
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
     isKnown: false,
-    seenAt: run.mine.includes(job.id) ? startedAt : undefined,
+    isOwn: run.own.includes(job.id),
+    seenAt: run.own.includes(job.id) ? startedAt : undefined,
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,

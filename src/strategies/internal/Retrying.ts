@@ -3,8 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { ProviderError } from "../../errors/ProviderError.ts"
-import { Retryable, type StrategyError } from "../../errors/StrategyError.ts"
+import { ProviderError } from "../../errors/ProviderError.ts"
 import type { RetryBudget } from "../../services/Provider.ts"
 import { monotonicMillis } from "./Deadlines.ts"
 import { delaysOf } from "./Delays.ts"
@@ -17,9 +16,8 @@ export interface Retries {
 }
 
 /**
- * Waits as the retry schedule says, or until somebody asks for a stop. Succeeds with the failure instead, when
- * the schedule, the error, the account's budget or the deadline forbids
- * another attempt.
+ * Waits as the retry schedule says, or until a cancel of the session is requested. Succeeds with the error, and the wait
+ * that it asks for, when the schedule, the error, the account's budget or the deadline forbids another attempt.
  */
 export const waitForRetry = Effect.fnUntraced(
   function*(
@@ -27,20 +25,19 @@ export const waitForRetry = Effect.fnUntraced(
     retries: Retries,
     error: ProviderError,
     budget: RetryBudget | undefined
-  ): Effect.fn.Return<StrategyError | undefined> {
-    if (!error.isRetryable) return run.failure(error)
+  ): Effect.fn.Return<ProviderError | undefined> {
+    const { verdict } = error
+    if (verdict._tag === "NonRetryable") return error
     const nextDelay = retries.next ??= yield* delaysOf(run.spec.retry)
     const next = yield* nextDelay(error)
-    if (next._tag === "None") return run.failure(error)
+    if (next._tag === "None") return error
     const delay = next.value
     if ((yield* monotonicMillis) + delay > run.deadlineAt) {
-      const failure = run.failure(error)
-      return failure._tag === "Retryable"
-        ? new Retryable({ ...failure, retryAfter: failure.retryAfter ?? Duration.millis(delay) })
-        : failure
+      const retryAfter = verdict.retryAfter ?? verdict.retryHint ?? Duration.millis(delay)
+      return new ProviderError({ verdict: { ...verdict, retryAfter }, evidence: error.evidence })
     }
-    if (budget !== undefined && !(yield* budget.take(error))) return run.failure(error)
-    run.update({ phase: "submit", status: `retrying after ${error.verdict.reason._tag}` })
+    if (budget !== undefined && !(yield* budget.take(error))) return error
+    run.update({ phase: "submit", status: `retrying after ${verdict.reason._tag}` })
     yield* Effect.raceFirst(Effect.sleep(Duration.millis(delay)), givenUp(run))
     return undefined
   }

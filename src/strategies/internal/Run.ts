@@ -3,18 +3,20 @@
  * has come. Callers with the same key share it.
  */
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Schedule from "effect/Schedule"
 import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
-import type { InvalidOutput } from "../../errors/Reason.ts"
+import type { NonRetryableReason } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
 import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
+import type { AcceptedSubmission } from "../../services/Session.ts"
+import type { Plan } from "./Decision.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
 import type { OpenStream } from "./Opening.ts"
 import type { Patience } from "./Reading.ts"
@@ -40,18 +42,10 @@ export type Means =
     readonly stream: (() => Stream.Stream<StreamEvent, ProviderError>) | undefined
   }
 
-/** One model that may answer, and how it is asked. */
-export interface Candidate {
-  readonly request: ResponseRequest
-  readonly strategy: StrategyName
-}
-
-/** What a run is to send. */
+/** What a run is to send: the request as the caller made it, and what it allows. */
 export interface Order {
-  /** As the caller made it. */
   readonly request: ResponseRequest
-  /** The models to ask, in turn; at least one. */
-  readonly candidates: readonly [Candidate, ...ReadonlyArray<Candidate>]
+  readonly plan: Plan
 }
 
 /** What a run works with. */
@@ -103,16 +97,6 @@ export class Run {
   readonly spec: RunSpec
   /** Whether it may submit. Without that, it waits for known jobs. */
   readonly canSubmit: boolean
-  /** What it is to send; dropped when there is a job to wait for, as the prompt may be big. */
-  order: Order | undefined
-  /** Which of the order's models is asked. */
-  candidate = 0
-  /** The models that could not answer, and why. */
-  passedOver: ReadonlyArray<PassedOver> = noneOver
-  /** An answer that did not fit the request's schema, which is to be sent back. */
-  fault: InvalidOutput | undefined
-  /** How many answers of the session did not fit. */
-  faults = 0
   /** An array, as a set of one takes three times as much. */
   private callers: Array<Waiter> = noWaiters
   /** What its stream has told; there is none as long as nobody watches. */
@@ -128,9 +112,9 @@ export class Run {
   streamOf: string | undefined
   private watchers: Set<Watcher> | undefined
   /** The submissions that this run sent. */
-  mine: ReadonlyArray<string> = none
+  own: ReadonlyArray<string> = none
   /** The submission whose job it waits for, or whose answer it fetches again. */
-  awaited: string | undefined
+  private awaited: string | undefined
   /** Whose request the session belongs to, as it was last read. */
   owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
@@ -141,10 +125,29 @@ export class Run {
   /** The end that is being settled, as it is without the journal: for callers whose deadline passes meanwhile. */
   unsettled: Exit.Exit<RunResult, StrategyError> | undefined
 
-  constructor(spec: RunSpec, order?: Order) {
+  constructor(spec: RunSpec, canSubmit = false) {
     this.spec = spec
-    this.order = order
-    this.canSubmit = order !== undefined
+    this.canSubmit = canSubmit
+  }
+
+  /** Notes a submission of this run. */
+  addSubmission(id: string): void {
+    this.own = this.own.concat(id)
+  }
+
+  /** Notes the job that this run waits for. */
+  awaitJob({ accepted, id }: AcceptedSubmission): void {
+    this.awaited = id
+    this.update({ phase: "running", status: "waiting for the job", jobId: accepted.jobId })
+  }
+
+  /** Closes the stream that its job was started with: what another one emits is not to be mixed up with it. */
+  get closeStream(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { stream } = this
+      this.stream = undefined
+      return stream?.close ?? Effect.void
+    })
   }
 
   /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
@@ -204,19 +207,19 @@ export class Run {
     return this.callers.length > 0
   }
 
-  /** The model that is asked, and how. */
-  get asked(): Candidate | undefined {
-    return this.order?.candidates[this.candidate]
-  }
-
   /** The submissions that a session must have to be the one that this run works for. */
-  get marks(): ReadonlyArray<string> {
-    return this.awaited === undefined ? this.mine : this.mine.concat(this.awaited)
+  get submissions(): ReadonlyArray<string> {
+    return this.awaited === undefined ? this.own : this.own.concat(this.awaited)
   }
 
   /** What a store's failure means to the callers of this run. */
   unavailable(error: SessionStoreError): Retryable | NonRetryable {
     return unavailable(error, this.spec.key, this.progress.attempts)
+  }
+
+  /** The error of a run that is refused for a reason of our own. */
+  refused(reason: NonRetryableReason, jobId?: string): NonRetryable {
+    return new NonRetryable({ reason, session: this.spec.key, jobId })
   }
 
   /** What a provider's failure means to the callers of this run. */
@@ -234,6 +237,5 @@ export class Run {
 }
 
 const none: ReadonlyArray<string> = []
-const noneOver: Run["passedOver"] = []
 // Never written to: the first caller gets an array of its own.
 const noWaiters: Array<Waiter> = []

@@ -13,12 +13,12 @@ import type { LlmResponse } from "../../services/LlmResponse.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
 import * as Deadlines from "./Deadlines.ts"
-import type { Doubts } from "./Doubts.ts"
-import { drive, sessionMismatch } from "./Driving.ts"
+import { drive, sessionMismatch } from "./Loop.ts"
 import * as Journaling from "./Journaling.ts"
-import { Run, type RunResult, type Waiter } from "./Run.ts"
+import { type Order, Run, type RunResult, type Waiter } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
+import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 
 export interface Running {
   /** Starts the run of the caller's session, or joins the one that there is, and waits for it. */
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
-  const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
+  const uncertain: UncertainSubmissions = { seen: new Map(), lost: new Map(), unsent: new Set() }
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   const scope = yield* Effect.scope
@@ -71,17 +71,16 @@ export const make = Effect.fnUntraced(function*(
   const shared: Shared = {
     providers,
     namespace,
-    doubts,
+    uncertain,
     ignorant: new Set(),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
-    detach,
-    drive: (run) => drive(run, shared)
+    detach
   }
 
-  const start = (run: Run, context: Context.Context<never>): void => {
+  const start = (run: Run, order: Order | undefined, context: Context.Context<never>): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
     active.add(run)
-    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, shared))
+    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, order, shared))
     background.add(fiber)
     fiber.addObserver((exit) => {
       end(run, exit)
@@ -96,9 +95,9 @@ export const make = Effect.fnUntraced(function*(
     forget(run)
     active.delete(run)
     run.exit = exit
-    // Nobody can come back to it, to be in doubt.
+    // No later run can load it.
     if (!run.spec.journal.durable) {
-      for (const id of run.mine) doubts.lost.delete(id)
+      for (const id of run.own) uncertain.lost.delete(id)
     }
     run.tell(undefined)
     for (const waiter of run.dismissAll()) waiter.done(exit)
@@ -150,7 +149,7 @@ export const make = Effect.fnUntraced(function*(
         run.admit(waiter)
         const interrupted = waiter.register()
         // A deadline that has passed already is told so at once.
-        if (running === undefined && run.waiters.includes(waiter)) start(run, context)
+        if (running === undefined && run.waiters.includes(waiter)) start(run, call.order, context)
         return interrupted
       })
     )
@@ -170,7 +169,7 @@ export const make = Effect.fnUntraced(function*(
    * request, gives up its key.
    */
   const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
-    const { marks, spec } = run
+    const { spec, submissions } = run
     const { fingerprint, key } = call.spec
     const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
     // What a store is doing cannot always be interrupted, and the caller's deadline does not wait for it.
@@ -183,7 +182,7 @@ export const make = Effect.fnUntraced(function*(
       return isSame ? undefined : yield* Journaling.unavailable(loaded.value.failure, key)
     }
     const { state } = loaded.value.success
-    const isLost = !marks.every((id) => Journaling.hasSubmission(state, id)) ||
+    const isLost = !submissions.every((id) => Journaling.hasSubmission(state, id)) ||
       (spec.fingerprint !== undefined && state.fingerprint !== undefined && state.fingerprint !== spec.fingerprint)
     if (isLost) {
       run.hasLostKey = true
@@ -197,7 +196,7 @@ export const make = Effect.fnUntraced(function*(
 })
 
 const newRun = ({ order, spec }: Call): Run => {
-  const run = new Run(spec, order)
+  const run = new Run(spec, order !== undefined)
   if (order?.request.streamTimeouts !== undefined) run.patience = patienceOf(order.request, "job")
   return run
 }

@@ -15,7 +15,6 @@ import {
   acceptedAs,
   type AcceptedSubmission,
   Ended,
-  jobsOf,
   NotSubmitted,
   type SessionState,
   type Submission,
@@ -242,10 +241,6 @@ export const insist = (journal: SessionJournal, { accepted }: AcceptedSubmission
     Effect.retry({ while: ({ _tag }) => _tag === "StoreUnavailable" }),
     Effect.ignore({ log: "Warn" })
   )
-
-/** Whether the session waits for another job than this one, or for none. */
-export const isSurplus = (state: SessionState, submissionId: string): boolean =>
-  state.settled !== undefined ? state.settled.submissionId !== submissionId : jobsOf(state)[0]?.id !== submissionId
 
 /** The last part of a submission's timeout, which is waited for by itself. */
 const lastPart = Duration.seconds(1)

@@ -16,9 +16,10 @@ import type { SessionRuns } from "../SessionRuns.ts"
 import type { Receipt } from "../Webhooks.ts"
 import { cancelSurplus } from "./Cancelling.ts"
 import { carriedBy } from "./Carried.ts"
+import { isSurplus } from "./Decision.ts"
 import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
 import { bounded, pollTimeout } from "./Polling.ts"
-import { isSurplus, recordAccepted } from "./Submitting.ts"
+import { recordAccepted } from "./Submitting.ts"
 
 /** What is done about the jobs that webhooks speak of. */
 export interface WebhookJobs {
