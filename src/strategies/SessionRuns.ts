@@ -23,10 +23,10 @@ import { SessionStore } from "../services/SessionStore.ts"
 import * as StructuredOutput from "../services/StructuredOutput.ts"
 import * as Cost from "./Cost.ts"
 import type { Call } from "./internal/Caller.ts"
-import * as Deadlines from "./internal/Deadlines.ts"
 import { cancelSession } from "./internal/CancelSession.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as Journaling from "./internal/Journaling.ts"
+import { monotonicMillis } from "./internal/MonotonicTime.ts"
 import { deadlineOf } from "./internal/Preparing.ts"
 import * as ProgressStream from "./internal/ProgressStream.ts"
 import { type Order, type Progress, Run, type RunSpec } from "./internal/Run.ts"
@@ -92,7 +92,6 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
     const { active, enter, runOf, shared } = yield* Running.make(
       providers,
       namespace,
-      () => areWakesExpected,
       (response) => Cost.added(response, prices)
     )
 
@@ -112,7 +111,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       strategy: StrategyName,
       reader?: Reader
     ): Effect.fn.Return<Call> {
-      const startedAt = yield* Deadlines.monotonicMillis
+      const startedAt = yield* monotonicMillis
       const order = orderOf(request, strategy)
       const key = request.session
       const spec: RunSpec = {
@@ -153,7 +152,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       Effect.flatMap(prepareResume(session, deadline), enter)
 
     const prepareResume = Effect.fnUntraced(function*(session: string, deadline: Duration.Duration) {
-      const startedAt = yield* Deadlines.monotonicMillis
+      const startedAt = yield* monotonicMillis
       const spec: RunSpec = {
         key: session,
         fingerprint: undefined,
@@ -178,7 +177,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
           queuedDeadline: undefined
         }),
         shared
-      ).pipe(Effect.andThen(Effect.sync(() => runOf(session)?.wake?.())))
+      ).pipe(Effect.andThen(Effect.sync(() => runOf(session)?.wakes.raise())))
 
     const progress = (session: string): Stream.Stream<Progress> | undefined => {
       const run = runOf(session)
@@ -191,7 +190,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
         for (const run of active) {
           if (run.progress.jobId !== jobId) continue
           sessions.push(run.spec.key)
-          run.wake?.()
+          run.wakes.raise()
         }
         return sessions
       })

@@ -34,7 +34,7 @@ import { cancelSurplus } from "./internal/Cancelling.ts"
 import { carriedBy } from "./internal/Carried.ts"
 import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
-import { bounded, pollTimeout, unknownStatus } from "./internal/Polling.ts"
+import { bounded, pollTimeout, unknownStatus } from "./internal/WaitingJob.ts"
 import { isSurplus } from "./internal/Decision.ts"
 
 /**

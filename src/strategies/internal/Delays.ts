@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 
 /** Returns a function that gives the next delay, in milliseconds; `None` when the schedule has ended. */
 export const delaysOf = <Input>(

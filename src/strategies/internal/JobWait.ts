@@ -1,19 +1,19 @@
 /**
- * Waits for a job until it has ended, and decides what becomes of it when its callers leave.
+ * Begins the wait for a job, and decides what becomes of the job when the wait fails or its callers leave.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError, type Timeout } from "../../errors/StrategyError.ts"
-import type { JobState, Outcome } from "../../services/Provider.ts"
+import type { JobState } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
 import { type FinalOutcome, isFinal } from "./Decision.ts"
 import { noteIgnored, warnOfIgnored } from "./IgnoredBackground.ts"
-import { pollToEnd, type Watch, watchOf } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 import type { Shared } from "./Shared.ts"
+import * as WaitingJob from "./WaitingJob.ts"
 
 /** A job to wait for. */
 export interface JobToAwait {
@@ -22,54 +22,58 @@ export interface JobToAwait {
   readonly surplus: ReadonlyArray<AcceptedSubmission>
   /** The job's state, when it is known without a poll. */
   readonly first: JobState | undefined
-  /** Whether the job is cancelled when it is queued for too long, so that the next model can be asked. */
-  readonly leavesQueue: boolean
-  /** Settles the session with an outcome that comes after the last caller has left. */
-  readonly settle: (outcome: FinalOutcome) => Effect.Effect<unknown, StrategyError>
 }
 
-/** Waits for a job's outcome. When the last caller leaves, the run's policy decides what becomes of the job. */
-export const awaitJob = (run: Run, shared: Shared, job: JobToAwait): Effect.Effect<Outcome, StrategyError> => {
-  run.awaitJob(job.job)
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(prepareWait(run, shared, job), (watch) => waitForEnd({ shared, watch, ...job }, restore))
-  )
-}
-
-/** What is kept while a job is waited for. */
-interface Wait extends Pick<JobToAwait, "leavesQueue" | "settle"> {
-  readonly shared: Shared
-  readonly watch: Watch
-}
-
-const prepareWait = Effect.fnUntraced(function*(
+/** Finds the provider of a job, cancels what is in its way, and creates the record of the wait. */
+export const prepareWait = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
   { first, job, surplus }: JobToAwait
-): Effect.fn.Return<Watch, StrategyError> {
+): Effect.fn.Return<WaitingJob.WaitingJob, StrategyError> {
+  run.awaitJob(job)
   const jobs = yield* jobsFor(run, shared.providers, job)
   if (jobs === undefined) return yield* noJobs(run, job)
   yield* cancelOthers(run, shared, surplus)
   const known = first === undefined && job.cancelRequested
     ? yield* cancelJob(run.spec.journal, jobs, job, job.forFallback)
     : first
-  return yield* watchOf(run, jobs, job, known)
+  return yield* WaitingJob.make(run, jobs, job, known)
 })
 
-const waitForEnd = (
+/** What is known of a wait that is over. */
+export interface Wait {
+  readonly shared: Shared
+  readonly waiting: WaitingJob.WaitingJob
+  /** Whether the job is cancelled when it is queued for too long, so that the next model can be asked. */
+  readonly leavesQueue: boolean
+  /** Settles the session with an outcome that comes after the last caller has left. */
+  readonly settle: (outcome: FinalOutcome) => Effect.Effect<unknown, StrategyError>
+}
+
+/** What follows a wait without an outcome: the same job is waited for again, or the run fails. */
+export type AfterFailure = "WaitAgain"
+
+/**
+ * Decides what becomes of a job whose wait failed or was interrupted. Fails with the same cause, unless the job was
+ * cancelled in its queue: then its end is waited for.
+ */
+export const afterFailure = (
   wait: Wait,
-  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
-): Effect.Effect<Outcome, StrategyError> =>
-  Effect.catchCause(restore(pollToEnd(wait.watch)), (cause) => {
-    const { watch } = wait
+  cause: Cause.Cause<StrategyError>
+): Effect.Effect<AfterFailure, StrategyError> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    const { waiting } = wait
     const timeout = timeoutOf(cause)
-    if (timeout?.phase === "queued" && !watch.isLeft && wait.leavesQueue) return leaveQueue(wait, timeout, restore)
-    const last = isMissing(watch, cause) ? restore(noteMissing(wait)) : giveUp(wait, cause)
+    if (timeout?.phase === "queued" && !waiting.isLeft && wait.leavesQueue) return leaveQueue(wait, timeout)
+    const last = isMissing(waiting, cause) ? noteMissing(wait) : giveUp(wait, cause)
     return Effect.andThen(last, Effect.failCause(cause))
-  })
+  }))
 
 /** Cancels the job if the last caller has left or the wait has timed out, and the run's policy says so. */
-const giveUp = ({ settle, watch: { job, jobs, run } }: Wait, cause: Cause.Cause<StrategyError>): Effect.Effect<void> =>
+const giveUp = (
+  { settle, waiting: { job, jobs, run } }: Wait,
+  cause: Cause.Cause<StrategyError>
+): Effect.Effect<void> =>
   run.spec.onInterrupt === "cancel" && (Cause.hasInterrupts(cause) || timeoutOf(cause) !== undefined)
     ? cancelJob(run.spec.journal, jobs, job).pipe(
       Effect.flatMap((after) =>
@@ -80,11 +84,11 @@ const giveUp = ({ settle, watch: { job, jobs, run } }: Wait, cause: Cause.Cause<
     : Effect.void
 
 /** Whether the provider has never known the job: it may have ignored `background`. */
-const isMissing = ({ isKnown, isOwn }: Watch, cause: Cause.Cause<StrategyError>): boolean =>
+const isMissing = ({ isKnown, isOwn }: WaitingJob.WaitingJob, cause: Cause.Cause<StrategyError>): boolean =>
   !isKnown && isOwn &&
   failuresOf(cause).some((error) => error._tag === "NonRetryable" && error.reason._tag === "NotFound")
 
-const noteMissing = ({ shared, watch: { job, run } }: Wait): Effect.Effect<void> =>
+const noteMissing = ({ shared, waiting: { job, run } }: Wait): Effect.Effect<void> =>
   Effect.andThen(warnOfIgnored(shared, job), noteIgnored(run.spec.journal, job))
 
 const timeoutOf = (cause: Cause.Cause<StrategyError>): Timeout | undefined => {
@@ -96,19 +100,13 @@ const failuresOf = (cause: Cause.Cause<StrategyError>): ReadonlyArray<StrategyEr
   cause.reasons.flatMap((reason) => Cause.isFailReason(reason) ? [reason.error] : [])
 
 /** Cancels a job that has not started, so that the next model can be asked once the job has certainly ended. */
-const leaveQueue = (
-  wait: Wait,
-  timeout: Timeout,
-  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
-): Effect.Effect<Outcome, StrategyError> => {
-  const { watch } = wait
-  return Effect.flatMap(cancelJob(watch.run.spec.journal, watch.jobs, watch.job, true), (after) => {
+const leaveQueue = ({ waiting }: Wait, timeout: Timeout): Effect.Effect<AfterFailure, StrategyError> =>
+  Effect.flatMap(cancelJob(waiting.run.spec.journal, waiting.jobs, waiting.job, true), (after) => {
     if (after === undefined) return Effect.fail(timeout)
-    watch.first = after
-    watch.isLeft = true
-    return waitForEnd(wait, restore)
+    waiting.first = after
+    waiting.isLeft = true
+    return Effect.succeed("WaitAgain")
   })
-}
 
 /** Cancels surplus jobs in fibers of their own. */
 export const cancelOthers = (

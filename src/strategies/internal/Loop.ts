@@ -2,6 +2,7 @@
  * The loop of a run: loads the journal, asks `Decision.next` for the next step, performs it, and repeats.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { type InvalidOutput, SessionMismatch } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
@@ -11,11 +12,11 @@ import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import { type AcceptedSubmission, apply, emptyState, noVersion, type SessionState } from "../../services/Session.ts"
 import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import * as Decision from "./Decision.ts"
-import { awaitJob, cancelOthers } from "./JobWait.ts"
+import { afterFailure, cancelOthers, prepareWait, type Wait } from "./JobWait.ts"
 import type { Loaded } from "./Journaling.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
-import type { Order, Run, RunResult } from "./Run.ts"
+import { isParked, type Order, type Run, type RunResult } from "./Run.ts"
 import { send } from "./Sending.ts"
 import { settle, settledResult, type Settling } from "./Settling.ts"
 import type { Shared } from "./Shared.ts"
@@ -23,7 +24,11 @@ import { recordEnd } from "./Submitting.ts"
 import { awaitOutcome, forgetResolved, lookUp, recordUnsent } from "./UncertainSubmissions.ts"
 
 /** Takes a run to its end. */
-export const drive = (run: Run, order: Order | undefined, shared: Shared): Effect.Effect<RunResult, StrategyError> =>
+export const drive = (
+  run: Run,
+  order: Order | undefined,
+  shared: Shared
+): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   proceed(run, shared, {
     request: order?.request,
     plan: order?.plan,
@@ -63,9 +68,9 @@ interface Memory {
 }
 
 /** What is left to do. A generator that ran it would be kept in memory for as long as a job runs. */
-type Next = () => Effect.Effect<RunResult, StrategyError>
+type Next = () => Effect.Effect<RunResult | typeof isParked, StrategyError>
 
-const proceed = (run: Run, shared: Shared, memory: Memory): Effect.Effect<RunResult, StrategyError> =>
+const proceed = (run: Run, shared: Shared, memory: Memory): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   Effect.flatMap(advance(run, shared, memory), (next) => next())
 
 /** Performs steps until there is a job to wait for, or an end. */
@@ -193,27 +198,48 @@ const joinJob = (run: Run, memory: Memory, state: SessionState, job: AcceptedSub
   }
 }
 
+/** Waits for a job without a fiber: the run goes on when the job has ended. */
 const waitForJob = (
   run: Run,
   shared: Shared,
   memory: Memory,
   { job, surplus }: Extract<Decision.Step, { readonly _tag: "AwaitJob" }>
-): Effect.Effect<RunResult, StrategyError> => {
+): Effect.Effect<typeof isParked, StrategyError> => {
   const { firstState: first, plan, position } = memory
   memory.firstState = undefined
-  return Effect.flatMap(
-    awaitJob(run, shared, {
-      job,
-      surplus,
-      first,
+  return Effect.uninterruptible(Effect.map(prepareWait(run, shared, { job, surplus, first }), (waiting) => {
+    park({
+      shared,
+      memory,
+      waiting,
       leavesQueue: Decision.leavesQueue(plan, position),
       settle: (outcome) => settle(settling(run, shared, memory), job, outcome)
-    }),
-    (outcome) => {
-      memory.ended = { submission: job, outcome: judge(memory, outcome) }
-      return proceed(run, shared, memory)
-    }
-  )
+    })
+    return isParked
+  }))
+}
+
+const park = (wait: Wait & { readonly memory: Memory }): void => {
+  const { shared, waiting } = wait
+  const parked = shared.poller.add(waiting, (exit) => shared.work(waiting.run, afterWait(wait, exit)))
+  waiting.run.park(parked)
+  parked.start()
+}
+
+/** Continues a run whose wait for a job is over. */
+const afterWait = (
+  wait: Wait & { readonly memory: Memory },
+  exit: Exit.Exit<Outcome, StrategyError>
+): Effect.Effect<RunResult | typeof isParked, StrategyError> => {
+  const { memory, shared, waiting: { job, run } } = wait
+  if (Exit.isFailure(exit)) {
+    return Effect.map(afterFailure(wait, exit.cause), () => {
+      park(wait)
+      return isParked
+    })
+  }
+  memory.ended = { submission: job, outcome: judge(memory, exit.value) }
+  return proceed(run, shared, memory)
 }
 
 /** Turns an answer that does not fit the request's schema into `InvalidOutput`. */
@@ -323,7 +349,7 @@ const settleOrFollow = (
   shared: Shared,
   memory: Memory,
   { outcome, submission }: Extract<Decision.Step, { readonly _tag: "Settle" }>
-): Effect.Effect<RunResult, StrategyError> =>
+): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   Effect.flatMap(settle(settling(run, shared, memory), submission, outcome), (result) => {
     if (result !== undefined) return Effect.succeed(result)
     return Effect.andThen(startAfresh(run, memory, memory), proceed(run, shared, memory))

@@ -9,7 +9,7 @@ import * as Latch from "effect/Latch"
 import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobState, StreamEvent } from "../../services/Provider.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import { type Read, read, type Reading } from "./Reading.ts"
 
 /**

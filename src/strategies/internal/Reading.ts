@@ -9,7 +9,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { Outcome, StreamEvent } from "../../services/Provider.ts"
-import { restOf } from "./Deadlines.ts"
+import { restOf } from "./MonotonicTime.ts"
 import type { Run } from "./Run.ts"
 import type { Transcript } from "./Transcript.ts"
 

@@ -5,9 +5,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import type { RetryBudget } from "../../services/Provider.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import { delaysOf } from "./Delays.ts"
-import { givenUp } from "./Hints.ts"
+import { isStopped } from "./Decision.ts"
 import type { Run } from "./Run.ts"
 
 /** The schedule of one model's attempts, made when it is first needed: few runs have a retry. */
@@ -38,7 +38,18 @@ export const waitForRetry = Effect.fnUntraced(
     }
     if (budget !== undefined && !(yield* budget.take(error))) return error
     run.update({ phase: "submit", status: `retrying after ${verdict.reason._tag}` })
-    yield* Effect.raceFirst(Effect.sleep(Duration.millis(delay)), givenUp(run))
+    yield* Effect.raceFirst(Effect.sleep(Duration.millis(delay)), stopRequested(run))
     return undefined
   }
 )
+
+/** Succeeds when a cancel of the session is requested in this process. */
+const stopRequested = (run: Run): Effect.Effect<void> =>
+  run.wakes.next.pipe(
+    Effect.andThen(run.spec.journal.load),
+    Effect.map(({ state }) => isStopped(state, run)),
+    // The loop reports the store's failure.
+    Effect.orElseSucceed(() => false),
+    Effect.repeat({ until: (isRequested) => isRequested }),
+    Effect.asVoid
+  )

@@ -19,8 +19,10 @@ import type { AcceptedSubmission } from "../../services/Session.ts"
 import type { Plan } from "./Decision.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
 import type { OpenStream } from "./Opening.ts"
+import type { Parked } from "./Poller.ts"
 import type { Patience } from "./Reading.ts"
 import { type Reader, Transcript } from "./Transcript.ts"
+import { WakeSignal } from "./WakeSignal.ts"
 
 /** The means to send one request: as a job, or as a call that is held open until its answer. */
 export type Means =
@@ -84,8 +86,8 @@ export interface Progress {
 
 /** A caller that waits for a run, until its deadline. */
 export interface Waiter {
-  /** Monotonic time in milliseconds. */
-  readonly deadlineAt: number
+  /** Its deadline, monotonic time in milliseconds. */
+  readonly dueAt: number
   /** Present when it watches the answer grow. */
   readonly reader: Reader | undefined
   readonly done: (exit: Exit.Exit<RunResult, StrategyError>) => void
@@ -103,10 +105,8 @@ export class Run {
   transcript: Transcript | undefined
   /** How long a stream of its jobs may be silent, if the request says so. */
   patience: Patience | undefined
-  /** Whether somebody may say that its job has ended. */
-  isHinted = false
-  /** Has the run look at its job, or at its journal while a call is held, at once. */
-  wake: (() => void) | undefined
+  /** Has the run look at its job, or at its journal, at once. */
+  readonly wakes = new WakeSignal()
   /** The stream that a job was started with, as long as it is open, and the job's submission. */
   stream: OpenStream | undefined
   streamOf: string | undefined
@@ -118,7 +118,9 @@ export class Run {
   /** Whose request the session belongs to, as it was last read. */
   owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
-  fiber: Fiber.Fiber<RunResult, StrategyError> | undefined
+  private fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError> | undefined
+  /** The job that it waits for without a fiber. */
+  private parked: Parked | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
   /** Whether its session was removed, or belongs to another request by now. */
   hasLostKey = false
@@ -150,6 +152,30 @@ export class Run {
     })
   }
 
+  /** Notes the fiber that works for the run. */
+  work(fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError>): void {
+    this.fiber = fiber
+    this.parked = undefined
+  }
+
+  /** Notes that the run waits for a job without a fiber. */
+  park(parked: Parked): void {
+    this.parked = parked
+  }
+
+  /** Ends the run's work, as an interruption. */
+  interrupt(): void {
+    if (!this.interruptParked()) this.fiber?.interruptUnsafe()
+  }
+
+  /** Ends a wait without a fiber, as an interruption; `false` when there is none. */
+  interruptParked(): boolean {
+    const { parked } = this
+    this.parked = undefined
+    parked?.stop()
+    return parked !== undefined
+  }
+
   /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
   watch(watcher: Watcher): () => void {
     const watchers = this.watchers ??= new Set()
@@ -170,7 +196,7 @@ export class Run {
   /** The last moment at which somebody still waits, monotonic time in milliseconds. */
   get deadlineAt(): number {
     let last = -Infinity
-    for (const waiter of this.waiters) last = Math.max(last, waiter.deadlineAt)
+    for (const waiter of this.waiters) last = Math.max(last, waiter.dueAt)
     return last
   }
 
@@ -235,6 +261,9 @@ export class Run {
       : new NonRetryable({ reason: error.verdict.reason, ...about })
   }
 }
+
+/** The exit of a run's fiber when the run goes on to wait for a job without one. */
+export const isParked = Symbol.for("holdfast/strategies/internal/Run/isParked")
 
 const none: ReadonlyArray<string> = []
 // Never written to: the first caller gets an array of its own.

@@ -2,22 +2,25 @@
  * The runs of a process: one for each key, joined by all callers with that key.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { LlmResponse } from "../../services/LlmResponse.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
-import * as Deadlines from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import { drive, sessionMismatch } from "./Loop.ts"
 import * as Journaling from "./Journaling.ts"
-import { type Order, Run, type RunResult, type Waiter } from "./Run.ts"
+import * as Poller from "./Poller.ts"
+import { isParked, type Order, Run, type RunResult, type Waiter } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
+import * as TimerQueue from "./TimerQueue.ts"
 import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 
 export interface Running {
@@ -38,13 +41,12 @@ const unwinding = Duration.seconds(5)
 
 /**
  * Creates the runs of a scope. When it closes, they are interrupted, and so is who comes later; submissions and cancels
- * that are on their way get 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will
- * say that a job has ended, and `complete` adds to each response what runs do not know.
+ * that are on their way get 10 seconds, and what is interrupted then another 5. `complete` adds to each response what
+ * runs do not know.
  */
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
-  isHinted: () => boolean,
   complete: Callers["complete"]
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
@@ -58,7 +60,7 @@ export const make = Effect.fnUntraced(function*(
     isClosed = true
     return finish(active, background)
   })
-  const deadlines = yield* Deadlines.make
+  const deadlines = yield* TimerQueue.make
 
   /** Forks work that outlives its caller, and that the scope's end waits for. */
   const detach = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
@@ -68,33 +70,55 @@ export const make = Effect.fnUntraced(function*(
       return fiber
     })
 
+  // A run keeps neither the context nor the span of its first caller, who may leave before others.
+  const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<never>())
+
+  /** Forks work that the scope's end waits for. */
+  const fork = <A, E>(work: Effect.Effect<A, E>): Fiber.Fiber<A, E> => {
+    const fiber = Effect.runForkWith(context)(work)
+    if (fiber.pollUnsafe() !== undefined) return fiber
+    background.add(fiber)
+    fiber.addObserver(() => background.delete(fiber))
+    return fiber
+  }
+
+  const work: Shared["work"] = (run, effect) => {
+    const fiber = fork(effect)
+    run.work(fiber)
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) {
+        if (exit.value !== isParked) end(run, Exit.succeed(exit.value))
+        return
+      }
+      // It was interrupted on its way to wait without a fiber.
+      if (!run.interruptParked()) end(run, Exit.failCause(exit.cause))
+    })
+  }
+
   const shared: Shared = {
     providers,
     namespace,
     uncertain,
     ignorant: new Set(),
+    poller: yield* Poller.make(fork),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
-    detach
+    detach,
+    work
   }
 
-  const start = (run: Run, order: Order | undefined, context: Context.Context<never>): void => {
+  const start = (run: Run, order: Order | undefined): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
     active.add(run)
-    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, order, shared))
-    background.add(fiber)
-    fiber.addObserver((exit) => {
-      end(run, exit)
-      if (run.stream !== undefined) Effect.runForkWith(context)(detach(run.stream.close))
-      background.delete(fiber)
-    })
+    work(run, drive(run, order, shared))
     // The deadlines of all callers may have passed while it was forked.
-    if (run.waiters.length === 0) fiber.interruptUnsafe()
+    if (run.waiters.length === 0) run.interrupt()
   }
 
   const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
     run.exit = exit
+    if (run.stream !== undefined) fork(run.closeStream)
     // No later run can load it.
     if (!run.spec.journal.durable) {
       for (const id of run.own) uncertain.lost.delete(id)
@@ -111,7 +135,7 @@ export const make = Effect.fnUntraced(function*(
   const leave = (run: Run, waiter: Waiter): void => {
     if (!run.dismiss(waiter) || run.waiters.length > 0) return
     forget(run)
-    run.fiber?.interruptUnsafe()
+    run.interrupt()
   }
 
   const callers: Callers = { deadlines, complete, leave }
@@ -125,34 +149,31 @@ export const make = Effect.fnUntraced(function*(
     running: Run | undefined,
     again: Effect.Effect<LlmResponse, StrategyError>
   ): Effect.Effect<LlmResponse, StrategyError> =>
-    Effect.contextWith((context: Context.Context<never>) =>
-      Effect.callback((resume) => {
-        // Nobody would end its wait any more.
-        if (isClosed) return resume(Effect.interrupt)
-        const { key } = call.spec
-        // A run that came to its end while this caller was looking at the journal tells it too.
-        const ended = running?.hasLostKey === false ? running.exit : undefined
-        const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
-        if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
-        const run = running ?? newRun(call)
-        // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
-        // looks again.
-        const waiter = new Caller(
-          run,
-          callers,
-          call,
-          resume,
-          (call.order === undefined) === run.canSubmit ? again : undefined
-        )
-        if (ended !== undefined && isTold) return waiter.done(ended)
-        run.isHinted = isHinted()
-        run.admit(waiter)
-        const interrupted = waiter.register()
-        // A deadline that has passed already is told so at once.
-        if (running === undefined && run.waiters.includes(waiter)) start(run, call.order, context)
-        return interrupted
-      })
-    )
+    Effect.callback((resume) => {
+      // Nobody would end its wait any more.
+      if (isClosed) return resume(Effect.interrupt)
+      const { key } = call.spec
+      // A run that came to its end while this caller was looking at the journal tells it too.
+      const ended = running?.hasLostKey === false ? running.exit : undefined
+      const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
+      if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
+      const run = running ?? newRun(call)
+      // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
+      // looks again.
+      const waiter = new Caller(
+        run,
+        callers,
+        call,
+        resume,
+        (call.order === undefined) === run.canSubmit ? again : undefined
+      )
+      if (ended !== undefined && isTold) return waiter.done(ended)
+      run.admit(waiter)
+      const interrupted = waiter.register()
+      // A deadline that has passed already is told so at once.
+      if (running === undefined && run.waiters.includes(waiter)) start(run, call.order)
+      return interrupted
+    })
 
   /** Starts the run of the caller's session, or joins the one that there is. */
   const enter = (call: Call): Effect.Effect<LlmResponse, StrategyError> =>
@@ -171,7 +192,7 @@ export const make = Effect.fnUntraced(function*(
   const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
     const { spec, submissions } = run
     const { fingerprint, key } = call.spec
-    const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
+    const left = deadlineAt(call) - (yield* monotonicMillis)
     // What a store is doing cannot always be interrupted, and the caller's deadline does not wait for it.
     const loading = yield* Effect.forkDetach(Effect.result(spec.journal.load), { startImmediately: true })
     const loaded = yield* Effect.timeoutOption(Fiber.join(loading), Duration.millis(left))
@@ -206,7 +227,7 @@ const finish = (
   background: ReadonlySet<Fiber.Fiber<unknown, unknown>>
 ): Effect.Effect<unknown> =>
   Effect.suspend(() => {
-    for (const run of active) run.fiber?.interruptUnsafe()
+    for (const run of active) run.interrupt()
     return drained(background)
   }).pipe(
     Effect.timeoutOption(grace),

@@ -12,9 +12,8 @@ import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import { Prepared, type Submission } from "../../services/Session.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
 import { isSurplus } from "./Decision.ts"
-import { monotonicMillis } from "./Deadlines.ts"
-import { jobPatience } from "./Following.ts"
-import { woken } from "./Hints.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
+import { jobPatience } from "./JobStream.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
 import { open, type Opened, type OpenStream } from "./Opening.ts"
 import { type Patience, read } from "./Reading.ts"
@@ -100,7 +99,7 @@ const holdCall = Effect.fnUntraced(function*(
       {
         isRepeatable: toSend.isRepeatable,
         restore,
-        woken: woken(run),
+        woken: run.wakes.next,
         textSoFar: () => run.transcript?.text || undefined
       }
     )

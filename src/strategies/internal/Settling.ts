@@ -15,10 +15,10 @@ import { type SessionState, Settled, type Settlement, type Submission } from "..
 import { type FinalOutcome, hasEnded, isFinal, isReplaced, passedOverBefore } from "./Decision.ts"
 import { warnOfIgnored } from "./IgnoredBackground.ts"
 import { hasSubmission, record } from "./Journaling.ts"
-import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
 import { forgetResolved } from "./UncertainSubmissions.ts"
+import * as WaitingJob from "./WaitingJob.ts"
 import { withoutText } from "./WithoutText.ts"
 
 /** The run that settles a session, and what it knows of the session without the journal. */
@@ -128,7 +128,7 @@ export const settledResult = Effect.fnUntraced(function*(
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
       const job = { ...submission, accepted }
       run.awaitJob(job)
-      const outcome = yield* pollToEnd(yield* watchOf(run, jobs, job, undefined))
+      const outcome = yield* shared.poller.wait(yield* WaitingJob.make(run, jobs, job, undefined))
       const passedOver = passedOverBefore(state, submissionId)
       return isFinal(outcome)
         ? yield* conclude({ run, shared, passedOver, submissions: state.submissions.length }, submission, outcome, true)

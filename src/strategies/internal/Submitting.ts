@@ -23,7 +23,7 @@ import {
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
 import type { Opened, OpenStream } from "./Opening.ts"
-import { unanswered } from "./Polling.ts"
+import { unanswered } from "./WaitingJob.ts"
 import { withoutText } from "./WithoutText.ts"
 
 /** A submission that the provider does not have, or may have. */

@@ -10,13 +10,13 @@ import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { Accepted, type SessionState, type Submission } from "../../services/Session.ts"
-import { monotonicMillis, restOf } from "./Deadlines.ts"
+import { monotonicMillis, restOf } from "./MonotonicTime.ts"
 import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
-import { bounded } from "./Polling.ts"
 import type { Run } from "./Run.ts"
 import { jobsFor } from "./Settling.ts"
 import { recordNotSubmitted } from "./Submitting.ts"
+import { bounded } from "./WaitingJob.ts"
 
 /** What a process remembers of submissions without an outcome, whichever process sent them. */
 export interface UncertainSubmissions {
@@ -65,7 +65,7 @@ export const awaitOutcome = Effect.fnUntraced(function*(
     const left = since + submission.sent.submitTimeout - now
     if (left <= 0) break
     const delay = Option.getOrElse(yield* nextDelay(waiting), () => left)
-    yield* Effect.sleep(restOf(Math.min(delay, left)))
+    yield* Effect.raceFirst(Effect.sleep(restOf(Math.min(delay, left))), run.wakes.next)
     const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
     const found = state.submissions.find(({ id }) => id === submission.id)
     if (state.settled !== undefined || found === undefined || !isOpen(state, found.id)) {

@@ -18,7 +18,7 @@ import { cancelSurplus } from "./Cancelling.ts"
 import { carriedBy } from "./Carried.ts"
 import { isSurplus } from "./Decision.ts"
 import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
-import { bounded, pollTimeout } from "./Polling.ts"
+import { bounded, pollTimeout } from "./WaitingJob.ts"
 import { recordAccepted } from "./Submitting.ts"
 
 /** What is done about the jobs that webhooks speak of. */

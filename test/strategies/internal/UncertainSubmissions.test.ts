@@ -18,7 +18,7 @@ describe("UncertainSubmissions", () => {
       const provider = yield* ScriptedProvider.make({ retrieve: [ScriptedProvider.ended(paris)] })
       const { enter, shared } = yield* Effect.flatMap(
         Providers.Providers,
-        (providers) => Running.make(providers, "", () => false, Effect.succeed)
+        (providers) => Running.make(providers, "", Effect.succeed)
       ).pipe(Effect.provide(provider.layer))
       const call = {
         spec: {

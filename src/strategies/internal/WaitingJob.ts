@@ -1,5 +1,5 @@
 /**
- * Waits for a job: polls until it has ended, whatever the polls run into.
+ * A job that is waited for: looks at it once, and judges what a poll found, whatever the poll ran into.
  */
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
@@ -9,10 +9,9 @@ import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
-import { monotonicMillis, restOf } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import { delaysOf } from "./Delays.ts"
-import { follow } from "./Following.ts"
-import { told } from "./Hints.ts"
+import { follow } from "./JobStream.ts"
 import type { Run } from "./Run.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
@@ -24,26 +23,27 @@ const missingMillis = 60_000
 /** Polls may be refused for this long before that ends the run, milliseconds. */
 const deniedMillis = 300_000
 
-/**
- * Polls a job to its end.
- *
- * Fails, and leaves the session unsettled, when the status is unknown, when
- * the provider refuses polls for five minutes, when it does not know the job
- * for a minute although it should still keep it, when `queuedDeadline` passes
- * or the poll schedule ends. Every other failure of a poll is waited out.
- */
-export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.suspend(() => {
-    const { first } = watch
-    watch.first = undefined
-    return first === undefined ? poll(watch) : heed(watch, first)
-  })
+/** What a look at a job found: its outcome, or how long to wait before the next look, in milliseconds. */
+export type Look =
+  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | { readonly _tag: "Waiting"; readonly delay: number }
 
 /**
- * A job that is polled, and what the polls have found so far. Nothing else of a job is kept from one poll to the
- * next: a generator would be kept with all that it ever held.
+ * Looks at a job: judges the state that is known already, or polls once, and reads its stream where there is one.
+ *
+ * Fails, and leaves the session unsettled, when the status is unknown, when the provider refuses polls for five minutes,
+ * when it does not know the job for a minute although it should still keep it, when `queuedDeadline` passes or the poll
+ * schedule ends. Every other failure of a poll is waited out.
  */
-export interface Watch {
+export const look = (job: WaitingJob): Effect.Effect<Look, StrategyError> =>
+  Effect.suspend(() => {
+    const { first } = job
+    job.first = undefined
+    return first === undefined ? poll(job) : judge(job, first)
+  })
+
+/** A job that is waited for, and what the polls have found so far. */
+export interface WaitingJob {
   readonly run: Run
   readonly jobs: JobsApi
   readonly job: AcceptedSubmission
@@ -69,13 +69,13 @@ export interface Watch {
   queuedSince: number | undefined
 }
 
-/** Begins the polls of a job. */
-export const watchOf = (
+/** Creates the record of a job that this process begins to wait for. */
+export const make = (
   run: Run,
   jobs: JobsApi,
   job: AcceptedSubmission,
   first: JobState | undefined
-): Effect.Effect<Watch> =>
+): Effect.Effect<WaitingJob> =>
   Effect.zipWith(delaysOf(run.spec.poll), monotonicMillis, (nextDelay, startedAt) => ({
     run,
     jobs,
@@ -95,11 +95,11 @@ export const watchOf = (
     queuedSince: startedAt
   }))
 
-const poll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(retrieve(watch), (state) => heed(watch, state))
+const poll = (watch: WaitingJob): Effect.Effect<Look, StrategyError> =>
+  Effect.flatMap(retrieve(watch), (state) => judge(watch, state))
 
 /** Polls once. `undefined` when the poll failed in a way that can be waited out. */
-const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<JobState | undefined, StrategyError> {
+const retrieve = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Return<JobState | undefined, StrategyError> {
   const { job, jobs, run } = watch
   const { jobId } = job.accepted
   run.update({ polls: run.progress.polls + 1 })
@@ -136,12 +136,12 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   return undefined
 })
 
-/** Ends with the state that was found, or waits and polls again. */
-const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
+/** Judges the state that was found; `undefined` when the poll failed in a way that is waited out. */
+const judge = (watch: WaitingJob, state: JobState | undefined): Effect.Effect<Look, StrategyError> => {
   const { job: { accepted: { jobId } }, run } = watch
   switch (state?._tag) {
     case "Ended":
-      return Effect.succeed(state.outcome)
+      return Effect.succeed(state)
     case "Unknown":
       return Effect.fail(
         new Retryable({
@@ -157,26 +157,18 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
   }
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
-  if (following === undefined) return waitAndPoll(watch)
-  return Effect.flatMap(following, ({ isDue, outcome }) => {
-    if (outcome !== undefined) return Effect.succeed(outcome)
-    return isDue ? poll(watch) : waitAndPoll(watch)
+  if (following === undefined) return waiting(watch)
+  return Effect.flatMap(following, ({ isDue, outcome }): Effect.Effect<Look, StrategyError> => {
+    if (outcome !== undefined) return Effect.succeed({ _tag: "Ended", outcome })
+    return isDue ? poll(watch) : waiting(watch)
   })
 }
 
-const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(delayOf(watch), (delay) =>
-    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
-    Clock.clockWith((clock) => {
-      const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
-    }))
+const waiting = (watch: WaitingJob): Effect.Effect<Look, Timeout> =>
+  Effect.map(delayOf(watch), (delay) => ({ _tag: "Waiting", delay }))
 
-// Not made where it is used, as all that is in sight there would be kept with it.
-const pollOf = (watch: Watch) => () => poll(watch)
-
-/** How long to wait before the next poll. Fails when the wait has come to its end. */
-const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {
+/** How long to wait before the next poll, in milliseconds. Fails when the longest wait is over. */
+const delayOf = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Return<number, Timeout> {
   const { job, pending, run, startedAt } = watch
   const { key, queuedDeadline } = run.spec
   const now = yield* monotonicMillis
@@ -198,7 +190,7 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
       jobId: job.accepted.jobId
     })
   }
-  return Duration.min(Duration.millis(delay.value), restOf(left))
+  return Math.min(delay.value, Math.max(left, 0.001))
 })
 
 /** Gives up an exchange after a while, as a connection that hangs. */
