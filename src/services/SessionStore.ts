@@ -59,6 +59,13 @@ export class SessionStore extends Context.Service<SessionStore, {
    */
   readonly listUnsettled?: Stream.Stream<string, SessionStoreError> | undefined
   /**
+   * The versions of some sessions, in one question to the medium; a session that there is not is left out. Left out by a
+   * store that would have to load each session for it.
+   */
+  readonly versions?:
+    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Version>, SessionStoreError>)
+    | undefined
+  /**
    * The keys of the sessions that have accepted a job, and of those with a submission of unknown fate, which may be the
    * job's; others may be among them. Left out like `listUnsettled`.
    */
@@ -95,6 +102,8 @@ export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(()
         return versionOf(key)
       }),
     remove: (key, expected) => Effect.map(compare(key, expected), () => void sessions.delete(key)),
+    versions: (keys) =>
+      Effect.sync(() => new Map(keys.filter((key) => sessions.has(key)).map((key) => [key, versionOf(key)]))),
     list: Stream.suspend(() => Stream.fromIterable([...sessions.keys()]))
   })
 })

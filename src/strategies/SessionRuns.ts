@@ -89,10 +89,11 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
     const { namespace = "" } = store
     let areWakesExpected = false
     const prices = yield* Cost.prices
-    const { active, enter, runOf, shared } = yield* Running.make(
+    const { enter, runOf, shared } = yield* Running.make(
       providers,
       namespace,
-      (response) => Cost.added(response, prices)
+      (response) => Cost.added(response, prices),
+      store.versions
     )
 
     const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>
@@ -185,18 +186,16 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
     }
 
     const wake = (jobId: string): Effect.Effect<ReadonlyArray<string | undefined>> =>
-      Effect.sync(() => {
-        const sessions: Array<string | undefined> = []
-        for (const run of active) {
-          if (run.progress.jobId !== jobId) continue
-          sessions.push(run.spec.key)
+      Effect.sync(() =>
+        shared.poller.runsOf(jobId).map((run) => {
           run.wakes.raise()
-        }
-        return sessions
-      })
+          return run.spec.key
+        })
+      )
 
-    const expectWakes = Effect.sync(() => {
+    const expectWakes = Effect.suspend(() => {
       areWakesExpected = true
+      return shared.poller.watchJournals
     })
 
     return SessionRuns.of({ execute, stream, resume, cancel, wake, expectWakes, progress })

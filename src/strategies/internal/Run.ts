@@ -119,6 +119,8 @@ export class Run {
   owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   private fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError> | undefined
+  /** How many fibers have worked for it. */
+  private turns = 0
   /** The job that it waits for without a fiber. */
   private parked: Parked | undefined
   exit: Exit.Exit<RunResult, StrategyError> | undefined
@@ -152,10 +154,13 @@ export class Run {
     })
   }
 
-  /** Notes the fiber that works for the run. */
-  work(fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError>): void {
-    this.fiber = fiber
+  /** Has a fiber work for the run. Before `fork` returns, the fiber may have parked the run, and another one may work. */
+  work<Worker extends Fiber.Fiber<RunResult | typeof isParked, StrategyError>>(fork: () => Worker): Worker {
+    const turn = ++this.turns
     this.parked = undefined
+    const fiber = fork()
+    if (turn === this.turns) this.fiber = fiber
+    return fiber
   }
 
   /** Notes that the run waits for a job without a fiber. */

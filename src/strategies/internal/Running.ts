@@ -47,7 +47,8 @@ const unwinding = Duration.seconds(5)
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
-  complete: Callers["complete"]
+  complete: Callers["complete"],
+  versions?: Poller.Versions | undefined
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
@@ -83,8 +84,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const work: Shared["work"] = (run, effect) => {
-    const fiber = fork(effect)
-    run.work(fiber)
+    const fiber = run.work(() => fork(effect))
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) {
         if (exit.value !== isParked) end(run, Exit.succeed(exit.value))
@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     uncertain,
     ignorant: new Set(),
-    poller: yield* Poller.make(fork),
+    poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
     work
