@@ -79,7 +79,7 @@ export class SessionStore extends Context.Service<SessionStore, {
  * @since 0.1.0
  */
 export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(() => {
-  const sessions = new Map<string, { readonly incarnation: number; readonly entries: Array<Entry> }>()
+  const sessions = new Map<string, { readonly incarnation: number; readonly entries: ReadonlyArray<Entry> }>()
   let incarnations = 0
   const versionOf = (key: string): Version => {
     const session = sessions.get(key)
@@ -96,9 +96,9 @@ export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(()
     load: (key) => Effect.sync(() => ({ version: versionOf(key), entries: [...sessions.get(key)?.entries ?? []] })),
     append: (key, entry, expected) =>
       Effect.map(compare(key, expected), () => {
-        const session = sessions.get(key) ?? { incarnation: ++incarnations, entries: [] }
-        session.entries.push(entry)
-        sessions.set(key, session)
+        const { entries, incarnation } = sessions.get(key) ?? { incarnation: ++incarnations, entries: [] }
+        // `push` would leave room for sixteen more.
+        sessions.set(key, { incarnation, entries: entries.concat(entry) })
         return versionOf(key)
       }),
     remove: (key, expected) => Effect.map(compare(key, expected), () => void sessions.delete(key)),

@@ -14,6 +14,7 @@ import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import * as Decision from "./Decision.ts"
 import { afterFailure, cancelOthers, prepareWait, type Wait } from "./JobWait.ts"
 import type { Loaded } from "./Journaling.ts"
+import type { Waiter } from "./Poller.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
 import { isParked, type Order, type Run, type RunResult } from "./Run.ts"
@@ -22,6 +23,7 @@ import { settle, settledResult, type Settling } from "./Settling.ts"
 import type { Shared } from "./Shared.ts"
 import { recordEnd } from "./Submitting.ts"
 import { awaitOutcome, forgetResolved, lookUp, recordUnsent } from "./UncertainSubmissions.ts"
+import type { WaitingJob } from "./WaitingJob.ts"
 
 /** Takes a run to its end. */
 export const drive = (
@@ -37,10 +39,11 @@ export const drive = (
     invalid: undefined,
     failure: undefined,
     ended: undefined,
-    lookups: new Map(),
-    retries: { next: undefined },
+    lookups: noLookups,
+    retries: { steps: undefined },
     budget: undefined,
     firstState: undefined,
+    submissions: 0,
     loaded: { state: emptyState, version: noVersion },
     isCurrent: false
   })
@@ -55,17 +58,21 @@ interface Memory {
   invalid: InvalidOutput | undefined
   failure: Decision.Failure | undefined
   ended: Decision.Ended | undefined
-  readonly lookups: Map<string, Lookup>
+  lookups: ReadonlyMap<string, Lookup>
   retries: Retries
   /** The budget for retries of the account that was asked last. */
   budget: RetryBudget | undefined
   /** The state in which the job was accepted. */
   firstState: JobState | undefined
+  /** How many submissions the session had when the run began to wait for a job. */
+  submissions: number
   /** The journal as it was last read. */
   loaded: Loaded
   /** Whether the next step is decided on `loaded`, without reading the journal again. */
   isCurrent: boolean
 }
+
+const noLookups: Memory["lookups"] = new Map()
 
 /** What is left to do. A generator that ran it would be kept in memory for as long as a job runs. */
 type Next = () => Effect.Effect<RunResult | typeof isParked, StrategyError>
@@ -96,12 +103,15 @@ const advance = Effect.fnUntraced(function*(
         yield* recordUnsent(run, shared.uncertain, step.submission)
         break
       case "LookUp":
-        memory.lookups.set(step.submission.id, yield* lookUp(run, shared.providers, step.submission))
+        memory.lookups = new Map(memory.lookups).set(
+          step.submission.id,
+          yield* lookUp(run, shared.providers, step.submission)
+        )
         break
       case "WaitToLookUp":
         run.update({ phase: "submit", status: "looking for a submission" })
         yield* Effect.sleep(step.again)
-        memory.lookups.delete(step.submission.id)
+        memory.lookups = noLookups
         break
       case "Submit":
         yield* submit(run, shared, memory, step)
@@ -205,41 +215,63 @@ const waitForJob = (
   memory: Memory,
   { job, surplus }: Extract<Decision.Step, { readonly _tag: "AwaitJob" }>
 ): Effect.Effect<typeof isParked, StrategyError> => {
-  const { firstState: first, plan, position } = memory
+  const { firstState: first, loaded } = memory
   memory.firstState = undefined
+  // A hundred thousand jobs may wait: the journal is read again when this one has failed.
+  memory.loaded = { state: emptyState, version: noVersion }
+  memory.submissions = loaded.state.submissions.length
   return Effect.uninterruptible(Effect.map(prepareWait(run, shared, { job, surplus, first }), (waiting) => {
-    park({
-      shared,
-      memory,
-      waiting,
-      leavesQueue: Decision.leavesQueue(plan, position),
-      settle: (outcome) => settle(settling(run, shared, memory), job, outcome)
-    })
+    park(shared, memory, waiting)
     return isParked
   }))
 }
 
-const park = (wait: Wait & { readonly memory: Memory }): void => {
-  const { shared, waiting } = wait
-  const parked = shared.poller.add(waiting, (exit) => shared.work(waiting.run, afterWait(wait, exit)))
+const park = (shared: Shared, memory: Memory, waiting: WaitingJob): void => {
+  const parked = shared.poller.add(waiting, new ParkedRun(shared, memory, waiting))
   waiting.run.park(parked)
   parked.start()
 }
 
+/** A class, because a hundred thousand may wait: closures would take more memory. */
+class ParkedRun implements Waiter {
+  private readonly shared: Shared
+  private readonly memory: Memory
+  private readonly waiting: WaitingJob
+
+  constructor(shared: Shared, memory: Memory, waiting: WaitingJob) {
+    this.shared = shared
+    this.memory = memory
+    this.waiting = waiting
+  }
+
+  done(exit: Exit.Exit<Outcome, StrategyError>): void {
+    const { memory, shared, waiting } = this
+    shared.work(waiting.run, afterWait(shared, memory, waiting, exit))
+  }
+}
+
 /** Continues a run whose wait for a job is over. */
 const afterWait = (
-  wait: Wait & { readonly memory: Memory },
+  shared: Shared,
+  memory: Memory,
+  waiting: WaitingJob,
   exit: Exit.Exit<Outcome, StrategyError>
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> => {
-  const { memory, shared, waiting: { job, run } } = wait
-  if (Exit.isFailure(exit)) {
-    return Effect.map(afterFailure(wait, exit.cause), () => {
-      park(wait)
-      return isParked
-    })
+  const { job, run } = waiting
+  if (Exit.isSuccess(exit)) {
+    memory.ended = { submission: job, outcome: judge(memory, exit.value) }
+    return proceed(run, shared, memory)
   }
-  memory.ended = { submission: job, outcome: judge(memory, exit.value) }
-  return proceed(run, shared, memory)
+  const wait: Wait = {
+    shared,
+    waiting,
+    leavesQueue: Decision.leavesQueue(memory.plan, memory.position),
+    settle: (outcome) => settle(settling(run, shared, memory), job, outcome)
+  }
+  return Effect.map(afterFailure(wait, exit.cause), () => {
+    park(shared, memory, waiting)
+    return isParked
+  })
 }
 
 /** Turns an answer that does not fit the request's schema into `InvalidOutput`. */
@@ -258,7 +290,7 @@ const submit = Effect.fnUntraced(function*(
   if (request === undefined) return yield* Effect.die(new Error("A run without a request cannot submit"))
   memory.position = position
   if (passed.length > 0) memory.passedOver = [...memory.passedOver, ...passed]
-  memory.lookups.clear()
+  memory.lookups = noLookups
   const prepared = yield* Effect.result(prepare(shared.providers, shared.namespace, { request, ...candidate }))
   if (prepared._tag === "Failure") {
     memory.failure = { error: prepared.failure, isFinal: true }
@@ -332,15 +364,15 @@ const startAfresh = (
   memory: Memory,
   change: Pick<Memory, "position" | "invalid">
 ): Effect.Effect<void> => {
-  Object.assign(memory, { ...change, ended: undefined, failure: undefined, retries: { next: undefined } })
+  Object.assign(memory, { ...change, ended: undefined, failure: undefined, retries: { steps: undefined } })
   return run.closeStream
 }
 
-const settling = (run: Run, shared: Shared, { loaded, passedOver }: Memory): Settling => ({
+const settling = (run: Run, shared: Shared, { loaded, passedOver, submissions }: Memory): Settling => ({
   run,
   shared,
   passedOver,
-  submissions: loaded.state.submissions.length
+  submissions: Math.max(submissions, loaded.state.submissions.length)
 })
 
 /** Settles the session, or follows another process that has replaced the submission meanwhile. */

@@ -14,11 +14,12 @@ import type { SessionStore } from "../../services/SessionStore.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
 import type { Run } from "./Run.ts"
 import * as TimerQueue from "./TimerQueue.ts"
+import type { Listener } from "./WakeSignal.ts"
 import { type Look, look, type WaitingJob } from "./WaitingJob.ts"
 
 export interface Poller {
-  /** Creates the wait for a job: once started, it looks at the job until it has ended, and then calls `done` once. */
-  readonly add: (job: WaitingJob, done: Done) => Parked
+  /** Creates the wait for a job: once started, it looks at the job until it has ended, and then tells the waiter once. */
+  readonly add: (job: WaitingJob, waiter: Waiter) => Parked
   /** Waits for a job's outcome. */
   readonly wait: (job: WaitingJob) => Effect.Effect<Outcome, StrategyError>
   /** The runs that wait for a job. */
@@ -33,7 +34,10 @@ export type Versions = NonNullable<SessionStore["Service"]["versions"]>
 /** How often the journals of all waiting jobs are looked at for ends that another process has recorded. */
 const scanInterval = Duration.seconds(2)
 
-export type Done = (exit: Exit.Exit<Outcome, StrategyError>) => void
+/** Is called with the end of a wait. */
+export interface Waiter {
+  done(exit: Exit.Exit<Outcome, StrategyError>): void
+}
 
 /** A job that is waited for. */
 export interface Parked {
@@ -53,7 +57,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
     const jobs = new Map<string, Entry | ReadonlyArray<Entry>>()
     let isScanning = false
     const shared: Shared = { queue, fork, jobs }
-    const add = (job: WaitingJob, done: Done): Parked => new Entry(job, shared, done)
+    const add = (job: WaitingJob, waiter: Waiter): Parked => new Entry(job, shared, waiter)
     const scan = Effect.suspend(() => scanJournals([...jobs.values()].flat(), versions))
     return {
       add,
@@ -70,7 +74,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
       }),
       wait: (job) =>
         Effect.callback((resume) => {
-          const entry = add(job, resume)
+          const entry = add(job, { done: resume })
           entry.start()
           return Effect.sync(() => entry.stop())
         })
@@ -108,21 +112,21 @@ const scanJournals = (entries: ReadonlyArray<Entry>, versions: Versions | undefi
   }).pipe(Effect.ignore)
 
 /** A class, because a hundred thousand may wait: closures would take more memory. */
-class Entry implements TimerQueue.Entry, Parked {
+class Entry implements TimerQueue.Entry, Listener, Parked {
   dueAt = 0
   position = -1
   readonly job: WaitingJob
   private readonly shared: Shared
-  private done: Done | undefined
+  private waiter: Waiter | undefined
   /** The journal's version when it was last read. */
   private version: Version | undefined
   /** Looks at the job at this moment. */
   private looking: Fiber.Fiber<TimedLook, StrategyError> | undefined
 
-  constructor(job: WaitingJob, shared: Shared, done: Done) {
+  constructor(job: WaitingJob, shared: Shared, waiter: Waiter) {
     this.job = job
     this.shared = shared
-    this.done = done
+    this.waiter = waiter
   }
 
   start(): void {
@@ -143,7 +147,7 @@ class Entry implements TimerQueue.Entry, Parked {
       this.version = version
       const isOver = state.settled !== undefined ||
         state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
-      if (isOver && this.done !== undefined) run.wakes.raise()
+      if (isOver && this.waiter !== undefined) run.wakes.raise()
     })
   }
 
@@ -164,24 +168,27 @@ class Entry implements TimerQueue.Entry, Parked {
   }
 
   private sleep(dueAt: number): void {
-    if (this.done === undefined) return
+    if (this.waiter === undefined) return
     this.dueAt = dueAt
     this.shared.queue.add(this)
-    this.job.run.wakes.listen(() => {
-      this.shared.queue.remove(this)
-      this.fire()
-    })
+    this.job.run.wakes.listen(this)
+  }
+
+  /** Looks at the job before it is due. */
+  wake(): void {
+    this.shared.queue.remove(this)
+    this.fire()
   }
 
   private finish(exit: Exit.Exit<Outcome, StrategyError>): void {
-    const { done } = this
-    if (done === undefined) return
-    this.done = undefined
+    const { waiter } = this
+    if (waiter === undefined) return
+    this.waiter = undefined
     const { jobs, queue } = this.shared
     queue.remove(this)
     setEntries(jobs, this.jobId, entriesOf(jobs, this.jobId).filter((entry) => entry !== this))
     this.job.run.wakes.mute()
-    done(exit)
+    waiter.done(exit)
   }
 }
 

@@ -3,16 +3,17 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import type { RetryBudget } from "../../services/Provider.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import { delaysOf } from "./Delays.ts"
+import { nextDelay, type Steps } from "./ScheduleSteps.ts"
 import { isStopped } from "./Decision.ts"
 import type { Run } from "./Run.ts"
 
 /** The schedule of one model's attempts, made when it is first needed: few runs have a retry. */
 export interface Retries {
-  next: Effect.Success<ReturnType<typeof delaysOf<ProviderError>>> | undefined
+  steps: Steps<ProviderError> | undefined
 }
 
 /**
@@ -28,8 +29,8 @@ export const waitForRetry = Effect.fnUntraced(
   ): Effect.fn.Return<ProviderError | undefined> {
     const { verdict } = error
     if (verdict._tag === "NonRetryable") return error
-    const nextDelay = retries.next ??= yield* delaysOf(run.spec.retry)
-    const next = yield* nextDelay(error)
+    const steps = retries.steps ??= yield* Schedule.toStep(run.spec.retry)
+    const next = yield* nextDelay(steps, error)
     if (next._tag === "None") return error
     const delay = next.value
     if ((yield* monotonicMillis) + delay > run.deadlineAt) {

@@ -166,6 +166,8 @@ export class Run {
   /** Notes that the run waits for a job without a fiber. */
   park(parked: Parked): void {
     this.parked = parked
+    this.turns++
+    this.fiber = undefined
   }
 
   /** Ends the run's work, as an interruption. */

@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
 import type { StrategyError } from "../../errors/StrategyError.ts"
@@ -11,9 +12,9 @@ import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { Accepted, type SessionState, type Submission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./MonotonicTime.ts"
-import { delaysOf } from "./Delays.ts"
 import { isOpen, record } from "./Journaling.ts"
 import type { Run } from "./Run.ts"
+import { nextDelay } from "./ScheduleSteps.ts"
 import { jobsFor } from "./Settling.ts"
 import { recordNotSubmitted } from "./Submitting.ts"
 import { bounded } from "./WaitingJob.ts"
@@ -53,7 +54,7 @@ export const awaitOutcome = Effect.fnUntraced(function*(
   { lost, seen }: UncertainSubmissions,
   submission: Submission
 ): Effect.fn.Return<void, StrategyError> {
-  const nextDelay = yield* delaysOf(run.spec.poll)
+  const steps = yield* Schedule.toStep(run.spec.poll)
   const waiting: Pending = { _tag: "Pending", status: "submitting", phase: "queued" }
   let renewals = submission.renewals
   run.update({ phase: "submit", status: "waiting for a submission" })
@@ -64,7 +65,7 @@ export const awaitOutcome = Effect.fnUntraced(function*(
     seen.set(submission.id, { renewals, since })
     const left = since + submission.sent.submitTimeout - now
     if (left <= 0) break
-    const delay = Option.getOrElse(yield* nextDelay(waiting), () => left)
+    const delay = Option.getOrElse(yield* nextDelay(steps, waiting), () => left)
     yield* Effect.raceFirst(Effect.sleep(restOf(Math.min(delay, left))), run.wakes.next)
     const { state } = yield* Effect.mapError(run.spec.journal.load, (error) => run.unavailable(error))
     const found = state.submissions.find(({ id }) => id === submission.id)

@@ -4,15 +4,16 @@
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import { delaysOf } from "./Delays.ts"
 import { follow } from "./JobStream.ts"
 import type { Run } from "./Run.ts"
+import { nextDelay, type Steps } from "./ScheduleSteps.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
 export const pollTimeout = Duration.seconds(30)
@@ -51,7 +52,7 @@ export interface WaitingJob {
   readonly isOwn: boolean
   /** The job's state, when it is known before the first poll. */
   first: JobState | undefined
-  readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
+  readonly steps: Steps<Pending>
   readonly startedAt: number
   pending: Pending
   /** The provider has said something of the job. */
@@ -76,12 +77,12 @@ export const make = (
   job: AcceptedSubmission,
   first: JobState | undefined
 ): Effect.Effect<WaitingJob> =>
-  Effect.zipWith(delaysOf(run.spec.poll), monotonicMillis, (nextDelay, startedAt) => ({
+  Effect.zipWith(Schedule.toStep(run.spec.poll), monotonicMillis, (steps, startedAt) => ({
     run,
     jobs,
     job,
     first,
-    nextDelay,
+    steps,
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
     isKnown: false,
@@ -179,7 +180,7 @@ const delayOf = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Return
   const left = !isQueued || watch.queuedSince === undefined || queuedDeadline === undefined || watch.isLeft
     ? Infinity
     : watch.queuedSince + Duration.toMillis(queuedDeadline) - now
-  const delay = yield* watch.nextDelay(pending)
+  const delay = yield* nextDelay(watch.steps, pending)
   if (delay._tag === "None" || left <= 0) {
     const elapsed = Duration.millis(now - startedAt)
     return yield* new Timeout({

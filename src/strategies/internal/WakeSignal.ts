@@ -3,26 +3,31 @@
  */
 import * as Effect from "effect/Effect"
 
+/** Is called at a wake. */
+export interface Listener {
+  wake(): void
+}
+
 /** Level-triggered: a wake that comes while no one listens is delivered to the next listener. */
 export class WakeSignal {
   private isRaised = false
-  private listener: (() => void) | undefined
+  private listener: Listener | undefined
 
   raise(): void {
     const { listener } = this
     this.listener = undefined
     if (listener === undefined) this.isRaised = true
-    else listener()
+    else listener.wake()
   }
 
   /** Calls the listener at the next wake, or now if one is pending. A later listener replaces it. */
-  listen(listener: () => void): void {
+  listen(listener: Listener): void {
     if (!this.isRaised) {
       this.listener = listener
       return
     }
     this.isRaised = false
-    listener()
+    listener.wake()
   }
 
   /** Drops the listener. */
@@ -33,7 +38,7 @@ export class WakeSignal {
   /** Succeeds at the next wake. */
   get next(): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      this.listen(() => resume(Effect.void))
+      this.listen({ wake: () => resume(Effect.void) })
       return Effect.sync(() => this.mute())
     })
   }
