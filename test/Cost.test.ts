@@ -29,35 +29,34 @@ describe("Cost", () => {
       }))
 
     it.effect.each<readonly [title: string, parts: Parts, usd: number]>([
-      ["OpenAI's flex", { response: { service_tier: "flex" } }, 0.0675],
+      ["OpenAI's flex", { usage: served({ serviceTier: "flex" }) }, 0.0675],
       // Priority: gpt-5 2.5 / 0.25 / 20. 20k * 2.5 + 80k * 0.25 + 10k * 20
-      ["OpenAI's priority", { response: { service_tier: "priority" } }, 0.27],
+      ["OpenAI's priority", { usage: served({ serviceTier: "priority" }) }, 0.27],
       // gpt-5-mini 0.45 / 0.045 / 3.6. 20k * 0.45 + 80k * 0.045 + 10k * 3.6
       [
         "the priority of another model",
-        { model: "gpt-5-mini-2025-08-07", response: { service_tier: "priority" } },
+        { model: "gpt-5-mini-2025-08-07", usage: served({ serviceTier: "priority" }) },
         0.0486
       ],
       // o4-mini 2 / 0.5 / 8. 20k * 2 + 80k * 0.5 + 10k * 8
       [
         "a priority whose factor is no round number",
-        { model: "o4-mini", response: { service_tier: "priority" } },
+        { model: "o4-mini", usage: served({ serviceTier: "priority" }) },
         0.16
       ],
-      ["OpenAI's default tier", { response: { service_tier: "default" } }, 0.135],
       ["a background job of OpenAI, which is no batch", { strategy: "background" }, 0.135],
       // claude-opus-5-5: input 4, cache read 0.2, output 20. 20k * 4 + 80k * 0.2 + 10k * 20
-      ["Anthropic's standard tier", { ...opus, response: { usage: { service_tier: "standard" } } }, 0.296],
+      ["Anthropic's standard tier", opus, 0.296],
       ["a background job of Anthropic, which is a batch", { ...opus, strategy: "background", response: {} }, 0.148],
-      ["Anthropic's batch tier", { ...opus, response: { usage: { service_tier: "batch" } } }, 0.148],
+      ["Anthropic's batch tier", { ...opus, usage: served({ serviceTier: "batch" }) }, 0.148],
       [
         "a batch with both marks, once",
-        { ...opus, strategy: "background", response: { usage: { service_tier: "batch", speed: "standard" } } },
+        { ...opus, strategy: "background", usage: served({ serviceTier: "batch" }) },
         0.148
       ],
       [
         "US-only inference",
-        { ...opus, response: { usage: { service_tier: "standard", inference_geo: "us" } } },
+        { ...opus, usage: served({ inferenceGeo: "us" }) },
         0.3256
       ],
       // 10k more for 1 hour at 8
@@ -65,18 +64,16 @@ describe("Cost", () => {
         "cache writes that are kept for an hour",
         {
           ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 10_000 } } }
+          usage: served({ cacheWriteTokens: 10_000, cacheWrite1hTokens: 10_000 })
         },
         0.376
       ],
-      // 4k of them for an hour, by the usage of all turns: 4k * 8 + 6k * 5
+      // 4k of them for an hour: 4k * 8 + 6k * 5
       [
-        "cache writes of several turns",
+        "cache writes that are kept for different times",
         {
           ...opus,
-          usage: new Usage.Usage({ ...usage(20_000, 80_000, 10_000, 10_000), cacheWrite1hTokens: 4000 }),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 1000, ephemeral_1h_input_tokens: 0 } } }
+          usage: served({ cacheWriteTokens: 10_000, cacheWrite1hTokens: 4000 })
         },
         0.358
       ],
@@ -85,8 +82,7 @@ describe("Cost", () => {
         "cache writes that are kept for five minutes",
         {
           ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 10_000, ephemeral_1h_input_tokens: 0 } } }
+          usage: served({ cacheWriteTokens: 10_000 })
         },
         0.346
       ],
@@ -122,30 +118,19 @@ describe("Cost", () => {
       ["an unknown model", { model: "gpt-6.1-sol" }],
       ["an answer without usage", { usage: undefined }],
       ["a long context in OpenAI's priority tier", {
-        usage: usage(128_001, 0, 0, 1),
-        response: { service_tier: "priority" }
+        usage: new Usage.Usage({ ...usage(128_001, 0, 0, 1), serviceTier: "priority" })
       }],
       ["OpenAI's priority tier of a model without published rates", {
         model: "gpt-5-nano",
-        response: { service_tier: "priority" }
+        usage: served({ serviceTier: "priority" })
       }],
       ["OpenAI's cache writes for twelve hours, whose rate is not published", {
         model: "gpt-5.6-sol",
         usage: new Usage.Usage({ ...usage(20_000, 0, 10_000, 10_000), cacheWrite1hTokens: 10_000 })
       }],
-      ["turns that were served differently", {
-        usage: new Usage.Usage({ ...usage(20_000, 80_000, 0, 10_000), serviceTier: "mixed" })
-      }],
-      ["Anthropic's priority tier", { ...opus, response: { usage: { service_tier: "priority" } } }],
-      ["Anthropic's fast mode", { ...opus, response: { usage: { service_tier: "standard", speed: "fast" } } }],
-      [
-        "cache writes of several turns, whose split is not told",
-        {
-          ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_1h_input_tokens: 4000 } } }
-        }
-      ]
+      ["the tier auto after a request for another one", { usage: served({ serviceTier: "auto" }) }],
+      ["Anthropic's priority tier", { ...opus, usage: served({ serviceTier: "priority" }) }],
+      ["Anthropic's fast mode", { ...opus, usage: served({ serviceTier: "fast" }) }]
     ])("has no price for %s", ([, parts]) =>
       Effect.gen(function*() {
         assert.isTrue(Option.isNone(yield* Cost.of(answer(parts), { at: now })))
@@ -417,6 +402,12 @@ const usage = (
     outputTokens,
     reasoningTokens: 0,
     totalTokens: inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
+  })
+
+const served = (facts: Partial<Usage.Usage>): Usage.Usage =>
+  new Usage.Usage({
+    ...usage(20_000, 80_000, facts.cacheWriteTokens ?? 0, 10_000),
+    ...facts
   })
 
 const answer = (parts: Parts): LlmResponse.LlmResponse => {

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
-import type { Usage } from "../errors/Usage.ts"
+import { Usage, type UsagePass } from "../errors/Usage.ts"
 import { LlmResponse } from "../services/LlmResponse.ts"
 import * as ModelCatalog from "../services/ModelCatalog.ts"
 import { Price, PriceCatalog, type Query } from "../services/PriceCatalog.ts"
@@ -39,9 +39,9 @@ export interface Options {
 export const SubmissionCost = Schema.Struct({
   submissionId: Schema.String,
   /**
-   * - a price: the provider told how many tokens it used
+   * - a price: the provider states the cost, or the tokens
    * - `none`: the provider did not take it
-   * - `unknown`: it may have cost something; nobody told how much, or there is no price for it
+   * - `unknown`: it may have cost something, but the amount is not known, or there is no price for it
    */
   cost: Schema.Union([Price, Schema.Literals(["none", "unknown"])])
 })
@@ -84,20 +84,26 @@ export const SessionCost = Schema.Struct({
 export type SessionCost = typeof SessionCost.Type
 
 /**
- * Returns what an answer has cost by the `PriceCatalog`; `None` when it does
- * not tell its tokens or there is no price for them.
+ * Returns what an answer cost: what the provider states, or else the price of
+ * its tokens by the `PriceCatalog`. `None` when the answer counts no tokens, or
+ * there is no price for them.
  *
  * **Details**
  *
  * Takes the model, the service tier and the region that the provider says it
  * has used. An answer of a background job of `anthropic` is one of a batch.
+ * Each pass of `usage.passes` is priced by itself: at its own model, and at the
+ * tier for long contexts that its own input reaches.
  * The cost of earlier submissions of the same session is not in it.
  *
  * **Gotchas**
  *
- * The tokens alone: see `PriceCatalog.make` for what is not in it. An answer
- * that took several turns of one request is billed as one turn, so that its
- * input may reach a tier for long contexts that no turn has reached.
+ * - See `PriceCatalog.make` for what the prices leave out.
+ * - A provider that runs tools and does not count each pass by itself is billed
+ *   as for one, so that the input may reach a tier for long contexts that no
+ *   pass has reached.
+ * - A background job whose end names the tier `auto` is priced at the standard
+ *   one: what its request asked for is not journaled.
  *
  * @see {@link ofSession} for all that was paid for a session
  *
@@ -105,7 +111,7 @@ export type SessionCost = typeof SessionCost.Type
  * @since 0.1.0
  */
 export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option.Option<Price>> =>
-  Option.match(queryOf(answer, options?.at ?? madeAt(answer)), {
+  Option.match(billedOf(answer, options?.at ?? madeAt(answer)), {
     onNone: () => Effect.succeedNone,
     onSome: priceOf
   })
@@ -168,8 +174,8 @@ export const added = (answer: LlmResponse, prices: Prices = PriceCatalog): Effec
  *
  * **Gotchas**
  *
- * A reason does not tell the model that answered: its tokens count as those of
- * the model that was asked for.
+ * The usage of a reason names no model, unless it has `passes`: its tokens count
+ * as those of the model that was asked for.
  *
  * @category combinators
  * @since 0.1.0
@@ -184,28 +190,76 @@ export const ofSession = (info: SessionInfo): Effect.Effect<SessionCost> =>
     (submissions) => ({ submissions, total: totalOf(submissions) })
   )
 
-const priceOf = (query: Query): Effect.Effect<Option.Option<Price>> =>
-  Effect.flatMap(PriceCatalog, (catalog) => catalog.price(query))
+const priceOf = (billed: Billed): Effect.Effect<Option.Option<Price>> => {
+  const { usage } = billed
+  if (usage.reportedNanoUsd !== undefined) return Effect.succeedSome(reported(usage.reportedNanoUsd))
+  if (usage.passes === undefined) return Effect.flatMap(PriceCatalog, (catalog) => catalog.price(billed))
+  return Effect.map(
+    Effect.forEach(usage.passes, ({ model, ...pass }) => priceOf({ ...billed, model, usage: alone(pass) })),
+    (prices) => Option.map(Option.all(prices), together)
+  )
+}
+
+const alone = (pass: Omit<UsagePass, "model">): Usage =>
+  new Usage({
+    ...pass,
+    totalTokens: pass.inputTokens + pass.cacheReadTokens + pass.cacheWriteTokens + pass.outputTokens +
+      pass.reasoningTokens
+  })
+
+const reported = (nanoUsd: number): Price => new Price({ usd: nanoUsd / 1e9, nanoUsd, source: "provider" })
+
+const together = (prices: ReadonlyArray<Price>): Price => {
+  const nanoUsd = prices.reduce((sum, price) => sum + price.nanoUsd, 0)
+  const [first] = prices
+  if (first === undefined || prices.every(({ source }) => source === "provider")) return reported(nanoUsd)
+  const { factor, matchedBy, matchedModel, priceSource } = first
+  const parts = Option.all(prices.map((price) => Option.fromNullishOr(price.parts)))
+  return new Price({
+    usd: nanoUsd / 1e9,
+    nanoUsd,
+    source: "prices",
+    ...(matchedModel === undefined ? undefined : { matchedModel }),
+    ...(matchedBy === undefined ? undefined : { matchedBy: leastExact(prices) ?? matchedBy }),
+    ...(priceSource === undefined ? undefined : { priceSource }),
+    ...(factor === undefined || prices.some((price) => price.factor !== factor) ? undefined : { factor }),
+    ...(Option.isNone(parts) ? undefined : { parts: parts.value.reduce(addParts) })
+  })
+}
+
+const leastExact = (prices: ReadonlyArray<Price>) => prices.find(({ matchedBy }) => matchedBy === "prefix")?.matchedBy
+
+type PriceParts = NonNullable<Price["parts"]>
+
+const addParts = (first: PriceParts, second: PriceParts): PriceParts => ({
+  input: first.input + second.input,
+  cacheRead: first.cacheRead + second.cacheRead,
+  cacheWrite: first.cacheWrite + second.cacheWrite,
+  output: first.output + second.output,
+  reasoning: first.reasoning + second.reasoning,
+  request: first.request + second.request,
+  webSearch: first.webSearch + second.webSearch
+})
 
 const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<SubmissionCost["cost"]> => {
   const isRefused = submission.state === "refused"
-  if (isRefused && Option.isNone(queryOfReason(submission, submission.reason))) return Effect.succeed("none")
+  if (isRefused && Option.isNone(billedOfReason(submission, submission.reason))) return Effect.succeed("none")
   return Effect.map(
     Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: priceOf }),
     Option.getOrElse(() => "unknown" as const)
   )
 }
 
-const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Query> => {
+const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Billed> => {
   const { settlement } = info
-  if (submission.state !== "accepted") return queryOfReason(submission, submission.reason)
+  if (submission.state !== "accepted") return billedOfReason(submission, submission.reason)
   if (settlement === undefined) return Option.none()
   // Of a settled session, this is the submission that it was settled with.
   switch (settlement._tag) {
     case "Answered":
-      return queryOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
+      return billedOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
     case "Failed":
-      return queryOfReason(submission, settlement.error.reason)
+      return billedOfReason(submission, settlement.error.reason)
     case "Reference":
       return Option.none()
   }
@@ -221,35 +275,29 @@ const totalOf = (submissions: ReadonlyArray<SubmissionCost>): SessionCost["total
 const isBatch = (provider: string, strategy: StrategyName): boolean =>
   provider === "anthropic" && strategy === "background"
 
-const queryOf = (answer: LlmResponse, at: number | undefined): Option.Option<Query> => {
-  const { model, provider, strategy, usage } = answer
-  const body = fieldsOf(answer.response)
-  const counted = fieldsOf(body["usage"])
-  const cacheWrite1hTokens = keptForAnHour(counted, usage)
-  return usage === undefined || cacheWrite1hTokens === undefined ? Option.none() : Option.some({
+type Billed = Pick<Query, "provider" | "model" | "usage" | "batch" | "at">
+
+const billedOf = (
+  { model, provider, strategy, usage }: LlmResponse,
+  at: number | undefined
+): Option.Option<Billed> =>
+  usage === undefined ? Option.none() : Option.some({
     provider,
     model,
     usage,
     batch: isBatch(provider, strategy),
-    serviceTier: usage.serviceTier ?? tierOf(body, counted),
-    inferenceGeo: usage.inferenceGeo ?? textOf(counted["inference_geo"]),
-    cacheWrite1hTokens,
     at
   })
-}
 
-const queryOfReason = (
+const billedOfReason = (
   { at, model, provider, strategy }: SubmissionInfo,
   reason: RetryableReason | NonRetryableReason | undefined
-): Option.Option<Query> =>
+): Option.Option<Billed> =>
   reason === undefined || !("usage" in reason) || reason.usage === undefined ? Option.none() : Option.some({
     provider,
     model: bareName(provider, model),
     usage: reason.usage,
     batch: isBatch(provider, strategy),
-    serviceTier: reason.usage.serviceTier,
-    inferenceGeo: reason.usage.inferenceGeo,
-    cacheWrite1hTokens: reason.usage.cacheWrite1hTokens,
     at: at.epochMilliseconds
   })
 
@@ -262,24 +310,6 @@ const bareName = (provider: string, model: string): string => {
     : parsed.name
 }
 
-// OpenAI names the tier beside the usage, Anthropic within it, where a fast model is a matter of `speed`.
-const tierOf = (body: Fields, counted: Fields): string | undefined => {
-  const speed = textOf(counted["speed"])
-  return speed === undefined || speed === "standard"
-    ? textOf(body["service_tier"]) ?? textOf(counted["service_tier"])
-    : speed
-}
-
-// Answers of older journals have it in the body alone, which has the split of its own turn; the usage is that of all
-// turns. If they differ, nobody knows the other split.
-const keptForAnHour = (counted: Fields, usage: Usage | undefined): number | undefined => {
-  if (usage?.cacheWrite1hTokens !== undefined) return usage.cacheWrite1hTokens
-  const written = fieldsOf(counted["cache_creation"])
-  const for1h = numberOf(written["ephemeral_1h_input_tokens"]) ?? 0
-  const for5m = numberOf(written["ephemeral_5m_input_tokens"]) ?? 0
-  return for1h === 0 || for1h + for5m === usage?.cacheWriteTokens ? for1h : undefined
-}
-
 // In seconds; a server that counts in something else is not believed.
 const madeAt = ({ response }: LlmResponse): number | undefined => {
   const body = fieldsOf(response)
@@ -290,7 +320,5 @@ const madeAt = ({ response }: LlmResponse): number | undefined => {
 type Fields = { readonly [key: string]: unknown }
 
 const fieldsOf = (value: unknown): Fields => Predicate.isReadonlyObject(value) ? value : {}
-
-const textOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
 const numberOf = (value: unknown): number | undefined => typeof value === "number" ? value : undefined

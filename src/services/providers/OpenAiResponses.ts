@@ -12,7 +12,7 @@ import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
-import { usageOf } from "./internal/OpenAiUsage.ts"
+import * as OpenAiUsage from "./internal/OpenAiUsage.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
 import { type Payload, refuse, withOptions } from "./internal/Payload.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
@@ -185,11 +185,13 @@ const ended = (outcome: Outcome): JobState => ({ _tag: "Ended", outcome })
 const isResponse = (body: Fields): boolean => body.object === "response" || textOf(body.id) !== ""
 
 // OpenRouter's own word for the error stands beside it.
-const jobFailure = ({ error, error_type, service_tier, usage }: Fields, context: OpenAiOutcome.Context): Outcome => ({
+const jobFailure = (body: Fields, context: OpenAiOutcome.Context): Outcome => ({
   _tag: "Failed",
   verdict: ErrorClassifier.jobFailure(
-    isFields(error) && error_type !== undefined ? { ...error, error_type } : error,
-    usageOf(usage, service_tier),
+    isFields(body.error) && body.error_type !== undefined
+      ? { ...body.error, error_type: body.error_type }
+      : body.error,
+    OpenAiUsage.ofBody(body, context.askedTier),
     context
   )
 })

@@ -12,7 +12,7 @@ import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
-import { usageOf } from "./internal/OpenAiUsage.ts"
+import * as OpenAiUsage from "./internal/OpenAiUsage.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 
@@ -223,7 +223,7 @@ class Reader implements EventStream.Reader {
   }
 
   #ended(outcome: Outcome, response: Fields, out: Array<StreamEvent>): void {
-    const usage = usageOf(response.usage)
+    const usage = OpenAiUsage.ofBody(response, this.#opened.contextNow().askedTier)
     if (usage !== undefined) out.push({ _tag: "Usage", usage, cursor: this.#cursor() })
     out.push({
       _tag: "Ended",

@@ -52,14 +52,17 @@ describe("AnthropicAnswer.read", () => {
       output_tokens: 5,
       output_tokens_details: { thinking_tokens: 30 }
     }, { reasoningTokens: 5 }],
-    ["counts what is no number as 0", { input_tokens: "10", output_tokens: 1.5 }, {}]
+    ["counts what is no number as 0", { input_tokens: "10", output_tokens: 1 }, { outputTokens: 1 }]
   ])("%s", (_, wire, expected) => {
     assert.deepStrictEqual(answerOf({ ...message("end_turn"), usage: wire }).usage, usage(expected))
   })
 
-  it("has no usage when the server told none", () => {
-    assert.isUndefined(answerOf({ ...message("end_turn"), usage: null }).usage)
-  })
+  it.each([null, {}, { input_tokens: 0, output_tokens: 0 }, { input_tokens: "1" }])(
+    "has no usage when the server counts nothing: %j",
+    (usage) => {
+      assert.isUndefined(answerOf({ ...message("end_turn"), usage }).usage)
+    }
+  )
 
   it("names the model as it was asked for when the server does not", () => {
     const answer = answerOf({ content: [{ type: "text", text: "Hi" }], stop_reason: "end_turn" })
@@ -207,7 +210,7 @@ describe("AnthropicAnswer.read", () => {
           response: { ...second, content: [...first.content as [], ...second.content as []] },
           model: "claude-opus-5-5-20261001",
           responseId: "msg_1",
-          usage: usage({ inputTokens: 20, outputTokens: 40 })
+          usage: new Usage({ ...usage({ inputTokens: 20, outputTokens: 40 }), passes: [turn, turn] })
         })
       }
     })
@@ -221,9 +224,9 @@ describe("AnthropicAnswer.read", () => {
       assert.notStrictEqual(reading._tag, "Unreadable", file)
       const progress = reading._tag === "Paused" ? reading.progress : undefined
       const outcome = reading._tag === "Ended" ? reading.outcome : undefined
-      const tokens = progress?.usage ??
-        (outcome?._tag === "Succeeded" ? outcome.answer.usage : undefined)
-      assert.isAbove(tokens?.totalTokens ?? 0, 0, file)
+      const tokens = progress?.passes[0]?.inputTokens ??
+        (outcome?._tag === "Succeeded" ? outcome.answer.usage?.totalTokens : undefined)
+      assert.isAbove(tokens ?? 0, 0, file)
       seen.add(outcome?._tag ?? reading._tag)
     }
 
@@ -268,7 +271,21 @@ function message(stopReason: string | null, content: unknown = [{ type: "text", 
   }
 }
 
-const usage = (buckets: Partial<Omit<Usage, "serviceTier" | "inferenceGeo">>): Usage => {
+const turn = {
+  inputTokens: 10,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 20,
+  reasoningTokens: 0,
+  model: "claude-opus-5-5-20261001"
+}
+
+type Buckets = Pick<
+  Usage,
+  "inputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "outputTokens" | "reasoningTokens"
+>
+
+const usage = (buckets: Partial<Buckets>): Usage => {
   const all = {
     inputTokens: 0,
     cacheReadTokens: 0,

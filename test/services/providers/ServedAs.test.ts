@@ -93,7 +93,27 @@ describe("The usage of an answer, and of a failure", () => {
     )
   })
 
-  it("adds up the turns of Anthropic, and tells when they were served differently", () => {
+  it.each<[answered: unknown, asked: unknown, expected: string | undefined]>([
+    ["auto", undefined, undefined],
+    ["auto", "auto", undefined],
+    ["auto", "default", undefined],
+    ["auto", "priority", "auto"],
+    ["AUTO", "flex", "AUTO"],
+    ["default", "priority", undefined],
+    ["priority", undefined, "priority"],
+    [undefined, "priority", undefined],
+    [null, "flex", undefined]
+  ])("has for the tier %s, after a request for %s: %s", (service_tier, askedTier, expected) => {
+    const asked = { ...context, askedTier }
+    const chat = { choices: [{ message: { content: "Hi" }, finish_reason: "stop" }], usage: { prompt_tokens: 1 } }
+    const held = Result.getOrThrow(OpenAiResponses.outcomeOf(reply({ ...completed, service_tier }), asked))
+    const completion = Result.getOrThrow(ChatCompletions.outcomeOf(reply({ ...chat, service_tier }), asked))
+
+    assert.strictEqual(usageOf(held)?.serviceTier, expected)
+    assert.strictEqual(usageOf(completion)?.serviceTier, expected)
+  })
+
+  it("adds up the turns of Anthropic, and says when they were served differently", () => {
     const creation = { cache_creation_input_tokens: 5, cache_creation: { ephemeral_1h_input_tokens: 5 } }
     const same = twoTurns({ ...creation, service_tier: "batch" }, { ...creation, service_tier: "batch" })
     const other = twoTurns({ service_tier: "batch" }, { service_tier: "standard", inference_geo: "us" })
@@ -101,6 +121,7 @@ describe("The usage of an answer, and of a failure", () => {
     assert.deepInclude(same, { cacheWriteTokens: 10, cacheWrite1hTokens: 10, serviceTier: "batch" })
     assert.strictEqual(other?.serviceTier, "mixed")
     assert.notProperty(other, "inferenceGeo")
+    assert.containSubset(other?.passes, [{ serviceTier: "batch" }, { inferenceGeo: "us" }])
   })
 })
 

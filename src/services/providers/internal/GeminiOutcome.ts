@@ -204,7 +204,8 @@ const usageOf = (value: unknown, tier: unknown): Usage | undefined => {
   const fedBack = countOf(usage.total_tool_use_tokens) ?? 0
   const toolTokens = (countOf(usage.total_tokens) ?? Infinity) >= plain + fedBack ? fedBack : 0
   const totalTokens = plain + toolTokens
-  if (!Number.isSafeInteger(totalTokens)) return undefined
+  // A host that does not count writes zeros; no answer has neither input nor output.
+  if (totalTokens === 0 || !Number.isSafeInteger(totalTokens)) return undefined
   const cacheReadTokens = Math.min(countOf(usage.total_cached_tokens) ?? 0, input ?? 0)
   return new Usage({
     inputTokens: (input ?? 0) - cacheReadTokens + toolTokens,

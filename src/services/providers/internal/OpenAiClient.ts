@@ -85,6 +85,7 @@ export const make = (options: Options): Client => {
       provider: options.name,
       operation: call.operation,
       model: call.model,
+      askedTier: call.body?.["service_tier"],
       now: clock.currentTimeMillisUnsafe(),
       keys: key === undefined ? [] : [key]
     })

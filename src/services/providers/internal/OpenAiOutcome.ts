@@ -11,7 +11,7 @@ import type { Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import * as Failure from "./Failure.ts"
 import { type Fields, type Reply, textOf } from "./JsonBody.ts"
-import { usageOf } from "./OpenAiUsage.ts"
+import * as OpenAiUsage from "./OpenAiUsage.ts"
 import * as Scrub from "./Scrub.ts"
 import { withoutPrompt } from "./WithoutPrompt.ts"
 
@@ -24,6 +24,8 @@ import { withoutPrompt } from "./WithoutPrompt.ts"
 export interface Context extends ErrorClassifier.Context {
   /** The model that was asked for. */
   readonly model: string
+  /** The `service_tier` that was asked for; absent in polls, which do not know it. */
+  readonly askedTier?: unknown
 }
 
 /**
@@ -58,7 +60,7 @@ export interface Ending {
  */
 export const make = (ending: Ending, body: Fields, reply: Reply, context: Context): Outcome => {
   const { hasToolCalls, refusal, stopped, text } = ending
-  const usage = usageOf(body.usage, body.service_tier)
+  const usage = OpenAiUsage.ofBody(body, context.askedTier)
   const said = () => ({ ...saidOf(reply, context), usage })
   if (stopped._tag === "Filtered") {
     return Failure.final(
@@ -104,7 +106,7 @@ export const cancelled = (text: string, body: Fields, reply: Reply, context: Con
     new Reason.JobCancelled({
       ...saidOf(reply, context),
       content: text,
-      usage: usageOf(body.usage, body.service_tier),
+      usage: OpenAiUsage.ofBody(body, context.askedTier),
       message: "The response was cancelled"
     })
   )
