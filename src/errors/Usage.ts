@@ -13,6 +13,7 @@ const counted = {
   reasoningTokens: Schema.Natural,
   cacheWrite1hTokens: Schema.optionalKey(Schema.Natural),
   webSearches: Schema.optionalKey(Schema.Natural),
+  modelRuns: Schema.optionalKey(Schema.Natural),
   serviceTier: Schema.optionalKey(Schema.String),
   inferenceGeo: Schema.optionalKey(Schema.String),
   reportedNanoUsd: Schema.optionalKey(Schema.Natural)
@@ -87,6 +88,12 @@ export interface Usage {
   readonly cacheWrite1hTokens?: number
   /** Web searches that the provider ran and bills by the call (OpenAI, Anthropic). Absent: none, or not known. */
   readonly webSearches?: number
+  /**
+   * How often the model ran for these counts, where the provider ran tools in between and does not count each run: at
+   * Anthropic one more than the calls of tools. Their mean input chooses the price of long contexts. Absent: once, or
+   * not known.
+   */
+  readonly modelRuns?: number
   /** Perplexity's `search_context_size`, on which its fee per request depends. */
   readonly searchContextSize?: string
   /** The service tier or speed that the provider says it has used; absent: its standard one, or not known. */

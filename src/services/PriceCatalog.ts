@@ -253,7 +253,8 @@ export const make = (options: Options = {}): PriceCatalog.Service => {
       const found = yield* published({
         provider: keyOf(query.provider),
         model: query.model.trim(),
-        inputTokens,
+        // The context of one run, and not of all, has to be long.
+        inputTokens: inputTokens / Math.max(usage.modelRuns ?? 1, 1),
         at: query.at ?? (yield* Clock.currentTimeMillis)
       })
       return Option.flatMap(

@@ -100,8 +100,8 @@ export type SessionCost = typeof SessionCost.Type
  *
  * - See `PriceCatalog.make` for what the prices leave out.
  * - A provider that runs tools and does not count each pass by itself is billed
- *   as for one, so that the input may reach a tier for long contexts that no
- *   pass has reached.
+ *   as for one; at OpenAI the input may then reach a tier for long contexts that
+ *   no pass has reached, and at Anthropic the mean input of its runs chooses it.
  * - A background job whose end names the tier `auto` is priced at the standard
  *   one: what its request asked for is not journaled.
  *

@@ -25,7 +25,8 @@ import * as ServedAs from "./ServedAs.ts"
  * | `advisor_message` | no | yes, at its own `model` |
  *
  * The iterations of the model that answered are passes of their own where they
- * add up to the top-level counts; otherwise these are one pass.
+ * add up to the top-level counts; otherwise these are one pass, of several runs
+ * where the server ran tools.
  *
  * **Source**
  *
@@ -38,12 +39,14 @@ import * as ServedAs from "./ServedAs.ts"
 export const passesOf = (value: unknown, model: string): ReadonlyArray<UsagePass> => {
   if (!isFields(value)) return []
   const served = ServedAs.ofAnthropic(value)
-  const webSearches = countOf(fieldsOf(value.server_tool_use).web_search_requests) ?? 0
+  const toolCalls = fieldsOf(value.server_tool_use)
+  const webSearches = countOf(toolCalls.web_search_requests) ?? 0
   const reportedNanoUsd = ReportedCost.nanoUsdOf(value)
   const iterations = itemsOf(value.iterations).map(fieldsOf)
   const inner = iterations.filter(({ type }) => type === "compaction" || type === "advisor_message")
     .map((pass) => passOf(pass, pass.type === "advisor_message" ? textOf(pass.model) || model : model, served))
-  const whole = passOf(value, model, served)
+  const calls = Object.values(toolCalls).reduce((sum: number, count) => sum + (countOf(count) ?? 0), 0)
+  const whole = { ...passOf(value, model, served), ...(calls === 0 ? undefined : { modelRuns: calls + 1 }) }
   // A stated cost is that of all passes.
   const passes = reportedNanoUsd === undefined
     ? [...split(whole, iterations, served), ...inner]

@@ -154,11 +154,15 @@ const bucketsOf = (counted: {
 }
 
 const searchesOf = (body: Fields): { readonly webSearches?: number } => {
-  const searches = itemsOf(body.output).map(fieldsOf).filter(({ action, status, type }) =>
-    type === "web_search_call" && status !== "failed" && (textOf(fieldsOf(action).type) || "search") === "search"
-  )
-  const xai = fieldsOf(fieldsOf(body.usage).server_side_tool_usage_details)
   const webSearches = countOf(fieldsOf(fieldsOf(body.tool_usage).web_search).num_requests) ??
-    Math.max(searches.length, (countOf(xai.web_search_calls) ?? 0) + (countOf(xai.x_search_calls) ?? 0))
+    xaiSearchesOf(fieldsOf(body.usage).server_side_tool_usage_details) ??
+    itemsOf(body.output).map(fieldsOf).filter(isSearch).length
   return webSearches === 0 ? {} : { webSearches }
 }
+
+const xaiSearchesOf = (calls: unknown): number | undefined =>
+  isFields(calls) ? largest(calls.web_search_calls) + largest(calls.x_search_calls) : undefined
+
+// Items of former versions have no action: each of them is a search.
+const isSearch = ({ action, status, type }: Fields): boolean =>
+  type === "web_search_call" && status !== "failed" && (textOf(fieldsOf(action).type) || "search") === "search"
