@@ -102,6 +102,68 @@ describe("Cost", () => {
         assert.strictEqual((yield* known(answer(parts))).usd, usd)
       }))
 
+    it.effect("takes the cost that the provider states, whatever the prices say", () =>
+      Effect.gen(function*() {
+        const stated = answer({ usage: served({ reportedNanoUsd: 6_140_000 }) })
+        const expected = { usd: 0.00614, nanoUsd: 6_140_000, source: "provider" }
+
+        assert.deepStrictEqual<object>({ ...(yield* known(stated)) }, expected)
+        assert.deepStrictEqual<object>(
+          { ...(yield* known(stated).pipe(Effect.provide(PriceCatalog.layerNone))) },
+          expected
+        )
+        assert.strictEqual((yield* known(answer({ usage: served({ reportedNanoUsd: 0 }) }))).nanoUsd, 0)
+      }))
+
+    it.effect("prices each pass at its own model, tier and region", () =>
+      Effect.gen(function*() {
+        // claude-opus-5-5, 4 / 20: 10k * 4 + 1k * 20, in the US 1.1 times it; claude-haiku-4-5, 1 / 5: 10k * 1 + 1k * 5
+        const price = yield* known(answer({
+          ...opus,
+          usage: passes(pass({ inferenceGeo: "us" }), pass({ model: "claude-haiku-4-5" }))
+        }))
+
+        assert.containSubset(price, {
+          nanoUsd: 66_000_000 + 15_000_000,
+          source: "prices",
+          matchedModel: "claude-opus-5-5"
+        })
+        assert.containSubset(price.parts, { input: 54_000_000, output: 27_000_000 })
+        assert.notProperty(price, "factor")
+      }))
+
+    it.effect.each<readonly [title: string, tokens: Usage.Usage, usd: number]>([
+      // claude-sonnet-4-5, 3 / 15 to 200k of input, above it 6 / 22.5: 2 * (150k * 3 + 1k * 15)
+      ["two short passes", passes(sonnet(150_000), sonnet(150_000)), 0.93],
+      // 150k * 3 + 1k * 15 + 250k * 6 + 1k * 22.5
+      ["a short and a long pass", passes(sonnet(150_000), sonnet(250_000)), 1.9875],
+      // 300k * 3 + 10k * 15
+      ["runs that are short on average", new Usage.Usage({ ...usage(300_000, 0, 0, 10_000), modelRuns: 2 }), 1.05],
+      // 600k * 6 + 10k * 22.5
+      ["runs that are long on average", new Usage.Usage({ ...usage(600_000, 0, 0, 10_000), modelRuns: 2 }), 3.825]
+    ])("judges by itself whether a context is long: %s", ([, tokens, usd]) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* known(answer({ ...opus, model: "claude-sonnet-4-5", usage: tokens }))).usd, usd)
+      }))
+
+    it.effect("adds a stated cost of one pass to the price of another", () =>
+      Effect.gen(function*() {
+        const half = passes(pass({}), pass({ reportedNanoUsd: 5 }))
+        const free = passes(pass({ reportedNanoUsd: 0 }), pass({ reportedNanoUsd: 0 }))
+
+        assert.containSubset(yield* known(answer({ ...opus, usage: half })), { nanoUsd: 60_000_005, source: "prices" })
+        assert.containSubset(yield* known(answer({ ...opus, usage: free })), { nanoUsd: 0, source: "provider" })
+      }))
+
+    it.effect("says when the price of a pass is that of a model with a similar name", () =>
+      Effect.gen(function*() {
+        const price = yield* known(
+          answer({ ...opus, usage: passes(pass({}), pass({ model: "claude-opus-4-6-fast" })) })
+        )
+
+        assert.strictEqual(price.matchedBy, "prefix")
+      }))
+
     it.effect("takes the time that it is told before the answer's own", () =>
       Effect.gen(function*() {
         const old = answer({
@@ -129,6 +191,8 @@ describe("Cost", () => {
         usage: new Usage.Usage({ ...usage(20_000, 0, 10_000, 10_000), cacheWrite1hTokens: 10_000 })
       }],
       ["the tier auto after a request for another one", { usage: served({ serviceTier: "auto" }) }],
+      ["a pass of an unknown model", { ...opus, usage: passes(pass({}), pass({ model: "claude-unknown" })) }],
+      ["web searches without a rate", { model: "gpt-5.3-codex", usage: served({ webSearches: 1 }) }],
       ["Anthropic's priority tier", { ...opus, usage: served({ serviceTier: "priority" }) }],
       ["Anthropic's fast mode", { ...opus, usage: served({ serviceTier: "fast" }) }]
     ])("has no price for %s", ([, parts]) =>
@@ -340,6 +404,45 @@ describe("Cost", () => {
         assert.deepStrictEqual(summary(yield* Cost.ofSession(info)), [usd])
       }).pipe(Effect.provide(acme)))
 
+    it.effect("takes the costs that the provider states", () =>
+      Effect.gen(function*() {
+        const stated = (nanoUsd: number) => new Usage.Usage({ ...usage(10_000, 0, 0, 0), reportedNanoUsd: nanoUsd })
+        const refused = new Reason.StreamInterrupted({ message: "Cut", content: "Par", usage: stated(1) })
+        const cost = yield* Cost.ofSession(session(
+          [
+            { state: "refused", reason: refused },
+            { state: "ended", reason: jobFailed(stated(20)) },
+            { state: "accepted" }
+          ],
+          { _tag: "Answered", answer: answer({ usage: stated(300) }) }
+        ))
+
+        assert.deepStrictEqual(
+          cost.submissions.map(({ cost }) => typeof cost === "string" ? cost : [cost.source, cost.nanoUsd]),
+          [["provider", 1], ["provider", 20], ["provider", 300]]
+        )
+        assert.strictEqual(cost.total.nanoUsd, 321)
+        assert.isTrue(cost.total.complete)
+      }))
+
+    it.effect("keeps a stated cost in the journal", () =>
+      Effect.gen(function*() {
+        const ask = Holdfast.execute({ model: "acme/some/model", prompt: "Hello", session: "s" })
+        const fresh = yield* ask
+        const stored = yield* ask
+        const cost = yield* Cost.ofSession(yield* Holdfast.inspect("s"))
+
+        assert.containSubset(fresh.cost, { source: "provider", nanoUsd: 42 })
+        assert.strictEqual(stored.attempts, 0)
+        assert.deepStrictEqual(stored.cost, fresh.cost)
+        assert.deepStrictEqual(cost.total, { usd: 4.2e-8, nanoUsd: 42, unknown: 0, complete: true })
+      }).pipe(Effect.provide(
+        Holdfast.layerTest(() => ({
+          content: "Hi",
+          usage: new Usage.Usage({ ...usage(10_000, 0, 0, 10_000), reportedNanoUsd: 42 })
+        }))
+      )))
+
     it.effect("does not know what a running job will have cost", () =>
       Effect.gen(function*() {
         const cost = yield* Cost.ofSession(session([{ state: "accepted", jobId: "job-1" }]))
@@ -389,13 +492,13 @@ const acme = PriceCatalog.layer({ overrides: { "acme/some/model": { inputPerMill
 const known = (answer: LlmResponse.LlmResponse) =>
   TestClock.setTime(now).pipe(Effect.andThen(Cost.of(answer)), Effect.flatMap(Effect.fromOption))
 
-const usage = (
+function usage(
   inputTokens: number,
   cacheReadTokens: number,
   cacheWriteTokens: number,
   outputTokens: number
-): Usage.Usage =>
-  new Usage.Usage({
+): Usage.Usage {
+  return new Usage.Usage({
     inputTokens,
     cacheReadTokens,
     cacheWriteTokens,
@@ -403,12 +506,34 @@ const usage = (
     reasoningTokens: 0,
     totalTokens: inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
   })
+}
 
 const served = (facts: Partial<Usage.Usage>): Usage.Usage =>
   new Usage.Usage({
     ...usage(20_000, 80_000, facts.cacheWriteTokens ?? 0, 10_000),
     ...facts
   })
+
+function pass(facts: Partial<Usage.UsagePass>): Usage.UsagePass {
+  return {
+    inputTokens: 10_000,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 1000,
+    reasoningTokens: 0,
+    model: "claude-opus-5-5",
+    ...facts
+  }
+}
+
+function sonnet(inputTokens: number): Usage.UsagePass {
+  return pass({ model: "claude-sonnet-4-5", inputTokens })
+}
+
+function passes(...all: ReadonlyArray<Usage.UsagePass>): Usage.Usage {
+  const inputTokens = all.reduce((sum, pass) => sum + pass.inputTokens, 0)
+  return new Usage.Usage({ ...usage(inputTokens, 0, 0, 1000 * all.length), passes: all })
+}
 
 const answer = (parts: Parts): LlmResponse.LlmResponse => {
   const { usage: tokens, ...rest } = { usage: usage(20_000, 80_000, 0, 10_000), ...parts }

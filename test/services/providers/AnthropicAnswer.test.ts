@@ -216,6 +216,48 @@ describe("AnthropicAnswer.read", () => {
     })
   })
 
+  it.each<[string, object, object]>([
+    ["its iterations", {}, { iterations: [{ type: "fallback_message", model: "claude-opus-4-8", input_tokens: 10 }] }],
+    [
+      "its block",
+      { content: [{ type: "fallback", to: { model: "claude-opus-4-8" } }, { type: "text", text: "Hi" }] },
+      {}
+    ]
+  ])("names the model of a fallback on the server by %s", (_, fields, counted) => {
+    const body = { ...message("end_turn"), ...fields, usage: { input_tokens: 10, output_tokens: 1, ...counted } }
+
+    assert.strictEqual(answerOf(body).model, "claude-opus-4-8")
+    assert.notProperty(answerOf(body).usage, "passes")
+    assert.containSubset(usageOfFailure({ ...body, stop_reason: "max_tokens" })?.passes, [{
+      model: "claude-opus-4-8"
+    }])
+  })
+
+  it.each<[string, object, string, number | undefined]>([
+    ["nothing for a refusal without output", { output_tokens: 0 }, "anthropic", 0],
+    ["a refusal after output", { output_tokens: 3 }, "anthropic", undefined],
+    ["a refusal at another cloud", { output_tokens: 0 }, "bedrock_mantle", undefined]
+  ])("bills %s", (_, usage, provider, expected) => {
+    const body = { ...message("refusal", []), usage: { input_tokens: 10, ...usage } }
+    const reading = AnthropicAnswer.read(body, AnthropicAnswer.noProgress, { ...context, provider })
+    const reason = reading._tag === "Ended" && reading.outcome._tag === "Failed"
+      ? reading.outcome.verdict.reason
+      : undefined
+
+    assert.strictEqual(reason?._tag, "Refusal")
+    assert.strictEqual(reason?._tag === "Refusal" ? reason.usage?.inputTokens : undefined, 10)
+    assert.strictEqual(reason?._tag === "Refusal" ? reason.usage?.reportedNanoUsd : undefined, expected)
+  })
+
+  it("has no answer in the call of a tool that is not there", () => {
+    assert.strictEqual(answerOf(message("tool_use", [{ type: "text", text: "Hi" }])).finishReason, "stop")
+    const ran = read(message("tool_use", [{ type: "server_tool_use", id: "srvtoolu_1", name: "web_search" }]))
+    assert.strictEqual(
+      ran._tag === "Ended" && ran.outcome._tag === "Failed" && ran.outcome.verdict.reason._tag,
+      "EmptyContent"
+    )
+  })
+
   const recorded = recordedMessages()
   it.skipIf(recorded === undefined)("reads every recorded message (needs HOLDFAST_RECORDINGS)", () => {
     const seen = new Set<string>()
@@ -242,6 +284,11 @@ const answerOf = (body: unknown): Answer => {
   const reading = read(body)
   if (reading._tag === "Ended" && reading.outcome._tag === "Succeeded") return reading.outcome.answer
   throw new Error(`no answer: ${JSON.stringify(reading)}`)
+}
+
+const usageOfFailure = (body: unknown): Usage | undefined => {
+  const { reason } = verdictOf(body)
+  return "usage" in reason ? reason.usage : undefined
 }
 
 const verdictOf = (body: unknown): Verdict => {
