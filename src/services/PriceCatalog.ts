@@ -212,7 +212,7 @@ export declare namespace PriceCatalog {
  * | provider | factor |
  * | --- | --- |
  * | `openai` | flex and batch 0.5; priority 1.67 to 2.5 by model, to 128,000 input tokens |
- * | `anthropic` | batch 0.5; `inference_geo` of `us` 1.1 |
+ * | `anthropic` | batch 0.5; `inference_geo` of `us` 1.1; fast mode 2 for Opus 4.8 and 5, 6 for Opus 4.6 and 4.7 |
  * | `gemini` | flex and batch 0.5 |
  * | `groq` | flex 1 |
  *
@@ -228,8 +228,8 @@ export declare namespace PriceCatalog {
  * **Source**
  *
  * OpenAI, "Flex processing", "Batch API" and "Priority processing"; Anthropic,
- * "Pricing" (batch processing, data residency); Google, "Gemini API
- * optimization"; Groq, "Flex processing"; Mistral, "Prompt caching"; Perplexity,
+ * "Pricing" (batch processing, data residency) and "Fast mode"; Google, "Gemini
+ * API optimization"; Groq, "Flex processing"; Mistral, "Prompt caching"; Perplexity,
  * "Pricing".
  *
  * @category constructors

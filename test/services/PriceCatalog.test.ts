@@ -103,6 +103,22 @@ describe("PriceCatalog", () => {
         assert.strictEqual((yield* known({ model, usage: cached, serviceTier: "priority" })).usd, usd)
       }))
 
+    // Anthropic, "Fast mode", 2026-11: 20k of input, 80k of cached input and 10k of output.
+    it.effect.each<readonly [model: string, rates: string, usd: number | undefined]>([
+      ["claude-opus-5", "10 / 1 / 50", 0.78],
+      ["claude-opus-5-20260723", "10 / 1 / 50", 0.78],
+      ["claude-opus-4-8", "10 / 1 / 50", 0.78],
+      ["claude-opus-4-7", "30 / 3 / 150", 2.34],
+      ["claude-opus-4-6", "30 / 3 / 150", 2.34],
+      ["claude-opus-5-5", "rates that are not known here", undefined],
+      ["claude-sonnet-4-6", "no rates, as it has no fast mode", undefined]
+    ])("bills the fast mode of %s at %s", ([model, , usd]) =>
+      Effect.gen(function*() {
+        const found = yield* price({ provider: "anthropic", model, usage: cached, serviceTier: "fast" })
+
+        assert.strictEqual(Option.getOrUndefined(found)?.usd, usd)
+      }))
+
     it.effect("says what each part costs, in nano-dollars", () =>
       Effect.gen(function*() {
         const price = yield* known({ provider: "anthropic", model: "claude-opus-5-5", usage: written, batch: true })

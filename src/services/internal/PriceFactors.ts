@@ -29,8 +29,8 @@ export interface Serving {
  * **Source**
  *
  * OpenAI, "Flex processing", "Batch API" and "Priority processing"; Anthropic,
- * "Pricing" (batch processing, data residency); Google, "Gemini API
- * optimization"; Groq, "Flex processing".
+ * "Pricing" (batch processing, data residency) and "Fast mode"; Google, "Gemini
+ * API optimization"; Groq, "Flex processing".
  *
  * @category combinators
  * @since 0.1.0
@@ -39,7 +39,7 @@ export const factorOf = (serving: Serving, own: ReadonlyMap<string, number> = ne
   const { batch = false, inferenceGeo, provider, serviceTier } = serving
   const tier = batch ? "batch" : serviceTier === undefined ? "standard" : serviceTier.trim().toLowerCase()
   const ofTier = own.get(tier) ??
-    (standardTiers.has(tier) ? 1 : tierFactors.get(provider)?.get(tier) ?? priorityFactor(tier, serving))
+    (standardTiers.has(tier) ? 1 : tierFactors.get(provider)?.get(tier) ?? factorOfModel(tier, serving))
   const ofGeo = inferenceGeo === undefined ? 1 : geoFactors.get(inferenceGeo)
   return ofTier === undefined || ofGeo === undefined ? undefined : ofTier * ofGeo
 }
@@ -106,8 +106,21 @@ const priorityFactors: ReadonlyArray<readonly [model: RegExp, factor: number]> =
   [/^o4-mini(?:-20|$)/, 20 / 11]
 ]
 
-// Their rates are those without long contexts, above 128k tokens.
-const priorityFactor = (tier: string, { inputTokens, model, provider }: Serving): number | undefined =>
-  tier === "priority" && provider === "openai" && inputTokens <= 128_000
-    ? priorityFactors.find(([pattern]) => pattern.test(model.trim().toLowerCase()))?.[1]
-    : undefined
+// Anthropic's fast mode.
+const fastFactors: ReadonlyArray<readonly [model: RegExp, factor: number]> = [
+  [/^claude-opus-4-[67](?!\d)/, 6],
+  [/^claude-opus-(?:4-8|5(?!-\d(?!\d)))(?!\d)/, 2]
+]
+
+const factorOfModel = (tier: string, { inputTokens, model, provider }: Serving): number | undefined => {
+  const name = model.trim().toLowerCase()
+  const find = (factors: typeof fastFactors) => factors.find(([pattern]) => pattern.test(name))?.[1]
+  switch (`${provider}/${tier}`) {
+    case "openai/priority":
+      // The rates are those without long contexts, above 128k tokens.
+      return inputTokens <= 128_000 ? find(priorityFactors) : undefined
+    case "anthropic/fast":
+      return find(fastFactors)
+  }
+  return undefined
+}

@@ -68,6 +68,19 @@ describe("AnthropicUsage", () => {
     assert.containSubset(passes, expected)
   })
 
+  it("takes the speed of the answer for its compaction, and not for its advisor", () => {
+    const passes = AnthropicUsage.passesOf({
+      input_tokens: 10,
+      output_tokens: 20,
+      speed: "fast",
+      inference_geo: "us",
+      iterations: [iteration("compaction", 5, 1), { ...iteration("advisor_message", 5, 1), model: "advisor" }]
+    }, "claude")
+
+    assert.deepStrictEqual(passes.map(({ serviceTier }) => serviceTier), ["fast", "fast", undefined])
+    assert.deepStrictEqual(passes.map(({ inferenceGeo }) => inferenceGeo), ["us", "us", "us"])
+  })
+
   it("keeps all thinking when the iterations do not count it", () => {
     const passes = AnthropicUsage.passesOf({
       input_tokens: 30,

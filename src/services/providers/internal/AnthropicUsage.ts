@@ -44,7 +44,12 @@ export const passesOf = (value: unknown, model: string): ReadonlyArray<UsagePass
   const reportedNanoUsd = ReportedCost.nanoUsdOf(value)
   const iterations = itemsOf(value.iterations).map(fieldsOf)
   const inner = iterations.filter(({ type }) => type === "compaction" || type === "advisor_message")
-    .map((pass) => passOf(pass, pass.type === "advisor_message" ? textOf(pass.model) || model : model, served))
+    .map((pass) =>
+      pass.type === "advisor_message"
+        // An advisor does not run at the speed that was asked for.
+        ? passOf(pass, textOf(pass.model) || model, ServedAs.ofAnthropic({ ...value, speed: undefined }))
+        : passOf(pass, model, served)
+    )
   const calls = Object.values(toolCalls).reduce((sum: number, count) => sum + (countOf(count) ?? 0), 0)
   const whole = { ...passOf(value, model, served), ...(calls === 0 ? undefined : { modelRuns: calls + 1 }) }
   // A stated cost is that of all passes.
