@@ -8,11 +8,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
-import { Usage, type UsagePass } from "../errors/Usage.ts"
 import { LlmResponse } from "../services/LlmResponse.ts"
 import * as ModelCatalog from "../services/ModelCatalog.ts"
-import { Price, PriceCatalog, type Query } from "../services/PriceCatalog.ts"
+import { Price, PriceCatalog } from "../services/PriceCatalog.ts"
 import type { StrategyName } from "../services/ResponseRequest.ts"
+import * as PassPrices from "./internal/PassPrices.ts"
 import type { SessionInfo, SubmissionInfo } from "./Sessions.ts"
 
 /**
@@ -113,7 +113,7 @@ export type SessionCost = typeof SessionCost.Type
 export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option.Option<Price>> =>
   Option.match(billedOf(answer, options?.at ?? madeAt(answer)), {
     onNone: () => Effect.succeedNone,
-    onSome: priceOf
+    onSome: PassPrices.priceOf
   })
 
 /**
@@ -190,67 +190,16 @@ export const ofSession = (info: SessionInfo): Effect.Effect<SessionCost> =>
     (submissions) => ({ submissions, total: totalOf(submissions) })
   )
 
-const priceOf = (billed: Billed): Effect.Effect<Option.Option<Price>> => {
-  const { usage } = billed
-  if (usage.reportedNanoUsd !== undefined) return Effect.succeedSome(reported(usage.reportedNanoUsd))
-  if (usage.passes === undefined) return Effect.flatMap(PriceCatalog, (catalog) => catalog.price(billed))
-  return Effect.map(
-    Effect.forEach(usage.passes, ({ model, ...pass }) => priceOf({ ...billed, model, usage: alone(pass) })),
-    (prices) => Option.map(Option.all(prices), together)
-  )
-}
-
-const alone = (pass: Omit<UsagePass, "model">): Usage =>
-  new Usage({
-    ...pass,
-    totalTokens: pass.inputTokens + pass.cacheReadTokens + pass.cacheWriteTokens + pass.outputTokens +
-      pass.reasoningTokens
-  })
-
-const reported = (nanoUsd: number): Price => new Price({ usd: nanoUsd / 1e9, nanoUsd, source: "provider" })
-
-const together = (prices: ReadonlyArray<Price>): Price => {
-  const nanoUsd = prices.reduce((sum, price) => sum + price.nanoUsd, 0)
-  const [first] = prices
-  if (first === undefined || prices.every(({ source }) => source === "provider")) return reported(nanoUsd)
-  const { factor, matchedBy, matchedModel, priceSource } = first
-  const parts = Option.all(prices.map((price) => Option.fromNullishOr(price.parts)))
-  return new Price({
-    usd: nanoUsd / 1e9,
-    nanoUsd,
-    source: "prices",
-    ...(matchedModel === undefined ? undefined : { matchedModel }),
-    ...(matchedBy === undefined ? undefined : { matchedBy: leastExact(prices) ?? matchedBy }),
-    ...(priceSource === undefined ? undefined : { priceSource }),
-    ...(factor === undefined || prices.some((price) => price.factor !== factor) ? undefined : { factor }),
-    ...(Option.isNone(parts) ? undefined : { parts: parts.value.reduce(addParts) })
-  })
-}
-
-const leastExact = (prices: ReadonlyArray<Price>) => prices.find(({ matchedBy }) => matchedBy === "prefix")?.matchedBy
-
-type PriceParts = NonNullable<Price["parts"]>
-
-const addParts = (first: PriceParts, second: PriceParts): PriceParts => ({
-  input: first.input + second.input,
-  cacheRead: first.cacheRead + second.cacheRead,
-  cacheWrite: first.cacheWrite + second.cacheWrite,
-  output: first.output + second.output,
-  reasoning: first.reasoning + second.reasoning,
-  request: first.request + second.request,
-  webSearch: first.webSearch + second.webSearch
-})
-
 const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<SubmissionCost["cost"]> => {
   const isRefused = submission.state === "refused"
   if (isRefused && Option.isNone(billedOfReason(submission, submission.reason))) return Effect.succeed("none")
   return Effect.map(
-    Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: priceOf }),
+    Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: PassPrices.priceOf }),
     Option.getOrElse(() => "unknown" as const)
   )
 }
 
-const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Billed> => {
+const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<PassPrices.Billed> => {
   const { settlement } = info
   if (submission.state !== "accepted") return billedOfReason(submission, submission.reason)
   if (settlement === undefined) return Option.none()
@@ -275,12 +224,10 @@ const totalOf = (submissions: ReadonlyArray<SubmissionCost>): SessionCost["total
 const isBatch = (provider: string, strategy: StrategyName): boolean =>
   provider === "anthropic" && strategy === "background"
 
-type Billed = Pick<Query, "provider" | "model" | "usage" | "batch" | "at">
-
 const billedOf = (
   { model, provider, strategy, usage }: LlmResponse,
   at: number | undefined
-): Option.Option<Billed> =>
+): Option.Option<PassPrices.Billed> =>
   usage === undefined ? Option.none() : Option.some({
     provider,
     model,
@@ -292,7 +239,7 @@ const billedOf = (
 const billedOfReason = (
   { at, model, provider, strategy }: SubmissionInfo,
   reason: RetryableReason | NonRetryableReason | undefined
-): Option.Option<Billed> =>
+): Option.Option<PassPrices.Billed> =>
   reason === undefined || !("usage" in reason) || reason.usage === undefined ? Option.none() : Option.some({
     provider,
     model: bareName(provider, model),

@@ -78,7 +78,7 @@ export interface Context {
  * | `stop_reason` | outcome |
  * | --- | --- |
  * | `end_turn`, `stop_sequence`, `tool_use` | an answer, or `EmptyContent` |
- * | `max_tokens`, `model_context_window_exceeded` | `Incomplete` |
+ * | `max_tokens`, `model_context_window_exceeded`, `compaction` | `Incomplete` |
  * | `refusal` | `Refusal`, with the API's explanation and its category as `code` |
  * | any other | `Incomplete`, or `InvalidResponse` without text and tool calls: an unknown end is no success |
  *
@@ -231,6 +231,7 @@ const failure = (
   switch (stopReason) {
     case "max_tokens":
     case "model_context_window_exceeded":
+    case "compaction":
       return incomplete(stopReason, content, usage, context)
     case "refusal": {
       const { category, explanation } = fieldsOf(details)

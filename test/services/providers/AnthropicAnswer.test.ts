@@ -82,19 +82,22 @@ describe("AnthropicAnswer.read", () => {
     assert.strictEqual(answer.content, "")
   })
 
-  it.each(["max_tokens", "model_context_window_exceeded"])("is Incomplete at %s, with text and usage", (limit) => {
-    const verdict = verdictOf(message(limit))
+  it.each(["max_tokens", "model_context_window_exceeded", "compaction"])(
+    "is Incomplete at %s, with text and usage",
+    (limit) => {
+      const verdict = verdictOf(message(limit))
 
-    assert.strictEqual(verdict._tag, "NonRetryable")
-    assert.strictEqual(verdict.reason._tag, "Incomplete")
-    assert.deepInclude(verdict.reason, {
-      content: "Hi",
-      limit,
-      usage: usage({ inputTokens: 10, outputTokens: 20 }),
-      requestId: "req_1",
-      provider: "anthropic"
-    })
-  })
+      assert.strictEqual(verdict._tag, "NonRetryable")
+      assert.strictEqual(verdict.reason._tag, "Incomplete")
+      assert.deepInclude(verdict.reason, {
+        content: "Hi",
+        limit,
+        usage: usage({ inputTokens: 10, outputTokens: 20 }),
+        requestId: "req_1",
+        provider: "anthropic"
+      })
+    }
+  )
 
   it("is a Refusal with the explanation and the category", () => {
     const verdict = verdictOf({

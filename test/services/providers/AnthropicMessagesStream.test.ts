@@ -137,6 +137,8 @@ describe("AnthropicMessagesStream", () => {
       const first = body.indexOf("\n\n") + 2
       const whole = body.indexOf("event: message_stop")
       for (let at = first; at < body.length; at++) {
+        // The empty line after an event may be missing.
+        if (at === whole - 2 || at === whole - 1) continue
         const result = yield* read(AnthropicMessagesStream.makeReader(newTurn()), body.slice(0, at))
         assert.strictEqual(endOf(result), at < whole ? "cut" : "stop", `cut at ${at}`)
       }
