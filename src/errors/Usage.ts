@@ -5,17 +5,20 @@
  */
 import * as Schema from "effect/Schema"
 
-const counted = {
+const buckets = {
   inputTokens: Schema.Natural,
   cacheReadTokens: Schema.Natural,
   cacheWriteTokens: Schema.Natural,
   outputTokens: Schema.Natural,
-  reasoningTokens: Schema.Natural,
+  reasoningTokens: Schema.Natural
+}
+
+const facts = {
   cacheWrite1hTokens: Schema.optionalKey(Schema.Natural),
-  webSearches: Schema.optionalKey(Schema.Natural),
-  modelRuns: Schema.optionalKey(Schema.Natural),
   serviceTier: Schema.optionalKey(Schema.String),
   inferenceGeo: Schema.optionalKey(Schema.String),
+  webSearches: Schema.optionalKey(Schema.Natural),
+  modelRuns: Schema.optionalKey(Schema.Natural),
   reportedNanoUsd: Schema.optionalKey(Schema.Natural)
 }
 
@@ -26,7 +29,8 @@ const counted = {
  * @since 0.1.0
  */
 export const UsagePass = Schema.Struct({
-  ...counted,
+  ...buckets,
+  ...facts,
   /** The model of this pass, as the provider names it. */
   model: Schema.String
 })
@@ -55,8 +59,9 @@ export type UsagePass = typeof UsagePass.Type
  * @since 0.1.0
  */
 export class Usage extends Schema.Class<Usage>("holdfast/errors/Usage")({
-  ...counted,
+  ...buckets,
   totalTokens: Schema.Natural,
+  ...facts,
   searchContextSize: Schema.optionalKey(Schema.String),
   passes: Schema.optionalKey(Schema.Array(UsagePass))
 }) {}

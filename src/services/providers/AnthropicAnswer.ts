@@ -95,7 +95,7 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
   if (stopReason === "") return unreadable("The message has no stop_reason")
   const progress: Progress = {
     blocks: [...before.blocks, ...body.content],
-    passes: [...before.passes, ...billed(passesOf(body, context), stopReason, context)]
+    passes: [...before.passes, ...withFreeRefusal(passesOf(body, context), stopReason, context)]
   }
   if (stopReason === "pause_turn") return { _tag: "Paused", progress }
   const content = contentOf(progress.blocks)
@@ -194,14 +194,14 @@ const fallbackOf = (body: Fields): string => {
 const passesOf = (body: Fields, context: Context): ReadonlyArray<UsagePass> =>
   AnthropicUsage.passesOf(body.usage, modelOf(body, context))
 
-const billed = (
+const withFreeRefusal = (
   passes: ReadonlyArray<UsagePass>,
   stopReason: string,
   { provider }: Context
 ): ReadonlyArray<UsagePass> => {
   const isFree = stopReason === "refusal" && provider === "anthropic" &&
     passes.every(({ outputTokens, reasoningTokens }) => outputTokens + reasoningTokens === 0)
-  return isFree ? passes.map((pass) => ({ ...pass, reportedNanoUsd: 0 })) : passes
+  return isFree ? passes.map((pass) => ({ reportedNanoUsd: 0, ...pass })) : passes
 }
 
 // A failure names no model: its tokens count as those of the model that was asked for, unless another took over.

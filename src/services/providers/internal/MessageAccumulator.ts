@@ -144,8 +144,8 @@ interface Block {
   isEnded: boolean
 }
 
-// The counts are cumulative: hosts that write null or 0 only repeat that they have counted the input before. With
-// iterations, those of the context before a compaction have moved there.
+// The counts are cumulative, so a null or 0 after a count of the input is no count. With `iterations` it may be one: the
+// input before a compaction is counted there instead.
 const countsOf = (usage: Fields, before: Fields): Fields =>
   Object.fromEntries(
     Object.entries(usage).filter(([name, count]) =>
