@@ -64,6 +64,18 @@ describe("The usage of an answer, and of a failure", () => {
     assert.strictEqual(state._tag === "Ended" ? usageOf(state.outcome)?.serviceTier : undefined, "flex")
   })
 
+  it("is absent when an interaction counts nothing but zeros", () => {
+    const body = {
+      id: "i",
+      status: "completed",
+      steps: [{ type: "model_output", content: [{ type: "text", text: "Hi" }] }],
+      usage: { total_input_tokens: 0, total_output_tokens: 0, total_tokens: 0 }
+    }
+    const state = Result.getOrThrow(GeminiOutcome.stateOf(reply(body), context))
+
+    assert.isUndefined(state._tag === "Ended" ? usageOf(state.outcome) : null)
+  })
+
   it.each<[string, object, Partial<Usage>]>([
     ["the standard tier anywhere as nothing", { service_tier: "standard", inference_geo: "not_available" }, {}],
     ["a batch", { service_tier: "batch" }, { serviceTier: "batch" }],
