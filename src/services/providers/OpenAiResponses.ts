@@ -10,7 +10,16 @@ import type { ContentPart } from "../Content.ts"
 import type { JobState, Outcome, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
-import { countOf, type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
+import {
+  countOf,
+  type Fields,
+  fieldsOf,
+  isErrorSet,
+  isFields,
+  itemsOf,
+  type Reply,
+  textOf
+} from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
@@ -222,7 +231,8 @@ const unnamedEnd = (
   if (isErrorSet(body.error)) return OpenAiOutcome.unreadable(reply, context)
   const content = contentOf(body, context)
   if (isFields(body.incomplete_details)) return endOf("incomplete", body, reply, context)
-  return content.text.trim() !== "" || content.refusal !== undefined || content.hasToolCalls || content.hasOtherContent === true
+  return content.text.trim() !== "" || content.refusal !== undefined || content.hasToolCalls ||
+      content.hasOtherContent === true
     ? endOf("completed", body, reply, context)
     : OpenAiOutcome.unreadable(reply, context)
 }

@@ -14,6 +14,7 @@ import { delaysOf } from "./Delays.ts"
 import { follow } from "./Following.ts"
 import { told } from "./Hints.ts"
 import type { Run } from "./Run.ts"
+import { ofPoll } from "./StreamEnd.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
 export const pollTimeout = Duration.seconds(30)
@@ -62,6 +63,10 @@ export interface Watch {
   isLeft: boolean
   /** The provider does not open the job's stream any more. */
   isStreamRefused: boolean
+  /** An end that only the stream has reported, or that a poll found empty. The next poll decides. */
+  hint: Outcome | undefined
+  /** A poll has found the job completed without content. */
+  isEmpty: boolean
   missingSince: number | undefined
   deniedSince: number | undefined
   queuedSince: number | undefined
@@ -87,6 +92,8 @@ export const watchOf = (
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
+    hint: undefined,
+    isEmpty: false,
     missingSince: undefined,
     deniedSince: undefined,
     queuedSince: startedAt
@@ -121,6 +128,14 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
     const age = watch.seenAt === undefined
       ? (yield* Clock.currentTimeMillis) - job.accepted.at
       : now - watch.seenAt
+    const { hint } = watch
+    // A server that ignores `background` keeps no job that could be polled.
+    const isGone = hint?.ignoredBackground === true || now - missingSince >= missingMillis ||
+      age > Duration.toMillis(kept)
+    if (hint !== undefined && isGone) {
+      watch.isEmpty = true
+      return { _tag: "Ended", outcome: hint }
+    }
     if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
   }
   if (
@@ -133,12 +148,17 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   return undefined
 })
 
-/** Ends with the state that was found, or waits and polls again. */
+/** Ends with the state that was found, or waits and polls again. An end that only the stream reports is polled first. */
 const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
   const { job: { accepted: { jobId } }, run } = watch
   switch (state?._tag) {
-    case "Ended":
-      return Effect.succeed(state.outcome)
+    case "Ended": {
+      const end = ofPoll(state.outcome, watch)
+      if (end !== undefined) return Effect.succeed(end)
+      watch.isEmpty = true
+      watch.hint ??= state.outcome
+      return waitAndPoll(watch)
+    }
     case "Unknown":
       return Effect.fail(
         new Retryable({
@@ -151,13 +171,19 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
     case "Pending":
       watch.pending = state
       run.update({ phase: state.phase, status: state.status, jobId })
+      if (watch.hint !== undefined) {
+        // The stream was wrong, and may be wrong again at once. An answer that it emitted is kept.
+        if (watch.hint._tag === "Failed") watch.hint = undefined
+        return waitAndPoll(watch)
+      }
   }
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
   if (following === undefined) return waitAndPoll(watch)
-  return Effect.flatMap(following, ({ isDue, outcome }) => {
-    if (outcome !== undefined) return Effect.succeed(outcome)
-    return isDue ? poll(watch) : waitAndPoll(watch)
+  return Effect.flatMap(following, ({ end, isDue }) => {
+    if (end?._tag === "Certain") return Effect.succeed(end.outcome)
+    watch.hint = end?.outcome
+    return isDue || end !== undefined ? poll(watch) : waitAndPoll(watch)
   })
 }
 

@@ -15,7 +15,7 @@ import type { Transcript } from "./Transcript.ts"
 
 /** How a stream was over. */
 export type Read =
-  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | { readonly _tag: "Ended"; readonly outcome: Outcome; readonly isDisputed: boolean }
   /** Without its last event: it was cut, or silent for too long. */
   | { readonly _tag: "Cut"; readonly error: ProviderError; readonly usage: Usage | undefined }
 
@@ -98,11 +98,12 @@ class StreamReader {
       const event = events[index]
       if (event === undefined || this.isOld(event)) continue
       const { isMuted } = this
-      if (event.cursor !== undefined && !isMuted) transcript.cursor = event.cursor
+      // The job may go on although its stream says that it has ended: then the stream is opened before that event.
+      if (event.cursor !== undefined && !isMuted && event._tag !== "Ended") transcript.cursor = event.cursor
       switch (event._tag) {
         case "Ended":
           transcript.tell()
-          return Effect.fail({ _tag: "Ended", outcome: event.outcome })
+          return Effect.fail({ _tag: "Ended", outcome: event.outcome, isDisputed: event.isDisputed === true })
         case "Started":
           if (onStarted === undefined) break
           // Nothing is read meanwhile: that is no silence of the provider.

@@ -101,7 +101,11 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
   }
 }
 
-const limitOf = (word: string, body: Fields, context: Context): { readonly limit: string; readonly message: string } => {
+const limitOf = (
+  word: string,
+  body: Fields,
+  context: Context
+): { readonly limit: string; readonly message: string } => {
   const limit = wordOf(word, context)
   if (limit !== "") return { limit, message: `The answer was cut short; the provider gives the reason ${limit}` }
   const { outputLimit } = context
@@ -177,4 +181,3 @@ const saidOf = (reply: Reply, context: Context) => {
   const requestId = wordOf(reply.headers.get("x-request-id") ?? "", context)
   return { provider: context.provider, ...(requestId === "" ? undefined : { requestId }) }
 }
-

@@ -41,7 +41,9 @@ const isSame = (one: Fields | undefined, other: Fields): boolean => {
   const [first, second] = [textOf(one.call_id), textOf(other.call_id)]
   if (first !== "" && second !== "" && first !== second) return false
   if (one.type === "message") {
-    return one.role === other.role && one.phase === other.phase && isOneText(writtenIn(one), writtenIn(other))
+    return (one.role ?? "assistant") === (other.role ?? "assistant") &&
+      (one.phase ?? other.phase) === (other.phase ?? one.phase) &&
+      isOneText(writtenIn(one), writtenIn(other))
   }
   if (textOf(one.id) !== "" && one.id === other.id) return true
   // Some hosts give every call the same call id.
