@@ -172,8 +172,8 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
       watch.pending = state
       run.update({ phase: state.phase, status: state.status, jobId })
       if (watch.hint !== undefined) {
-        // The stream was wrong, and may be wrong again at once. An answer that it emitted is kept.
-        if (watch.hint._tag === "Failed") watch.hint = undefined
+        // The stream was wrong, and may be wrong again at once.
+        watch.hint = undefined
         return waitAndPoll(watch)
       }
   }
