@@ -220,17 +220,17 @@ class Reader implements EventStream.Reader {
     return "Over"
   }
 
-  // No cursor leads behind the end: where a gateway invents it, the job's own stream goes on before it.
   #ended(outcome: Outcome, response: Fields, isDisputed: boolean, out: Array<StreamEvent>): void {
     if (outcome._tag === "Succeeded") {
-      for (const call of outcome.toolCalls ?? []) out.push({ _tag: "ToolCall", ...call })
+      for (const call of outcome.toolCalls ?? []) out.push({ _tag: "ToolCall", ...call, cursor: this.#cursor() })
     }
     const usage = usageOf(response.usage)
-    if (usage !== undefined) out.push({ _tag: "Usage", usage })
+    if (usage !== undefined) out.push({ _tag: "Usage", usage, cursor: this.#cursor() })
     out.push({
       _tag: "Ended",
       outcome: this.#options.isJob ? OpenAiResponses.atOnce(outcome, response) : outcome,
-      ...(isDisputed ? { isDisputed } : undefined)
+      ...(isDisputed ? { isDisputed } : undefined),
+      cursor: this.#cursor()
     })
   }
 

@@ -64,6 +64,7 @@ class StreamReader {
   private isWaiting = false
   private usage: Usage | undefined
   private status: string | undefined
+  private cursorBefore: string | undefined
   /** Events up to here were read from an earlier stream of the same job. */
   private readonly seen: number | undefined
   private readonly source: string | undefined
@@ -74,6 +75,7 @@ class StreamReader {
     this.clock = clock
     this.heardAt = this.now
     this.seen = numberOf(reading.transcript.cursor)
+    this.cursorBefore = reading.transcript.cursor
     this.source = reading.transcript.source
   }
 
@@ -98,8 +100,7 @@ class StreamReader {
       const event = events[index]
       if (event === undefined || this.isOld(event)) continue
       const { isMuted } = this
-      // The job may go on although its stream says that it has ended: then the stream is opened before that event.
-      if (event.cursor !== undefined && !isMuted && event._tag !== "Ended") transcript.cursor = event.cursor
+      if (event.cursor !== undefined && !isMuted) this.moveTo(event)
       switch (event._tag) {
         case "Ended":
           transcript.tell()
@@ -132,6 +133,19 @@ class StreamReader {
     }
     transcript.tell()
     return this.isAhead ? this.waitForRoom : Effect.void
+  }
+
+  /**
+   * Moves the transcript's cursor to an event. The job may go on although its stream says that it has ended: then the
+   * stream is opened again before that event of the wire, which may have become several here.
+   */
+  private moveTo({ _tag, cursor }: StreamEvent): void {
+    const { transcript } = this.reading
+    if (_tag === "Ended") transcript.cursor = transcript.cursor === cursor ? this.cursorBefore : transcript.cursor
+    else if (transcript.cursor !== cursor) {
+      this.cursorBefore = transcript.cursor
+      transcript.cursor = cursor
+    }
   }
 
   /** Whether all that wait for it are too far behind. */

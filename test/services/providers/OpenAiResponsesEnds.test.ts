@@ -105,7 +105,7 @@ describe("OpenAiResponsesStream, the last event", () => {
       const result = yield* read(reader(false), JSON.stringify(response), { contentType: "application/json" })
 
       assert.deepStrictEqual(result.events.filter(({ _tag }) => _tag === "ToolCall"), [
-        { _tag: "ToolCall", id: "call_1", name: "tool_search", arguments: "{\"a\":1}" }
+        { _tag: "ToolCall", id: "call_1", name: "tool_search", arguments: "{\"a\":1}", cursor: undefined }
       ])
       assert.strictEqual(endOf(result), "tool-calls")
     }))
