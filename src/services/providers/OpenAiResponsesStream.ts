@@ -179,10 +179,8 @@ class Reader implements EventStream.Reader {
 
   #pending(type: string, response: Fields, out: Array<StreamEvent>): void {
     this.#start(response, out)
-    const { background, model, tools } = response
-    for (const [key, value] of Object.entries({ background, model, tools })) {
-      if (value !== undefined && value !== null) this.#known = { ...this.#known, [key]: value }
-    }
+    const { background, id, model, tools } = response
+    this.#known = withGaps({ background, id, model, tools }, this.#known)
     if (type === "response.created") return
     this.#status = type === "response.queued" ? queued : running
     out.push({ _tag: "Status", ...this.#status, cursor: this.#cursor() })
@@ -211,7 +209,7 @@ class Reader implements EventStream.Reader {
     this.#start(last, out)
     const context = this.#opened.contextNow()
     const { headers, status } = this.#opened.response
-    const said = { ...this.#known, ...last, status: last.status ?? statusOf(type) }
+    const said = withGaps(last, { ...this.#known, status: statusOf(type) })
     const response = this.#answer.isEmpty ? said : { ...said, output: this.#answer.outputWith(last.output) }
     const outcome = OpenAiResponses.outcomeOf({ status, headers, body: response }, context)
     if (Result.isFailure(outcome)) return outcome.failure
@@ -268,6 +266,12 @@ class Reader implements EventStream.Reader {
 
 const queued = { status: "queued", phase: "queued" } as const
 const running = { status: "in_progress", phase: "running" } as const
+
+/** Fills what an event leaves out with what is known. */
+const withGaps = (fields: Fields, known: Fields): Fields => {
+  const missing = Object.entries(known).filter(([key]) => fields[key] === undefined || fields[key] === null)
+  return { ...fields, ...Object.fromEntries(missing) }
+}
 
 const statusOf = (type: string): string => type === "response.done" ? "completed" : type.slice("response.".length)
 

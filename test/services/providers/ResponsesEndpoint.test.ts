@@ -123,6 +123,42 @@ describe("a failed response", () => {
     }))
 })
 
+describe("a gateway that ends a job's stream by itself", () => {
+  const created = {
+    type: "response.created",
+    response: { ...complete(0), status: "queued", background: true, output: [] }
+  }
+  const delta = {
+    type: "response.output_text.delta",
+    item_id: "msg_1",
+    output_index: 0,
+    content_index: 0,
+    delta: "Cut"
+  }
+  const error = { code: "server_error", message: "Response payload is not completed" }
+  it.live.each<[string, object]>([
+    ["as failed", { type: "response.failed", response: { id: "resp_1", status: "failed", error, background: true } }],
+    ["as failed, without the job's fields", { type: "response.failed", response: { status: "failed", error } }],
+    ["as incomplete", { type: "response.incomplete", response: { ...complete(1), status: "incomplete", output: [] } }],
+    ["as completed without an output", { type: "response.completed", response: { ...complete(1), output: [] } }],
+    ["as cancelled", { type: "response.cancelled", response: { ...complete(1), status: "cancelled", output: [] } }]
+  ])("does not end the job, which has its own answer: %s", ([_title, end]) =>
+    Effect.gen(function*() {
+      const { ask } = yield* world
+      let posts = 0
+      let gets = 0
+      const result = yield* ask({ model: "openai/gpt-5.5", strategy: "background" }, true, (method) => {
+        if (method === "POST") posts++
+        else gets++
+        if (method === "POST") return sse([created, delta, end])
+        return json(gets < 3 ? { ...created.response, status: "in_progress" } : { ...complete(2), background: true })
+      })
+
+      assert.strictEqual(result.content, "Cut off")
+      assert.strictEqual(posts, 1)
+    }))
+})
+
 const folder = process.env["HOLDFAST_RECORDINGS"]
 
 describe.skipIf(folder === undefined)("recorded items of the Responses API (needs HOLDFAST_RECORDINGS)", () => {

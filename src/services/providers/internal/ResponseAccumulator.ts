@@ -37,7 +37,8 @@ export class ResponseAccumulator {
     const [, stem = "", step] = /^response\.(\w+)\.(delta|done|added)$/.exec(type) ?? []
     if (stem === "content_part") {
       // What a part holds when it is added comes again in its deltas.
-      return step === "done" ? this.#settlePart(event, fieldsOf(event.part)) : []
+      const part = fieldsOf(event.part)
+      return step === "done" && kindOf(part)?.tag !== undefined ? this.#settlePart(event, part) : []
     }
     const kind = kinds.get(stem)
     if (kind === undefined || step === "added") return []
@@ -217,6 +218,9 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["code_interpreter_call_code", { item: "code_interpreter_call", field: "code" }]
 ])
 
+/** The kind of a message's part. Some servers write `text` for `output_text`. */
+const kindOf = ({ type }: Fields): Kind | undefined => kinds.get(type === "text" ? "output_text" : textOf(type))
+
 const partOf = ({ parts }: Item, index: unknown, type: string): Part => {
   const known = parts.get(index ?? 0)
   if (known !== undefined) return known
@@ -227,11 +231,10 @@ const partOf = ({ parts }: Item, index: unknown, type: string): Part => {
 
 /** Takes the whole text of a part, and returns what its deltas had left out. */
 const settle = (item: Item, index: unknown, fields: Fields): ReadonlyArray<Added> => {
-  const type = fields.type === "text" ? "output_text" : textOf(fields.type)
-  const kind = kinds.get(type)
+  const kind = kindOf(fields)
   if (kind?.tag === undefined || item.isTail) return []
   const text = textOf(fields[kind.field])
-  const part = partOf(item, index, type)
+  const part = partOf(item, index, kind.tag === "Text" ? "output_text" : "refusal")
   const before = part.text
   if (text.length <= before.length || !text.startsWith(before)) return []
   const delta = text.slice(before.length)

@@ -123,6 +123,17 @@ describe("ResponseAccumulator", () => {
     ])
   })
 
+  it("opens no message for the parts of another item", () => {
+    const part = { type: "reasoning_text", text: "Hm" }
+    const { answer } = accumulate([
+      { type: "response.output_item.added", output_index: 0, item: reasoning },
+      { type: "response.content_part.done", item_id: "r1", output_index: 0, content_index: 0, part },
+      { type: "response.output_item.done", output_index: 0, item: reasoning }
+    ])
+
+    assert.deepStrictEqual(answer.outputWith([]), [reasoning])
+  })
+
   it("keeps the image of an item that the last event has without it", () => {
     const image = { id: "ig1", type: "image_generation_call", status: "completed", result: "AAEC" }
     const { answer } = accumulate(eventsOf([image]))
