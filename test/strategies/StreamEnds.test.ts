@@ -244,6 +244,19 @@ describe("a job that a poll finds completed without content", () => {
       assert.strictEqual(factsOf(yield* Fiber.join(fiber)).reason, "EmptyContent")
       assert.strictEqual(provider.calls("retrieve").length, 2)
     }))
+
+  it.effect("is settled so at once when the schedule has no poll left", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({
+        submit: [accepted("job-1", { _tag: "Ended", outcome: failed(empty) })],
+        retrieve: [ended(failed(empty))]
+      })
+      const process = yield* start(provider)
+      const error = yield* Effect.flip(process.execute({ ...job, poll: Schedule.recurs(0) }))
+
+      assert.strictEqual(factsOf(error).reason, "EmptyContent")
+      assert.deepStrictEqual(provider.calls("retrieve"), [])
+    }))
 })
 
 describe("the end of a held call's stream", () => {

@@ -3,30 +3,19 @@
  *
  * @since 0.1.0
  */
-import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { ContentPart } from "../Content.ts"
 import type { JobState, Outcome, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
-import {
-  countOf,
-  type Fields,
-  fieldsOf,
-  isErrorSet,
-  isFields,
-  itemsOf,
-  type Reply,
-  textOf
-} from "./internal/JsonBody.ts"
+import { countOf, type Fields, fieldsOf, isErrorSet, isFields, type Reply, textOf } from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
 import { type Payload, refuse, withOptions } from "./internal/Payload.ts"
-import { callsOf } from "./internal/ResponseCalls.ts"
-import { distinct } from "./internal/ResponseItems.ts"
+import { contentOf } from "./internal/ResponseContent.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**
@@ -252,38 +241,6 @@ const withLimit = (body: Fields, context: OpenAiOutcome.Context): OpenAiOutcome.
 const isCutAtLimit = (body: Fields, context: OpenAiOutcome.Context): boolean => {
   const { hidesLimit, outputLimit = 0 } = withLimit(body, context)
   return hidesLimit === true && outputLimit > 0 && (OpenAiOutcome.outputTokensOf(body) ?? 0) >= outputLimit
-}
-
-const contentOf = (body: Fields, context: OpenAiOutcome.Context): Omit<OpenAiOutcome.Ending, "stopped"> => {
-  const output = distinct(itemsOf(body.output))
-  let text = ""
-  let refusal: string | undefined
-  for (const { content, phase, role, type } of output) {
-    if (type !== "message" || (role ?? "assistant") !== "assistant") continue
-    for (const part of typeof content === "string" ? [{ type: "output_text", text: content }] : itemsOf(content)) {
-      const fields = fieldsOf(part)
-      if (fields.type === "refusal") refusal = (refusal ?? "") + textOf(fields.refusal)
-      if (phase !== "commentary" && (fields.type === "output_text" || fields.type === "text")) {
-        text += textOf(fields.text)
-      }
-    }
-  }
-  const toolCalls = callsOf(output, { provider: context.provider, tools: body.tools })
-  return { text, refusal, toolCalls, hasToolCalls: toolCalls.length > 0, hasOtherContent: output.some(isImage) }
-}
-
-const isImage = ({ status, type }: Fields): boolean => type === "image_generation_call" && status !== "failed"
-
-/**
- * Returns whether two bodies of one response hold the same answer.
- *
- * @category guards
- * @since 0.1.0
- */
-export const isSameAnswer = (one: Fields, other: Fields, context: OpenAiOutcome.Context): boolean => {
-  const [first, second] = [contentOf(one, context), contentOf(other, context)]
-  return first.text === second.text && first.refusal === second.refusal &&
-    Equal.equals(first.toolCalls, second.toolCalls)
 }
 
 const metadataOf = (job: SubmitOptions): Payload => ({

@@ -14,6 +14,7 @@ import { type Fields, fieldsOf, isErrorSet, isFields, parse, type Reply, textOf 
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
 import { ResponseAccumulator } from "./internal/ResponseAccumulator.ts"
+import { isSameAnswer } from "./internal/ResponseContent.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 
@@ -213,7 +214,7 @@ class Reader implements EventStream.Reader {
     const response = this.#answer.isEmpty ? said : { ...said, output: this.#answer.outputWith(last.output) }
     const outcome = OpenAiResponses.outcomeOf({ status, headers, body: response }, context)
     if (Result.isFailure(outcome)) return outcome.failure
-    const isDisputed = response !== said && !OpenAiResponses.isSameAnswer(said, response, context)
+    const isDisputed = response !== said && !isSameAnswer(said, response, context)
     this.#ended(outcome.success, response, isDisputed, out)
     return "Over"
   }

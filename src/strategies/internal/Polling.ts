@@ -156,8 +156,12 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
       const end = ofPoll(state.outcome, watch)
       if (end !== undefined) return Effect.succeed(end)
       watch.isEmpty = true
-      watch.hint ??= state.outcome
-      return waitAndPoll(watch)
+      const hint = watch.hint = watch.hint?._tag === "Succeeded" ? watch.hint : state.outcome
+      return Effect.matchEffect(delayOf(watch), {
+        // The schedule has no poll left.
+        onFailure: () => Effect.succeed(hint),
+        onSuccess: (delay) => sleepAndPoll(watch, delay)
+      })
     }
     case "Unknown":
       return Effect.fail(
@@ -188,12 +192,14 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
 }
 
 const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(delayOf(watch), (delay) =>
-    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
-    Clock.clockWith((clock) => {
-      const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
-    }))
+  Effect.flatMap(delayOf(watch), (delay) => sleepAndPoll(watch, delay))
+
+// `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
+const sleepAndPoll = (watch: Watch, delay: Duration.Duration): Effect.Effect<Outcome, StrategyError> =>
+  Clock.clockWith((clock) => {
+    const sleep = clock.sleep(delay)
+    return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
+  })
 
 // Not made where it is used, as all that is in sight there would be kept with it.
 const pollOf = (watch: Watch) => () => poll(watch)
