@@ -13,6 +13,7 @@ type Verdict = ProviderError.Verdict
 const paris = succeeded("Paris")
 const empty: Verdict = { _tag: "NonRetryable", reason: new Reason.EmptyContent({ message: "Nothing" }) }
 const notFound: Verdict = { _tag: "NonRetryable", reason: new Reason.NotFound({ message: "No such job" }) }
+const denied: Verdict = { _tag: "NonRetryable", reason: new Reason.PermissionDenied({ message: "No" }) }
 const invented: Verdict = {
   _tag: "Retryable",
   reason: new Reason.JobFailed({
@@ -166,6 +167,20 @@ describe("the end of a job's stream", () => {
 
       assert.deepStrictEqual(events, ["0 Pa", "2 ris", "Completed Paris"])
     }))
+
+  it.effect.each([notFound, denied])(
+    "is the answer that the stream emitted when polls are refused: %o",
+    (verdict) =>
+      Effect.gen(function*() {
+        const { events, provider } = yield* watch({
+          submitStream: [told(["Paris"], paris, true)],
+          retrieve: [fails(), fails(verdict, "Refused")]
+        })
+
+        assert.deepStrictEqual(events, ["0 Paris", "Completed Paris"])
+        assert.strictEqual(provider.calls("retrieve").length, 2)
+      })
+  )
 
   it.effect("leaves an answer of which the journal keeps the id to the provider", () =>
     Effect.gen(function*() {

@@ -4,7 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
@@ -122,21 +122,20 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   const deniedSince = watch.deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied"
     ? watch.deniedSince ?? now
     : undefined
+  const { hint } = watch
+  if (hint !== undefined && (isUnconfirmable(hint, verdict) || now - (missingSince ?? now) >= missingMillis)) {
+    watch.isEmpty = true
+    return { _tag: "Ended", outcome: hint }
+  }
   if (missingSince !== undefined) {
     const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
     // Only between two processes must the wall clock do.
     const age = watch.seenAt === undefined
       ? (yield* Clock.currentTimeMillis) - job.accepted.at
       : now - watch.seenAt
-    const { hint } = watch
-    // A server that ignores `background` keeps no job that could be polled.
-    const isGone = hint?.ignoredBackground === true || now - missingSince >= missingMillis ||
-      age > Duration.toMillis(kept)
-    if (hint !== undefined && isGone) {
-      watch.isEmpty = true
-      return { _tag: "Ended", outcome: hint }
+    if (age > Duration.toMillis(kept) && watch.hint === undefined) {
+      return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
     }
-    if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
   }
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
@@ -147,6 +146,13 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   watch.pending = { ...watch.pending, pollAfter: verdict._tag === "Retryable" ? verdict.retryAfter : undefined }
   return undefined
 })
+
+/**
+ * Whether no poll will say more of an end: the server refuses it for good, and either the stream has emitted an answer, or
+ * the server ignores `background` and has no job.
+ */
+const isUnconfirmable = (hint: Outcome, verdict: Verdict): boolean =>
+  verdict._tag === "NonRetryable" && (hint._tag === "Succeeded" || hint.ignoredBackground === true)
 
 /** Ends with the state that was found, or waits and polls again. An end that only the stream reports is polled first. */
 const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
