@@ -79,7 +79,7 @@ export class ResponseAccumulator {
   // The server writes an item once more.
   #restart(item: Item, event: Fields): void {
     this.#name(item, event)
-    for (const part of item.parts.values()) part.restart()
+    item.restart()
   }
 
   #end(event: Fields): ReadonlyArray<Added> {
@@ -114,7 +114,7 @@ export class ResponseAccumulator {
   #known(type: string, event: Fields, fields: Fields): Item | undefined {
     for (const key of keysOf({ type, id: event.item_id ?? fields.id, call_id: fields.call_id })) {
       const item = this.#byKey.get(key)
-      if (item !== undefined) return item
+      if (item !== undefined && !isAnother(item, fields)) return item
     }
     return undefined
   }
@@ -135,7 +135,7 @@ export class ResponseAccumulator {
   }
 
   #name(item: Item, event: Fields): void {
-    for (const key of keysOf(item.fields)) if (!this.#byKey.has(key)) this.#byKey.set(key, item)
+    for (const key of keysOf(item.fields)) this.#byKey.set(key, item)
     if (typeof event.output_index === "number") this.#byIndex.set(event.output_index, item)
   }
 }
@@ -159,6 +159,12 @@ class Item {
     const text = new GrowingText("")
     this.#written.set(field, text)
     return text
+  }
+
+  /** All of it comes once more, from the beginning. */
+  restart(): void {
+    for (const part of this.parts.values()) part.restart()
+    this.#written.clear()
   }
 
   /** The fields whose text has grown. */
@@ -198,6 +204,12 @@ class Part {
   restart(): void {
     this.#repeated = { text: this.text, at: 0 }
   }
+}
+
+/** Whether an item is not the one with the same id or call id that came before: some servers give many items one of them. */
+const isAnother = ({ fields: { call_id: callId, id }, isDone }: Item, fields: Fields): boolean => {
+  const differs = (one: unknown, other: unknown) => textOf(one) !== "" && textOf(other) !== "" && one !== other
+  return differs(callId, fields.call_id) || (isDone && differs(id, fields.id))
 }
 
 interface Kind {

@@ -17,7 +17,11 @@ export interface StreamedItem {
  * What the stream emitted is not taken back: an item that the last event leaves out, shortens or contradicts stays as
  * it was emitted. Items are paired by their ids; those whose ids differ, or that have none, by their order within a type.
  */
-export const merge = (streamed: ReadonlyArray<StreamedItem>, last: ReadonlyArray<unknown>): ReadonlyArray<Fields> => {
+export const merge = (emitted: ReadonlyArray<StreamedItem>, last: ReadonlyArray<unknown>): ReadonlyArray<Fields> => {
+  // A tail may be the end of any item.
+  const streamed: ReadonlyArray<StreamedItem> = emitted.some(({ isTail }) => isTail)
+    ? emitted
+    : distinct(emitted.map(({ item }) => item)).map((item) => ({ item, isTail: false }))
   const final = distinct(last)
   const partners = pair(streamed.map(({ item }) => item), final)
   const taken = new Map<Fields, Fields>()

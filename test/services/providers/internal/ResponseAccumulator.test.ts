@@ -74,6 +74,37 @@ describe("ResponseAccumulator", () => {
     }
   })
 
+  it.each<[string, ReadonlyArray<readonly [string, string, string]>, ReadonlyArray<string>]>([
+    ["with one item id", [["i1", "c1", "{\"a\":1}"], ["i1", "c2", "{\"a\":2}"]], ["{\"a\":1}", "{\"a\":2}"]],
+    ["with one call id", [["i1", "c1", "{\"a\":1}"], ["i2", "c1", "{\"a\":2}"]], ["{\"a\":1}", "{\"a\":2}"]],
+    ["that are one, written twice", [["i1", "c1", "{\"a\":1}"], ["i1", "c1", "{\"a\":1}"]], ["{\"a\":1}"]],
+    ["that are one under two ids", [["i1", "c1", "{\"a\":1}"], ["i2", "c1", "{\"a\":1}"]], ["{\"a\":1}"]]
+  ])("tells calls apart %s", (_title, calls, expected) => {
+    const events = calls.flatMap(([id, callId, args], index) => {
+      const item = { id, call_id: callId, type: "function_call", name: "add" }
+      const place = { output_index: index }
+      return [
+        { type: "response.output_item.added", ...place, item: { ...item, arguments: "" } },
+        { type: "response.function_call_arguments.delta", ...place, item_id: id, delta: args },
+        { type: "response.output_item.done", ...place, item: { ...item, arguments: args } }
+      ]
+    })
+    const { answer } = accumulate(events)
+
+    assert.deepStrictEqual(answer.outputWith([]).map((item) => String(item.arguments)), [...expected])
+  })
+
+  it("takes a call that is started again from its beginning", () => {
+    const item = { id: "i1", call_id: "c1", type: "function_call", name: "add", arguments: "" }
+    const written = [
+      { type: "response.output_item.added", output_index: 0, item },
+      { type: "response.function_call_arguments.delta", output_index: 0, item_id: "i1", delta: "{\"a\":1}" }
+    ]
+    const { answer } = accumulate([...written, ...written])
+
+    assert.deepStrictEqual(answer.outputWith([]).map(({ arguments: args }) => args), ["{\"a\":1}"])
+  })
+
   it("emits what deltas left out as soon as an event has it", () => {
     const common = { item_id: "m1", output_index: 0, content_index: 0 }
     const events = [
