@@ -4,7 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
@@ -14,6 +14,7 @@ import { delaysOf } from "./Delays.ts"
 import { follow } from "./Following.ts"
 import { told } from "./Hints.ts"
 import type { Run } from "./Run.ts"
+import { ofPoll } from "./StreamEnd.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
 export const pollTimeout = Duration.seconds(30)
@@ -62,6 +63,10 @@ export interface Watch {
   isLeft: boolean
   /** The provider does not open the job's stream any more. */
   isStreamRefused: boolean
+  /** An end that only the stream has reported, or that a poll found empty. The next poll decides. */
+  hint: Outcome | undefined
+  /** A poll has found the job completed without content. */
+  isEmpty: boolean
   missingSince: number | undefined
   deniedSince: number | undefined
   queuedSince: number | undefined
@@ -87,6 +92,8 @@ export const watchOf = (
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
+    hint: undefined,
+    isEmpty: false,
     missingSince: undefined,
     deniedSince: undefined,
     queuedSince: startedAt
@@ -115,13 +122,20 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   const deniedSince = watch.deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied"
     ? watch.deniedSince ?? now
     : undefined
+  const { hint } = watch
+  if (hint !== undefined && (isUnconfirmable(hint, verdict) || now - (missingSince ?? now) >= missingMillis)) {
+    watch.isEmpty = true
+    return { _tag: "Ended", outcome: hint }
+  }
   if (missingSince !== undefined) {
     const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
     // Only between two processes must the wall clock do.
     const age = watch.seenAt === undefined
       ? (yield* Clock.currentTimeMillis) - job.accepted.at
       : now - watch.seenAt
-    if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    if (age > Duration.toMillis(kept) && watch.hint === undefined) {
+      return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    }
   }
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
@@ -133,12 +147,28 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   return undefined
 })
 
-/** Ends with the state that was found, or waits and polls again. */
+/**
+ * Whether no poll will say more of an end: the server refuses it for good, and either the stream has emitted an answer, or
+ * the server ignores `background` and has no job.
+ */
+const isUnconfirmable = (hint: Outcome, verdict: Verdict): boolean =>
+  verdict._tag === "NonRetryable" && (hint._tag === "Succeeded" || hint.ignoredBackground === true)
+
+/** Ends with the state that was found, or waits and polls again. An end that only the stream reports is polled first. */
 const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
   const { job: { accepted: { jobId } }, run } = watch
   switch (state?._tag) {
-    case "Ended":
-      return Effect.succeed(state.outcome)
+    case "Ended": {
+      const end = ofPoll(state.outcome, watch)
+      if (end !== undefined) return Effect.succeed(end)
+      watch.isEmpty = true
+      const hint = watch.hint = watch.hint?._tag === "Succeeded" ? watch.hint : state.outcome
+      return Effect.matchEffect(delayOf(watch), {
+        // The schedule has no poll left.
+        onFailure: () => Effect.succeed(hint),
+        onSuccess: (delay) => sleepAndPoll(watch, delay)
+      })
+    }
     case "Unknown":
       return Effect.fail(
         new Retryable({
@@ -151,23 +181,31 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
     case "Pending":
       watch.pending = state
       run.update({ phase: state.phase, status: state.status, jobId })
+      if (watch.hint !== undefined) {
+        // The stream was wrong, and may be wrong again at once.
+        watch.hint = undefined
+        return waitAndPoll(watch)
+      }
   }
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
   if (following === undefined) return waitAndPoll(watch)
-  return Effect.flatMap(following, ({ isDue, outcome }) => {
-    if (outcome !== undefined) return Effect.succeed(outcome)
-    return isDue ? poll(watch) : waitAndPoll(watch)
+  return Effect.flatMap(following, ({ end, isDue }) => {
+    if (end?._tag === "Certain") return Effect.succeed(end.outcome)
+    watch.hint = end?.outcome
+    return isDue || end !== undefined ? poll(watch) : waitAndPoll(watch)
   })
 }
 
 const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(delayOf(watch), (delay) =>
-    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
-    Clock.clockWith((clock) => {
-      const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
-    }))
+  Effect.flatMap(delayOf(watch), (delay) => sleepAndPoll(watch, delay))
+
+// `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
+const sleepAndPoll = (watch: Watch, delay: Duration.Duration): Effect.Effect<Outcome, StrategyError> =>
+  Clock.clockWith((clock) => {
+    const sleep = clock.sleep(delay)
+    return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
+  })
 
 // Not made where it is used, as all that is in sight there would be kept with it.
 const pollOf = (watch: Watch) => () => poll(watch)

@@ -121,8 +121,12 @@ const leaveQueue = (
   })
 }
 
-const finish = (wait: Wait, told: Outcome): Effect.Effect<RunResult, StrategyError> =>
-  Effect.flatMap(conclude(wait, judge(wait.watch.run, told)), (next) => next())
+const finish = (wait: Wait, ended: Outcome): Effect.Effect<RunResult, StrategyError> =>
+  Effect.suspend(() => {
+    const { run } = wait.watch
+    run.noteCalls(ended)
+    return Effect.flatMap(conclude(wait, judge(run, ended)), (next) => next())
+  })
 
 /** Finds out what a job's end calls for. What is left to do is not done here, as it may take as long as another job. */
 const conclude = Effect.fnUntraced(function*(
