@@ -247,7 +247,7 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
   /** The text so far, or the empty string. */
   content: Schema.String,
   usage: Schema.optional(Usage),
-  /** What stopped it, in the provider's word: `max_output_tokens`, `length`, `max_tokens`, … */
+  /** What stopped it, in the provider's word: `max_output_tokens`, `length`, `max_tokens`, …; `unknown` where it gives none. */
   limit: Schema.String
 }) {}
 

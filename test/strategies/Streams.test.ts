@@ -225,7 +225,7 @@ describe("stream", () => {
             Stream.take(told("Paris"), 1),
             Stream.make<[StreamEvent]>({ _tag: "Ended", outcome: failed(filtered) })
           )],
-          retrieve: [pending()]
+          retrieve: [pending(), ended(failed(filtered))]
         })
         const asked = { ...job, fallback: ["test/second"] }
         const first = yield* start(provider)
@@ -288,7 +288,7 @@ describe("stream", () => {
             Stream.take(told("London"), 2),
             Stream.make<[StreamEvent]>({ _tag: "Ended", outcome: answer })
           )],
-          submit: []
+          retrieve: [ended(answer)]
         })
         const process = yield* start(provider)
         const error = yield* Effect.flip(Stream.runCollect(process.stream(job)))

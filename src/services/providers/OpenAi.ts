@@ -64,6 +64,12 @@ export interface Options {
    * @default "30 days"
    */
   readonly retention?: Duration.Duration | undefined
+  /**
+   * Whether the host's Responses API reports an answer that was cut at its limit as complete.
+   *
+   * @default false
+   */
+  readonly hidesLimit?: boolean | undefined
 }
 
 /**

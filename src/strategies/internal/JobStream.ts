@@ -3,18 +3,18 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Outcome } from "../../services/Provider.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
 import type { WaitingJob } from "./WaitingJob.ts"
 import { type Patience, type Read, read } from "./Reading.ts"
+import { ofJob, type StreamedEnd } from "./StreamEnd.ts"
 
 /** Longest silences of a job's stream: it is only opened anew, milliseconds. */
 export const jobPatience: Patience = { firstEvent: 60_000, idle: 60_000 }
 
-/** How following a job was over. */
+/** How a job's stream ended. */
 export interface Followed {
   /** `undefined` when the stream was over before the job. */
-  readonly outcome: Outcome | undefined
+  readonly end: StreamedEnd | undefined
   /** Whether the job is to be looked at now: the stream came further, or somebody says that the job may have ended. */
   readonly isDue: boolean
 }
@@ -51,10 +51,19 @@ const heed = (watch: WaitingJob, reading: Effect.Effect<Read>, from: string | un
     if (over?._tag === "Cut" && !over.error.isRetryable) watch.isStreamRefused = true
     if (run.progress.phase !== "queued") watch.pending = { ...watch.pending, phase: "running" }
     return {
-      outcome: over?._tag === "Ended" ? over.outcome : undefined,
+      end: over?._tag === "Ended" ? endOf(watch, over) : undefined,
       isDue: over?._tag === "Woken" || (over !== undefined && run.transcript?.cursor !== from)
     }
   })
+}
+
+const endOf = (
+  { job: { id, sent }, run: { transcript } }: WaitingJob,
+  { isDisputed, outcome }: Extract<Read, { readonly _tag: "Ended" }>
+): StreamedEnd => {
+  const isEmitted = transcript?.source === id
+  const emitted = isEmitted ? transcript.emitted(sent.model) : { text: "", hasToolCalls: false, model: sent.model }
+  return ofJob(emitted, outcome, isDisputed)
 }
 
 /** Comes when the job has been queued for too long: then it is polled, which says so. */

@@ -259,6 +259,7 @@ const afterWait = (
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> => {
   const { job, run } = waiting
   if (Exit.isSuccess(exit)) {
+    run.noteCalls(exit.value)
     memory.ended = { submission: job, outcome: judge(memory, exit.value) }
     return proceed(run, shared, memory)
   }

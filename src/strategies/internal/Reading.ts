@@ -15,7 +15,7 @@ import type { Transcript } from "./Transcript.ts"
 
 /** How a stream was over. */
 export type Read =
-  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | { readonly _tag: "Ended"; readonly outcome: Outcome; readonly isDisputed: boolean }
   /** Without its last event: it was cut, or silent for too long. */
   | { readonly _tag: "Cut"; readonly error: ProviderError; readonly usage: Usage | undefined }
 
@@ -64,6 +64,7 @@ class StreamReader {
   private isWaiting = false
   private usage: Usage | undefined
   private status: string | undefined
+  private cursorBefore: string | undefined
   /** Events up to here were read from an earlier stream of the same job. */
   private readonly seen: number | undefined
   private readonly source: string | undefined
@@ -74,6 +75,7 @@ class StreamReader {
     this.clock = clock
     this.heardAt = this.now
     this.seen = numberOf(reading.transcript.cursor)
+    this.cursorBefore = reading.transcript.cursor
     this.source = reading.transcript.source
   }
 
@@ -98,11 +100,11 @@ class StreamReader {
       const event = events[index]
       if (event === undefined || this.isOld(event)) continue
       const { isMuted } = this
-      if (event.cursor !== undefined && !isMuted) transcript.cursor = event.cursor
+      if (event.cursor !== undefined && !isMuted) this.moveTo(event)
       switch (event._tag) {
         case "Ended":
           transcript.tell()
-          return Effect.fail({ _tag: "Ended", outcome: event.outcome })
+          return Effect.fail({ _tag: "Ended", outcome: event.outcome, isDisputed: event.isDisputed === true })
         case "Started":
           if (onStarted === undefined) break
           // Nothing is read meanwhile: that is no silence of the provider.
@@ -131,6 +133,19 @@ class StreamReader {
     }
     transcript.tell()
     return this.isAhead ? this.waitForRoom : Effect.void
+  }
+
+  /**
+   * Moves the transcript's cursor to an event. The job may go on although its stream says that it has ended: then the
+   * stream is opened again before that event of the wire, which may have become several here.
+   */
+  private moveTo({ _tag, cursor }: StreamEvent): void {
+    const { transcript } = this.reading
+    if (_tag === "Ended") transcript.cursor = transcript.cursor === cursor ? this.cursorBefore : transcript.cursor
+    else if (transcript.cursor !== cursor) {
+      this.cursorBefore = transcript.cursor
+      transcript.cursor = cursor
+    }
   }
 
   /** Whether all that wait for it are too far behind. */

@@ -215,6 +215,13 @@ export class Run {
     else waiter.reader.attach(this.transcript ??= new Transcript())
   }
 
+  /** Remembers the calls of the answer, so that watchers get those that no stream emitted. */
+  noteCalls(outcome: Outcome): void {
+    if (this.transcript !== undefined && outcome._tag === "Succeeded") {
+      this.transcript.answerCalls = outcome.toolCalls ?? []
+    }
+  }
+
   /** Those who wait. */
   get waiters(): ReadonlyArray<Waiter> {
     return this.callers

@@ -20,6 +20,7 @@ import { type Patience, read } from "./Reading.ts"
 import type { Call } from "./Preparing.ts"
 import type { Means, Run } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
+import * as StreamEnd from "./StreamEnd.ts"
 import {
   announce,
   callHeld,
@@ -197,7 +198,8 @@ const submitting = (
   if (transcript === undefined || means.open === undefined || !transcript.turnTo(submissionId)) {
     return means.submit(submissionId)
   }
-  return open(means.open(submissionId), { run, transcript, patience: patienceOf(request, "job") })
+  const patience = patienceOf(request, "job")
+  return open(means.open(submissionId), { run, transcript, patience }, means.provider.model)
 }
 
 /**
@@ -227,15 +229,17 @@ const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _
 const heldCall = (
   run: Run,
   { request }: ToSend,
-  { call, stream }: Extract<Means, { readonly _tag: "Held" }>,
+  { call, provider: { model }, stream }: Extract<Means, { readonly _tag: "Held" }>,
   submissionId: string
 ): Effect.Effect<Outcome, ProviderError> => {
   const { transcript } = run
-  if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) return call
+  if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) {
+    return Effect.tap(call, (outcome) => Effect.sync(() => run.noteCalls(outcome)))
+  }
   return Effect.flatMap(
     read(stream(), { run, transcript, patience: patienceOf(request, "held") }),
     (over): Effect.Effect<Outcome, ProviderError> => {
-      if (over._tag === "Ended") return Effect.succeed(over.outcome)
+      if (over._tag === "Ended") return Effect.succeed(StreamEnd.ofHeldCall(transcript.emitted(model), over.outcome))
       const { verdict } = over.error
       // The same call would fail in the same way again.
       if (!transcript.hasContent || verdict._tag === "NonRetryable") return Effect.fail(over.error)

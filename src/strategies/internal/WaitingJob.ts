@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
@@ -14,6 +14,7 @@ import { monotonicMillis } from "./MonotonicTime.ts"
 import { follow } from "./JobStream.ts"
 import type { Run } from "./Run.ts"
 import { nextDelay, type Steps } from "./ScheduleSteps.ts"
+import { ofPoll } from "./StreamEnd.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
 export const pollTimeout = Duration.seconds(30)
@@ -65,6 +66,10 @@ export interface WaitingJob {
   isLeft: boolean
   /** The provider does not open the job's stream any more. */
   isStreamRefused: boolean
+  /** An end that only the stream has reported, or that a poll found empty. The next poll decides. */
+  hint: Outcome | undefined
+  /** A poll has found the job completed without content. */
+  isEmpty: boolean
   missingSince: number | undefined
   deniedSince: number | undefined
   queuedSince: number | undefined
@@ -91,6 +96,8 @@ export const make = (
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
+    hint: undefined,
+    isEmpty: false,
     missingSince: undefined,
     deniedSince: undefined,
     queuedSince: startedAt
@@ -119,13 +126,20 @@ const retrieve = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Retur
   const deniedSince = watch.deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied"
     ? watch.deniedSince ?? now
     : undefined
+  const { hint } = watch
+  if (hint !== undefined && (isUnconfirmable(hint, verdict) || now - (missingSince ?? now) >= missingMillis)) {
+    watch.isEmpty = true
+    return { _tag: "Ended", outcome: hint }
+  }
   if (missingSince !== undefined) {
     const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
     // Only between two processes must the wall clock do.
     const age = watch.seenAt === undefined
       ? (yield* Clock.currentTimeMillis) - job.accepted.at
       : now - watch.seenAt
-    if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    if (age > Duration.toMillis(kept) && watch.hint === undefined) {
+      return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    }
   }
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
@@ -137,12 +151,28 @@ const retrieve = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Retur
   return undefined
 })
 
-/** Judges the state that was found; `undefined` when the poll failed in a way that is waited out. */
+/**
+ * Whether no poll will say more of an end: the server refuses it for good, and either the stream has emitted an answer, or
+ * the server ignores `background` and has no job.
+ */
+const isUnconfirmable = (hint: Outcome, verdict: Verdict): boolean =>
+  verdict._tag === "NonRetryable" && (hint._tag === "Succeeded" || hint.ignoredBackground === true)
+
+/**
+ * Judges the state that was found; `undefined` when the poll failed in a way that is waited out. An end that only the
+ * stream reports is polled first.
+ */
 const judge = (watch: WaitingJob, state: JobState | undefined): Effect.Effect<Look, StrategyError> => {
   const { job: { accepted: { jobId } }, run } = watch
   switch (state?._tag) {
-    case "Ended":
-      return Effect.succeed(state)
+    case "Ended": {
+      const outcome = ofPoll(state.outcome, watch)
+      if (outcome !== undefined) return Effect.succeed({ _tag: "Ended", outcome })
+      watch.isEmpty = true
+      const hint = watch.hint = watch.hint?._tag === "Succeeded" ? watch.hint : state.outcome
+      // The schedule may have no poll left.
+      return Effect.orElseSucceed(waiting(watch), (): Look => ({ _tag: "Ended", outcome: hint }))
+    }
     case "Unknown":
       return Effect.fail(
         new Retryable({
@@ -155,13 +185,19 @@ const judge = (watch: WaitingJob, state: JobState | undefined): Effect.Effect<Lo
     case "Pending":
       watch.pending = state
       run.update({ phase: state.phase, status: state.status, jobId })
+      if (watch.hint !== undefined) {
+        // The stream was wrong, and may be wrong again at once.
+        watch.hint = undefined
+        return waiting(watch)
+      }
   }
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
   if (following === undefined) return waiting(watch)
-  return Effect.flatMap(following, ({ isDue, outcome }): Effect.Effect<Look, StrategyError> => {
-    if (outcome !== undefined) return Effect.succeed({ _tag: "Ended", outcome })
-    return isDue ? poll(watch) : waiting(watch)
+  return Effect.flatMap(following, ({ end, isDue }): Effect.Effect<Look, StrategyError> => {
+    if (end?._tag === "Certain") return Effect.succeed({ _tag: "Ended", outcome: end.outcome })
+    watch.hint = end?.outcome
+    return isDue || end !== undefined ? poll(watch) : waiting(watch)
   })
 }
 

@@ -59,7 +59,7 @@ describe("OpenAiResponsesStream", () => {
       assert.strictEqual(OpenAiResponsesStream.sequenceOf("4 0"), "4")
     }))
 
-  it.effect("tells tool calls when they are complete", () =>
+  it.effect("emits tool calls at the end, which says whether the server has run them", () =>
     Effect.gen(function*() {
       const call = { type: "function_call", id: "fc_1", call_id: "call_1", name: "add", arguments: "{\"a\":1}" }
       const custom = { type: "custom_tool_call", id: "ct_1", call_id: "call_2", name: "run", input: "ls" }
@@ -73,8 +73,8 @@ describe("OpenAiResponsesStream", () => {
       ])
 
       assert.deepStrictEqual(events.filter((event) => event._tag === "ToolCall"), [
-        { _tag: "ToolCall", id: "call_1", name: "add", arguments: "{\"a\":1}", cursor: "3" },
-        { _tag: "ToolCall", id: "call_2", name: "run", arguments: "ls", cursor: "4" }
+        { _tag: "ToolCall", id: "call_1", name: "add", arguments: "{\"a\":1}", cursor: "6" },
+        { _tag: "ToolCall", id: "call_2", name: "run", arguments: "ls", cursor: "6" }
       ])
       assert.strictEqual(endOf({ events, error: undefined }), "tool-calls")
     }))
@@ -238,6 +238,7 @@ describe("OpenAiResponsesStream", () => {
 const ends: ReadonlyArray<readonly [string, string]> = [
   ["azure-responses", "stop"],
   ["background-", "stop"],
+  ["deepseek-responses", "stop"],
   ["failed--prism", "!ServerError"],
   ["failed--vercel-ai", "!QuotaExceeded"],
   ["incomplete--dd-trace-py", "[Incomplete]"]

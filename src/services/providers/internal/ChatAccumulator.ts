@@ -36,7 +36,8 @@ export class ChatAccumulator {
 
   /** The latest `usage`, if there was one. */
   get usage(): unknown {
-    return this.#body.usage ?? this.#xUsage
+    // Moonshot writes it into the last choice.
+    return this.#body.usage ?? this.#xUsage ?? this.#choices.find(({ fields }) => isTold(fields.usage))?.fields.usage
   }
 
   /** The `finish_reason` of the first choice; empty while it has none. */

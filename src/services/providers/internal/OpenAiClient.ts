@@ -16,7 +16,7 @@ import type { Fetch } from "../Transport.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
-import { parse, type Reply } from "./JsonBody.ts"
+import { countOf, parse, type Reply } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 import type { Payload } from "./Payload.ts"
@@ -85,8 +85,11 @@ export const make = (options: Options): Client => {
       provider: options.name,
       operation: call.operation,
       model: call.model,
+      askedTier: call.body?.["service_tier"],
       now: clock.currentTimeMillisUnsafe(),
-      keys: key === undefined ? [] : [key]
+      keys: key === undefined ? [] : [key],
+      outputLimit: countOf(call.body?.max_output_tokens),
+      hidesLimit: options.hidesLimit
     })
     const client = call.operation === "submit" ? clients.fresh : clients.shared
     const request = (signal: AbortSignal): Promise<Response> =>
