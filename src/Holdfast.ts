@@ -170,6 +170,33 @@ export const layer: Layer.Layer<
 )
 
 /**
+ * Options for `layerWith`.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface Options {
+  /**
+   * Submissions of background jobs in flight at the same time, for each account, an integer of 1 or more. A crash leaves
+   * at most that many submissions uncertain.
+   *
+   * @default 16
+   */
+  readonly submitConcurrency?: number | undefined
+}
+
+/**
+ * Provides `Holdfast`, with options.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerWith = ({ submitConcurrency }: Options): typeof layer =>
+  submitConcurrency === undefined
+    ? layer
+    : Layer.provide(layer, Layer.succeed(SessionRuns.SubmitConcurrency, submitConcurrency))
+
+/**
  * Gets the response to a request, by the strategy that it names or that
  * `StrategySelector` chooses.
  *

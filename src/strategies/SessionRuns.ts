@@ -31,6 +31,7 @@ import { deadlineOf } from "./internal/Preparing.ts"
 import * as ProgressStream from "./internal/ProgressStream.ts"
 import { type Order, type Progress, Run, type RunSpec } from "./internal/Run.ts"
 import * as Running from "./internal/Running.ts"
+import { defaultConcurrency } from "./internal/SubmitGate.ts"
 import type { Reader } from "./internal/Transcript.ts"
 import { defaultPollSchedule, PollPolicy, RetryPolicy, webhookPollSchedule } from "./Schedules.ts"
 import * as StrategySelector from "./StrategySelector.ts"
@@ -71,6 +72,18 @@ export class SessionRuns extends Context.Service<SessionRuns, {
 }>()("holdfast/strategies/SessionRuns") {}
 
 /**
+ * How many submissions of background jobs are in flight at the same time, for each account of a process, an integer of 1
+ * or more: read when the layer is built. A crash leaves at most that many submissions uncertain. Default: 16.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export const SubmitConcurrency: Context.Reference<number> = Context.Reference(
+  "holdfast/strategies/SessionRuns/SubmitConcurrency",
+  { defaultValue: () => defaultConcurrency }
+)
+
+/**
  * Creates the `SessionRuns` of a scope.
  *
  * **Details**
@@ -83,6 +96,11 @@ export class SessionRuns extends Context.Service<SessionRuns, {
  */
 export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scope.Scope | SessionStore> = Effect.gen(
   function*() {
+    const submitConcurrency = yield* SubmitConcurrency
+    if (!(Number.isInteger(submitConcurrency) && submitConcurrency >= 1)) {
+      const message = `SubmitConcurrency must be an integer of 1 or more, got ${submitConcurrency}`
+      return yield* Effect.die(new RangeError(message))
+    }
     const store = yield* SessionStore
     const providers = yield* Providers
     const catalog = yield* ModelCatalog
@@ -93,7 +111,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       providers,
       namespace,
       (response) => Cost.added(response, prices),
-      store.versions
+      { submitConcurrency, versions: store.versions }
     )
 
     const execute = (request: ResponseRequest, strategy: StrategyName): Effect.Effect<LlmResponse, StrategyError> =>

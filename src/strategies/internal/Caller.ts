@@ -36,6 +36,7 @@ export class Caller implements Waiter, TimerQueue.Entry {
   readonly deadline: Duration.Duration
   readonly startedAt: number
   readonly fingerprint: string | undefined
+  readonly onInterrupt: "cancel" | "detach"
   readonly reader: Reader | undefined
   readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
   /** What to do instead when the run turns out to be another one's, or to need a request. */
@@ -56,6 +57,7 @@ export class Caller implements Waiter, TimerQueue.Entry {
     this.dueAt = deadlineAt({ deadline, startedAt })
     this.startedAt = startedAt
     this.fingerprint = spec.fingerprint
+    this.onInterrupt = spec.onInterrupt
     this.reader = reader
     this.resume = resume
     this.again = again

@@ -74,7 +74,7 @@ const giveUp = (
   { settle, waiting: { job, jobs, run } }: Wait,
   cause: Cause.Cause<StrategyError>
 ): Effect.Effect<void> =>
-  run.spec.onInterrupt === "cancel" && (Cause.hasInterrupts(cause) || timeoutOf(cause) !== undefined)
+  run.onInterrupt === "cancel" && (Cause.hasInterrupts(cause) || timeoutOf(cause) !== undefined)
     ? cancelJob(run.spec.journal, jobs, job).pipe(
       Effect.flatMap((after) =>
         after?._tag === "Ended" && isFinal(after.outcome) ? settle(after.outcome) : Effect.void

@@ -88,6 +88,8 @@ export interface Progress {
 export interface Waiter {
   /** Its deadline, monotonic time in milliseconds. */
   readonly dueAt: number
+  /** What becomes of the job when it leaves. */
+  readonly onInterrupt: "cancel" | "detach"
   /** Present when it watches the answer grow. */
   readonly reader: Reader | undefined
   readonly done: (exit: Exit.Exit<RunResult, StrategyError>) => void
@@ -99,6 +101,8 @@ export class Run {
   readonly spec: RunSpec
   /** Whether it may submit. Without that, it waits for known jobs. */
   readonly canSubmit: boolean
+  /** What becomes of the job when the last caller leaves: `"detach"` as soon as one caller asked for it. */
+  onInterrupt: "cancel" | "detach" = "cancel"
   /** An array, as a set of one takes three times as much. */
   private callers: Array<Waiter> = noWaiters
   /** What its stream has told; there is none as long as nobody watches. */
@@ -209,6 +213,7 @@ export class Run {
 
   /** Adds a caller, and shows it what the run tells. */
   admit(waiter: Waiter): void {
+    if (waiter.onInterrupt === "detach") this.onInterrupt = "detach"
     if (this.callers.length === 0) this.callers = [waiter]
     else this.callers.push(waiter)
     if (waiter.reader === undefined) this.transcript?.release()

@@ -20,8 +20,9 @@ import * as Poller from "./Poller.ts"
 import { isParked, type Order, Run, type RunResult, type Waiter } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
+import { defaultConcurrency, SubmitGates } from "./SubmitGate.ts"
 import * as TimerQueue from "./TimerQueue.ts"
-import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
+import * as UncertainSubmissions from "./UncertainSubmissions.ts"
 
 export interface Running {
   /** Starts the run of the caller's session, or joins the one that there is, and waits for it. */
@@ -31,6 +32,11 @@ export interface Running {
   /** All runs, those without a session included. */
   readonly active: ReadonlySet<Run>
   readonly shared: Shared
+}
+
+export interface Options {
+  readonly submitConcurrency?: number | undefined
+  readonly versions?: Poller.Versions | undefined
 }
 
 /** How long the layer's end waits for submissions and cancels on their way. */
@@ -48,11 +54,11 @@ export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
   complete: Callers["complete"],
-  versions?: Poller.Versions | undefined
+  { submitConcurrency = defaultConcurrency, versions }: Options = {}
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
-  const uncertain: UncertainSubmissions = { seen: new Map(), lost: new Map(), unsent: new Set() }
+  const uncertain = UncertainSubmissions.make()
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   const scope = yield* Effect.scope
@@ -99,6 +105,7 @@ export const make = Effect.fnUntraced(function*(
     providers,
     namespace,
     uncertain,
+    submitGates: new SubmitGates(submitConcurrency),
     ignorant: new Set(),
     poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { StreamInterrupted } from "../../errors/Reason.ts"
@@ -115,12 +116,17 @@ const sendJob = Effect.fnUntraced(function*(
   means: Extract<Means, { readonly _tag: "Job" }>
 ): Effect.fn.Return<Sent | undefined, StrategyError> {
   const { journal } = run.spec
-  const sending = yield* Effect.uninterruptible(
+  const gate = shared.submitGates.of(means.provider)
+  const sending = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const claimed = yield* claim(run, shared, loaded, toSend)
+      yield* restore(gate.take(1))
+      const claimed = yield* claim(run, shared, loaded, toSend).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) && exit.value !== undefined ? Effect.void : gate.release(1))
+      )
       if (claimed === undefined) return undefined
       const { left, submission } = claimed
       const fiber = yield* submitJob(journal, submission, submitting(run, toSend, means, submission.id), left).pipe(
+        Effect.ensuring(gate.release(1)),
         Effect.tap((result) =>
           result._tag === "Accepted" && result.state === undefined
             ? shared.attend(insist(journal, result.job))
@@ -222,7 +228,7 @@ const keep = (
 
 // A job that nobody waits for any more, or that was to be cancelled before it had an id.
 const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>): boolean =>
-  (run.waiters.length === 0 && run.spec.onInterrupt === "cancel") ||
+  (run.waiters.length === 0 && run.onInterrupt === "cancel") ||
   (state !== undefined && state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested))
 
 /** A held call, watched as its answer grows if somebody watches. */

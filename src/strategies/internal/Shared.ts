@@ -7,6 +7,7 @@ import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Providers } from "../../services/Providers.ts"
 import type { Poller } from "./Poller.ts"
 import type { isParked, Run, RunResult } from "./Run.ts"
+import type { SubmitGates } from "./SubmitGate.ts"
 import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 
 export interface Shared {
@@ -14,6 +15,7 @@ export interface Shared {
   /** What tells the store's keys from those of others. */
   readonly namespace: string
   readonly uncertain: UncertainSubmissions
+  readonly submitGates: SubmitGates
   /** Models whose provider ignores `background`, as was told in the log. */
   readonly ignorant: Set<string>
   /** Forks work that may go on as long as the layer lives, and that nobody waits for. */

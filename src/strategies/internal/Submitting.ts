@@ -23,6 +23,7 @@ import {
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
 import type { Opened, OpenStream } from "./Opening.ts"
+import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 import { unanswered } from "./WaitingJob.ts"
 import { withoutText } from "./WithoutText.ts"
 
@@ -70,7 +71,7 @@ export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
   { fallbackOn, isStreamed, provider, purpose, request, strategy }: Announcement,
-  unsent: Set<string>
+  unsent: UncertainSubmissions["unsent"]
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
   const sent = Submitting.make({
@@ -92,7 +93,7 @@ export const announce = Effect.fnUntraced(function*(
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),
     ...(provider.project === undefined ? {} : { project: provider.project })
   })
-  const forgo = Effect.sync(() => unsent.add(id))
+  const forgo = Effect.sync(() => unsent.set(id, true))
   yield* journal.append(sent, version).pipe(
     Effect.tapErrorTag("StoreUnavailable", () => forgo),
     Effect.onInterrupt(() => forgo)
@@ -107,12 +108,12 @@ export const announce = Effect.fnUntraced(function*(
 export const withdraw = (
   journal: SessionJournal,
   { id: submissionId }: Submission,
-  unsent: Set<string>,
+  unsent: UncertainSubmissions["unsent"],
   message: string
 ): Effect.Effect<void> =>
   recordNotSubmitted(journal, submissionId, new Network({ message })).pipe(
     Effect.timeout("2 seconds"),
-    Effect.catch(() => Effect.sync(() => unsent.add(submissionId)))
+    Effect.catch(() => Effect.sync(() => unsent.set(submissionId, true)))
   )
 
 /**

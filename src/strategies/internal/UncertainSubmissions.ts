@@ -12,6 +12,7 @@ import type { Lookup, Pending } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { Accepted, type SessionState, type Submission } from "../../services/Session.ts"
 import { monotonicMillis, restOf } from "./MonotonicTime.ts"
+import { BoundedMap } from "./BoundedMap.ts"
 import { isOpen, record } from "./Journaling.ts"
 import type { Run } from "./Run.ts"
 import { nextDelay } from "./ScheduleSteps.ts"
@@ -26,8 +27,17 @@ export interface UncertainSubmissions {
   /** Submissions whose sender need not be waited for, with the failure, if it happened in this process. */
   readonly lost: Map<string, ProviderError | undefined>
   /** Submissions that were not sent, because the store did not confirm their entry, which may be there all the same. */
-  readonly unsent: Set<string>
+  readonly unsent: Map<string, true>
 }
+
+/** Submissions that are remembered of each kind. A submission that was forgotten counts as sent by another process. */
+const mostRemembered = 10_000
+
+export const make = (): UncertainSubmissions => ({
+  seen: new BoundedMap(mostRemembered),
+  lost: new BoundedMap(mostRemembered),
+  unsent: new BoundedMap(mostRemembered)
+})
 
 /** Forgets the submissions whose outcome is in the journal, or whose session is settled. */
 export const forgetResolved = (

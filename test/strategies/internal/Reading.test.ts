@@ -14,7 +14,7 @@ describe("Reading", () => {
     Effect.gen(function*() {
       const run = makeRun()
       const reader = new Reader()
-      run.admit({ dueAt: Infinity, reader, done: () => {} })
+      run.admit({ dueAt: Infinity, onInterrupt: "detach", reader, done: () => {} })
       const { transcript } = run
       if (transcript === undefined) return assert.fail("nobody watches")
       const text = (n: number): StreamEvent => ({ _tag: "Text", delta: "x".repeat(300_000), cursor: `${n}` })
@@ -39,7 +39,7 @@ describe("Reading", () => {
     ([expected, millis]) =>
       Effect.gen(function*() {
         const run = makeRun()
-        run.admit({ dueAt: Infinity, reader: new Reader(), done: () => {} })
+        run.admit({ dueAt: Infinity, onInterrupt: "detach", reader: new Reader(), done: () => {} })
         const { transcript } = run
         if (transcript === undefined) return assert.fail("nobody watches")
         const clock = yield* Clock.Clock
