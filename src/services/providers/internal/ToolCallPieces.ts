@@ -1,0 +1,73 @@
+/**
+ * Puts the pieces of streamed tool calls together.
+ */
+import * as ChatToolCalls from "./ChatToolCalls.ts"
+import { addDelta, isSaid } from "./DeltaFields.ts"
+import { type Fields, isFields, textOf } from "./JsonBody.ts"
+import { JsonProgress } from "./JsonProgress.ts"
+
+/**
+ * The tool calls of one message.
+ *
+ * OpenAI numbers its calls with `index`, and the first piece of each has its id and name. Compatible hosts number all
+ * calls 0, leave the index out, repeat id and name in every piece, or give each piece an id of its own. So a piece with
+ * a name starts a call when its id is new, or when the call before it has another name or all its arguments. A piece
+ * without a name continues the call with its id, else the one with its index, else the last one.
+ */
+export class ToolCallPieces {
+  readonly #calls: Array<Call> = []
+
+  /** The calls so far, in the order of their first pieces. */
+  get all(): ReadonlyArray<Fields> {
+    return this.#calls.map((call) => call.fields)
+  }
+
+  /** Adds a piece. */
+  add(piece: Fields): void {
+    let call = this.#continuedBy(piece)
+    if (call === undefined) {
+      call = { fields: {}, progress: new JsonProgress() }
+      this.#calls.push(call)
+    }
+    const { id, index, ...rest } = piece
+    // The first id and the first index stay.
+    if (!isSaid(call.fields.index) && index !== undefined) call.fields.index = index
+    if (!isSaid(call.fields.id) && id !== undefined) call.fields.id = id
+    addDelta(call.fields, rest)
+    call.progress.add(argumentsOf(piece))
+  }
+
+  #continuedBy(piece: Fields): Call | undefined {
+    const last = this.#calls.at(-1)
+    const hasId = isSaid(piece.id)
+    const hasIndex = ({ fields }: Call) => fields.index === piece.index
+    const withIndex = isSaid(piece.index) ? this.#calls.findLast(hasIndex) : last
+    const withId = hasId ? this.#calls.filter(({ fields }) => fields.id === piece.id) : []
+    const known = withId.findLast(hasIndex) ?? withId.at(-1)
+    const name = nameOf(piece)
+    // A new index with a new id is a call whose name is still to come.
+    if (name === "") return known ?? withIndex ?? (hasId ? undefined : last)
+    const call = known ?? withIndex
+    if (call === undefined || nameOf(call.fields) === "") return call
+    if (nameOf(call.fields) !== name) return undefined
+    const text = argumentsOf(piece).trimStart()
+    if (known === undefined && hasId && isSaid(call.fields.id)) {
+      // Each piece of one call may have an id of its own: this one is in the middle of the arguments.
+      return call.progress.isOpen && text !== "" && !text.startsWith("{") ? call : undefined
+    }
+    const isElsewhere = isSaid(piece.index) && !hasIndex(call)
+    return call.progress.isComplete && (text !== "" || isElsewhere) ? undefined : call
+  }
+}
+
+interface Call {
+  readonly fields: Record<string, unknown>
+  readonly progress: JsonProgress
+}
+
+const nameOf = (call: Fields): string => textOf(ChatToolCalls.bodyOf(call).name)
+
+const argumentsOf = (piece: Fields): string => {
+  const { arguments: args, input } = ChatToolCalls.bodyOf(piece)
+  return isFields(args) ? "{}" : textOf(args) || textOf(input)
+}
