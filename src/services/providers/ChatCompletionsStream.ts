@@ -202,7 +202,9 @@ class Reader implements EventStream.Reader {
     const message = fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message)
     if (!this.#isStarted) this.#start(body, out)
     this.#rest(message, out)
-    if (outcome._tag === "Succeeded") for (const call of ChatToolCalls.of(message)) out.push({ _tag: "ToolCall", ...call })
+    if (outcome._tag === "Succeeded") {
+      for (const call of ChatToolCalls.of(message)) out.push({ _tag: "ToolCall", ...call })
+    }
     this.#count(body.usage, out)
     out.push({ _tag: "Ended", outcome })
     return "Over"

@@ -137,7 +137,10 @@ describe("streamed tool calls", () => {
 
   it.effect("are not emitted when they were cut", () =>
     Effect.gen(function*() {
-      const result = yield* stream([{ tool_calls: [piece({ index: 0, id: "a", name: "add", args: "{\"a\":" })] }], "length")
+      const result = yield* stream(
+        [{ tool_calls: [piece({ index: 0, id: "a", name: "add", args: "{\"a\":" })] }],
+        "length"
+      )
 
       assert.strictEqual(endOf(result), "[Incomplete]")
       assert.deepStrictEqual(callsOf(result.events), [])
@@ -146,7 +149,9 @@ describe("streamed tool calls", () => {
   it.effect("take time linear in their length, also when each piece has the name", () =>
     Effect.gen(function*() {
       const pieces = Array.from({ length: 20_000 }, () => piece({ index: 0, id: "a", name: "add", args: "0123456789" }))
-      const result = yield* stream([{ tool_calls: [piece({ index: 0, id: "a", name: "add", args: "[\"" }), ...pieces] }])
+      const result = yield* stream([{
+        tool_calls: [piece({ index: 0, id: "a", name: "add", args: "[\"" }), ...pieces]
+      }])
 
       assert.lengthOf(callsOf(result.events)[0]?.[2] ?? "", 200_002)
     }), 5000)
@@ -155,7 +160,9 @@ describe("streamed tool calls", () => {
 describe("tool calls that the server has run", () => {
   it.effect.each<[string, object]>([
     ["Groq's `executed_tools`", { executed_tools: [{ index: 0, type: "search", arguments: "{}", output: "…" }] }],
-    ["Perplexity's `reasoning_steps`", { reasoning_steps: [{ type: "web_search", web_search: { search_results: [] } }] }],
+    ["Perplexity's `reasoning_steps`", {
+      reasoning_steps: [{ type: "web_search", web_search: { search_results: [] } }]
+    }],
     ["a call with its outputs", {
       tool_calls: [{ id: "a", type: "code_interpreter", code_interpreter: { input: "1+1", outputs: [] } }]
     }],
@@ -200,17 +207,16 @@ interface Piece {
   readonly args?: string | object
 }
 
-function piece({ args, name, ...rest }: Piece): object {
+const piece = ({ args, name, ...rest }: Piece): object => {
   const called = { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) }
   return { ...rest, ...(rest.id === undefined ? {} : { type: "function" }), function: called }
 }
 
 /** Three calls, each whole with an id of its own. */
-function whole(index: Pick<Piece, "index">): ReadonlyArray<object> {
-  return three.map(([id, name, args]) => piece({ ...index, id, name, args }))
-}
+const whole = (index: Pick<Piece, "index">): ReadonlyArray<object> =>
+  three.map(([id, name, args]) => piece({ ...index, id, name, args }))
 
-var three: ReadonlyArray<Call> = [
+const three: ReadonlyArray<Call> = [
   ["a", "weather", "{\"city\":\"A\"}"],
   ["b", "weather", "{\"city\":\"B\"}"],
   ["c", "time", "{\"tz\":\"C\"}"]
