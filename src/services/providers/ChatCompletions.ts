@@ -93,25 +93,13 @@ const effortOf = (effort: ResponseRequest["reasoningEffort"], provider: string) 
   provider === "gemini" && (effort === "xhigh" || effort === "max") ? "high" : effort
 
 /**
- * Options for `outcomeOf`: what a stream says beside the body that its chunks make.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Streamed {
-  /** The text that was streamed. Unless it is empty, it is the text of the answer. */
-  readonly text: string
-  /** Whether the answer is complete without a finish reason. */
-  readonly isComplete: boolean
-}
-
-/**
  * Returns the outcome that a reply describes.
  *
  * **Details**
  *
  * The first choice counts. Text is `message.content`, a text or parts, else the
- * transcript of `message.audio`; reasoning is left out. The finish reason is
+ * transcript of `message.audio`; reasoning is left out. Of a stream it is the
+ * text that was streamed, if there was any. The finish reason is
  * `finish_reason`, or the type of `finish_details` in bodies of 2023.
  *
  * | finish reason | outcome |
@@ -146,7 +134,7 @@ export interface Streamed {
 export const outcomeOf = (
   reply: Reply,
   context: OpenAiOutcome.Context,
-  streamed: Streamed = { text: "", isComplete: false }
+  streamedText = ""
 ): Result.Result<Outcome, ProviderError> => {
   const { body } = reply
   if (!isFields(body) || isErrorSet(body.error)) return OpenAiOutcome.unreadable(reply, context)
@@ -158,11 +146,11 @@ export const outcomeOf = (
   const message = fieldsOf(choice.message)
   const { refusal, text, transcript } = ChatMessage.saidBy(message)
   const content: Content = {
-    text: streamed.text || text || transcript,
+    text: streamedText || text || transcript,
     refusal: refusal || undefined,
     hasToolCalls: ChatToolCalls.of(message).length > 0
   }
-  return Result.flatMap(stoppedBy(choice, content, streamed.isComplete, reply, context), (stopped) =>
+  return Result.flatMap(stoppedBy(choice, content, reply, context), (stopped) =>
     // Azure leaves the message out of a choice that its filter stopped.
     stopped === done && !isFields(choice.message)
       ? OpenAiOutcome.unreadable(reply, context)
@@ -177,7 +165,6 @@ const done: Stopped = { _tag: "Done" }
 const stoppedBy = (
   choice: Fields,
   content: Content,
-  isComplete: boolean,
   reply: Reply,
   context: OpenAiOutcome.Context
 ): Result.Result<Stopped, ProviderError> => {
@@ -195,7 +182,7 @@ const stoppedBy = (
     case "Failed":
       return failed(new ServerError({ ...saidOf(word, context), message: "The provider broke off the answer" }))
     case "Absent":
-      return isWritten && (isComplete || !("finish_reason" in choice))
+      return isWritten && !("finish_reason" in choice)
         ? Result.succeed(done)
         : OpenAiOutcome.invalid("The answer has no finish reason: it was cut", reply, context)
     case "Unknown":

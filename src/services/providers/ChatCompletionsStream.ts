@@ -124,7 +124,7 @@ class Reader implements EventStream.Reader {
   }
 
   take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
-    if (event.data.trim() === "[DONE]") return this.#end(this.#outcome(this.#answer.hasFinalUsage), out)
+    if (event.data.trim() === "[DONE]") return this.#end(this.#outcome(), out)
     const chunk = parse(event.data)
     if (!isFields(chunk)) return this.#stray(event)
     const choices = itemsOf(chunk.choices).filter(isFields)
@@ -139,7 +139,7 @@ class Reader implements EventStream.Reader {
   }
 
   finish(out: Array<StreamEvent>): EventStream.Step {
-    return this.#answer.finish.kind === "Absent" ? "More" : this.#end(this.#outcome(false), out)
+    return this.#answer.finish.kind === "Absent" ? "More" : this.#end(this.#outcome(), out)
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
@@ -186,13 +186,11 @@ class Reader implements EventStream.Reader {
     if (counted !== undefined) out.push({ _tag: "Usage", usage: counted })
   }
 
-  #outcome(isComplete: boolean): Result.Result<Ended, ProviderError> {
+  #outcome(): Result.Result<Ended, ProviderError> {
     const { headers, status } = this.#opened.response
     const { body } = this.#answer
-    const outcome = ChatCompletions.outcomeOf({ status, headers, body }, this.#opened.contextNow(), {
-      text: this.#text.text,
-      isComplete
-    })
+    const context = this.#opened.contextNow()
+    const outcome = ChatCompletions.outcomeOf({ status, headers, body }, context, this.#text.text)
     return Result.map(outcome, (outcome) => ({ outcome, body }))
   }
 
@@ -216,7 +214,7 @@ class Reader implements EventStream.Reader {
     const failure = ErrorClassifier.fromBody({ headers, body }, this.#opened.contextNow())
     if (failure.verdict.reason._tag === "ContentFiltered" || !complete.has(this.#answer.finish.kind)) return failure
     this.#answer.add({ usage })
-    const ended = this.#outcome(false)
+    const ended = this.#outcome()
     return Result.isSuccess(ended) && !isEmpty(ended.success.outcome) ? this.#end(ended, out) : failure
   }
 

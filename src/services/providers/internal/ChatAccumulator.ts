@@ -18,6 +18,10 @@ export class ChatAccumulator {
   readonly #body: Record<string, unknown> = {}
   readonly #choices: Array<Choice> = []
   #xUsage: unknown = undefined
+  /**
+   * Whether the usage is that of the whole answer: it stands after the answer, or with its last piece and with no
+   * earlier one, since some hosts count in every chunk.
+   */
   #isCounted = false
   #countedChoices = 0
 
@@ -43,21 +47,18 @@ export class ChatAccumulator {
   }
 
   /**
-   * Whether the usage is that of the whole answer: it stands after the answer, or with its last piece and with no
-   * earlier one. Some hosts count in every chunk.
+   * The body of all chunks so far.
+   *
+   * A `finish_reason` of `null` says that the answer goes on. It is left out once the usage of the whole answer has
+   * come, which only hosts send that never give a reason: OpenAI for its audio models.
    */
-  get hasFinalUsage(): boolean {
-    return this.#isCounted
-  }
-
-  /** The body of all chunks so far. */
   get body(): Fields {
     const { obfuscation: _obfuscation, ...rest } = this.#body
     const { usage } = this
     return {
       ...rest,
       object: "chat.completion",
-      choices: this.#choices.map(bodyOf),
+      choices: this.#choices.map((choice) => bodyOf(choice, this.#isCounted)),
       ...(usage === undefined ? undefined : { usage })
     }
   }
@@ -101,13 +102,14 @@ const addChoiceDelta = ({ calls, delta }: Choice, { tool_calls: pieces, ...rest 
   addDelta(delta, rest)
 }
 
-const bodyOf = ({ calls, delta, fields, message }: Choice): Fields => {
+const bodyOf = ({ calls, delta, fields, message }: Choice, isCounted: boolean): Fields => {
+  const { finish_reason: reason, ...others } = fields
   const said = calls.all.length === 0 ? delta : { ...delta, tool_calls: calls.all }
   const merged: Record<string, unknown> = { ...message }
   for (const [key, value] of Object.entries(grownFields(said))) {
     if (isSaid(value) || !isSaid(merged[key])) merged[key] = value
   }
-  return { ...fields, message: merged }
+  return { ...(isCounted && !isSaid(reason) ? others : fields), message: merged }
 }
 
 // A text that begins with what came before has all of it; any other is its next piece.
