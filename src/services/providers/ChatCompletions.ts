@@ -107,6 +107,7 @@ const effortOf = (effort: ResponseRequest["reasoningEffort"], provider: string) 
  * | `stop`, `tool_calls`, `end_turn`, and the like | an answer |
  * | `length`, `max_tokens`, `model_context_window_exceeded`, and the like | `Incomplete` |
  * | `content_filter`, `sensitive`, `safety`, and the like | `ContentFiltered` |
+ * | `refusal`, or a text in `message.refusal` | `Refusal` |
  * | a word that is not known, with text or a tool call | `Incomplete`: a retry would be paid again |
  * | no such field, with text or a tool call | an answer: the host never sends one |
  *
@@ -145,9 +146,11 @@ export const outcomeOf = (
   }
   const message = fieldsOf(choice.message)
   const { refusal, text, transcript } = ChatMessage.saidBy(message)
+  const written = streamedText || text || transcript
+  const isRefused = ChatFinish.of(choice).kind === "Refused"
   const content: Content = {
-    text: streamedText || text || transcript,
-    refusal: refusal || undefined,
+    text: written,
+    refusal: refusal || (isRefused ? written || "The model declined to answer" : undefined),
     hasToolCalls: ChatToolCalls.of(message).length > 0
   }
   return Result.flatMap(stoppedBy(choice, content, reply, context), (stopped) =>
@@ -172,6 +175,7 @@ const stoppedBy = (
   const isWritten = content.text.trim() !== "" || content.hasToolCalls
   switch (kind) {
     case "Done":
+    case "Refused":
       return Result.succeed(done)
     case "Limited":
       return Result.succeed({ _tag: "Limited", limit: word })

@@ -87,7 +87,8 @@ export const toStreamed = (payload: Payload, provider: string): Payload =>
  *
  * The answer is complete
  *
- * - once there was a finish reason, however the body ends;
+ * - once there was a finish reason, however the body ends, unless the answer
+ *   goes on after it;
  * - at `[DONE]` after the usage of the whole answer (OpenAI's audio models send
  *   no finish reason);
  * - at `[DONE]` where no chunk has a field `finish_reason`, be it `null`.
@@ -139,7 +140,7 @@ class Reader implements EventStream.Reader {
   }
 
   finish(out: Array<StreamEvent>): EventStream.Step {
-    return this.#answer.finish.kind === "Absent" ? "More" : this.#end(this.#outcome(), out)
+    return this.#answer.finish === "Absent" ? "More" : this.#end(this.#outcome(), out)
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
@@ -212,7 +213,7 @@ class Reader implements EventStream.Reader {
   #fail(body: Fields, usage: unknown, out: Array<StreamEvent>): EventStream.Step {
     const { headers } = this.#opened.response
     const failure = ErrorClassifier.fromBody({ headers, body }, this.#opened.contextNow())
-    if (failure.verdict.reason._tag === "ContentFiltered" || !complete.has(this.#answer.finish.kind)) return failure
+    if (failure.verdict.reason._tag === "ContentFiltered" || !complete.has(this.#answer.finish)) return failure
     this.#answer.add({ usage })
     const ended = this.#outcome()
     return Result.isSuccess(ended) && !isEmpty(ended.success.outcome) ? this.#end(ended, out) : failure

@@ -230,19 +230,18 @@ const halves = (text: string): ReadonlyArray<string> => {
   return [text.slice(0, at), text.slice(at)]
 }
 
-const sameInEveryWay = (body: Body) =>
-  Effect.gen(function*() {
-    const whole = yield* stream(JSON.stringify(body))
-    const expected = summaryOf(whole)
-    assert.deepStrictEqual(plain(body), summaryOf({ ...whole, events: whole.events.slice(-1) }), "plain")
-    for (const [way, chunksOf] of Object.entries(ways)) {
-      const text = wire(chunksOf(body))
-      assert.deepStrictEqual(summaryOf(yield* stream(`${text}data: [DONE]\n\n`)), expected, way)
-      // Without a finish reason, [DONE] is the only end.
-      if (body.choices?.[0]?.finish_reason === undefined) continue
-      assert.deepStrictEqual(summaryOf(yield* stream(text)), expected, `${way}, without [DONE]`)
-    }
-  })
+const sameInEveryWay = Effect.fnUntraced(function*(body: Body) {
+  const whole = yield* stream(JSON.stringify(body))
+  const expected = summaryOf(whole)
+  assert.deepStrictEqual(plain(body), summaryOf({ ...whole, events: whole.events.slice(-1) }), "plain")
+  for (const [way, chunksOf] of Object.entries(ways)) {
+    const text = wire(chunksOf(body))
+    assert.deepStrictEqual(summaryOf(yield* stream(`${text}data: [DONE]\n\n`)), expected, way)
+    // Without a finish reason, [DONE] is the only end.
+    if (body.choices?.[0]?.finish_reason === undefined) continue
+    assert.deepStrictEqual(summaryOf(yield* stream(text)), expected, `${way}, without [DONE]`)
+  }
+})
 
 const stream = (text: string) => read(ChatCompletionsStream.makeReader, text)
 

@@ -8,7 +8,7 @@ import { endOf, outcomeOf, read, wire } from "./StreamReading.ts"
 
 describe("a finish reason", () => {
   it.effect.each<[fields: object, whenWritten: string, whenEmpty: string]>([
-    ...["stop", "STOP", "end_turn", "tool_calls", "COMPLETE", "eos"].map((finish_reason) =>
+    ...["stop", "STOP", "end_turn", "tool_calls", "tool-calls", "COMPLETE", "eos"].map((finish_reason) =>
       [{ finish_reason }, "stop", "[EmptyContent]"] as [object, string, string]
     ),
     ...["length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"].map((finish_reason) =>
@@ -25,6 +25,7 @@ describe("a finish reason", () => {
     [{ finish_reason: "stop", native_finish_reason: "error" }, "!ServerError", "!ServerError"],
     [{ finish_reason: "stop", native_finish_reason: "completed" }, "stop", "[EmptyContent]"],
     [{ finish_reason: "length", native_finish_reason: "error" }, "[Incomplete]", "[Incomplete]"],
+    [{ finish_reason: "refusal" }, "[Refusal]", "[Refusal]"],
     [{ finish_reason: "insufficient_system_resource" }, "!Overloaded", "!Overloaded"],
     [{ finish_details: { type: "stop", stop: "<|im_end|>" } }, "stop", "[EmptyContent]"],
     [{ finish_details: { type: "max_tokens" } }, "[Incomplete]", "[Incomplete]"],

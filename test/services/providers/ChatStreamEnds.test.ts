@@ -121,6 +121,21 @@ describe("a body that ends before [DONE]", () => {
       "stop",
       undefined
     ],
+    [
+      "stop, and then citations",
+      [text("Hello"), finish("stop"), choice({ delta: { annotations: [{}] } })],
+      "stop",
+      undefined
+    ],
+    [
+      "stop in every chunk",
+      [
+        choice({ delta: { content: "Hel" }, finish_reason: "stop" }),
+        choice({ delta: { content: "lo" }, finish_reason: "stop" })
+      ],
+      "cut",
+      undefined
+    ],
     ["no finish reason", [text("Hello")], "cut", undefined],
     ["no finish reason, but the usage", [text("Hello"), usage], "cut", undefined],
     ["no field for a finish reason", [{ choices: [{ delta: { content: "Hello" } }] }], "cut", undefined],
@@ -146,7 +161,7 @@ describe("a body that ends before [DONE]", () => {
   })
 })
 
-describe("[DONE] without a finish reason", () => {
+describe("[DONE] without a finish reason that ends the answer", () => {
   const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 }
   const counted = { ...choice(), choices: [], usage }
   const call = { index: 0, id: "a", type: "function", function: { name: "add", arguments: "{}" } }
@@ -161,6 +176,11 @@ describe("[DONE] without a finish reason", () => {
       { choices: [{ index: 0, delta: { audio: { expires_at: 5 } } }], usage: null }
     ], "stop"],
     ["the usage with the last text", [text("Hel"), { ...text("lo"), usage }], "stop"],
+    ["the usage in the last choice", [text("Hello"), choice({ delta: {}, usage })], "stop"],
+    ["stop in every chunk", [
+      choice({ delta: { content: "Hel" }, finish_reason: "stop" }),
+      choice({ delta: { content: "lo" }, finish_reason: "stop" })
+    ], "stop"],
     ["the usage in Groq's place", [text("Hello"), { choices: [], x_groq: { usage } }], "stop"],
     ["no usage, where no chunk has the field", [{ choices: [{ index: 0, delta: { content: "Hello" } }] }], "stop"],
     ["no usage", [text("Hello")], "!InvalidResponse"],

@@ -2,6 +2,7 @@
  * Puts the chunks of a streamed chat completion together.
  */
 import * as ChatFinish from "./ChatFinish.ts"
+import * as ChatMessage from "./ChatMessage.ts"
 import { addDelta, isSaid } from "./DeltaFields.ts"
 import { grownFields } from "./GrowingText.ts"
 import { type Fields, fieldsOf, isFields, itemsOf } from "./JsonBody.ts"
@@ -24,11 +25,15 @@ export class ChatAccumulator {
    */
   #isCounted = false
   #countedChoices = 0
+  /** Whether the first choice went on after it had said that it had ended. */
+  #isReopened = false
 
   /** Adds a chunk. */
   add(chunk: Fields): void {
     const choices = itemsOf(chunk.choices).filter(isFields)
     for (const key in chunk) if (key !== "choices" && isSaid(chunk[key])) this.#body[key] = chunk[key]
+    this.#isReopened ||= this.#said !== "Absent" &&
+      choices.some((choice) => isFirst(choice) && hasContent(fieldsOf(choice.delta)))
     for (const choice of choices) this.#addChoice(choice)
     // Groq told it only here for years.
     const xUsage = fieldsOf(chunk.x_groq).usage
@@ -38,12 +43,21 @@ export class ChatAccumulator {
 
   /** The latest `usage`, if there was one. */
   get usage(): unknown {
-    return this.#body.usage ?? this.#xUsage
+    // Moonshot writes it into the last choice.
+    return this.#body.usage ?? this.#xUsage ?? this.#choices.find(({ fields }) => isSaid(fields.usage))?.fields.usage
   }
 
-  /** How the first choice ended. */
-  get finish(): ChatFinish.Finish {
-    return ChatFinish.of(this.#choices[0]?.fields ?? {})
+  /**
+   * How the first choice ended, `Absent` while it goes on.
+   *
+   * Some hosts write `stop` into every chunk. Then only the end of the stream says that the answer has ended.
+   */
+  get finish(): ChatFinish.Kind {
+    return this.#isReopened ? "Absent" : this.#said
+  }
+
+  get #said(): ChatFinish.Kind {
+    return ChatFinish.of(this.#choices[0]?.fields ?? {}).kind
   }
 
   /**
@@ -80,7 +94,8 @@ export class ChatAccumulator {
   }
 
   #count(isCounted: boolean, choices: ReadonlyArray<Fields>): void {
-    if (choices.some(hasContent)) this.#isCounted = false
+    const messages = choices.flatMap((choice) => [choice.delta, choice.message]).map(fieldsOf)
+    if (messages.some(hasContent)) this.#isCounted = false
     if (!isCounted) return
     if (choices.length > 0) this.#countedChoices++
     this.#isCounted = choices.length === 0 || this.#countedChoices === 1
@@ -127,14 +142,10 @@ const addMessage = (target: Record<string, unknown>, message: Fields): void => {
 
 const isGrowing = (key: string): boolean => key === "content" || key === "refusal" || key.startsWith("reasoning")
 
-const hasContent = (choice: Fields): boolean => {
-  const { role: _role, audio, ...rest } = { ...fieldsOf(choice.message), ...fieldsOf(choice.delta) }
-  const { data, transcript } = fieldsOf(audio)
-  return saysAnything([data, transcript, rest])
+const hasContent = (message: Fields): boolean => {
+  const pieces = [...Object.values(ChatMessage.saidBy(message)), message.tool_calls, message.function_call]
+  return [...pieces, fieldsOf(message.audio).data].some(isSaid)
 }
-
-const saysAnything = (value: unknown): boolean =>
-  typeof value === "object" && value !== null ? Object.values(value).some(saysAnything) : isSaid(value)
 
 const isCounted = (usage: unknown): boolean =>
   Object.values(fieldsOf(usage)).some((count) => typeof count === "number" && count > 0)

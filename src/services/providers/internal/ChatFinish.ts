@@ -7,7 +7,7 @@ import { type Fields, fieldsOf, textOf } from "./JsonBody.ts"
  * How a choice ended. `Failed` is an upstream that died while the model wrote, `Unknown` a word that is not in the
  * table, `Absent` a choice that does not say.
  */
-export type Kind = "Done" | "Limited" | "Filtered" | "Overloaded" | "Failed" | "Unknown" | "Absent"
+export type Kind = "Done" | "Limited" | "Filtered" | "Refused" | "Overloaded" | "Failed" | "Unknown" | "Absent"
 
 /** How a choice ended, and the provider's word for it. */
 export interface Finish {
@@ -34,7 +34,7 @@ export const of = (choice: Fields): Finish => {
 
 const kindOf = (word: string): Kind => {
   if (word === "") return "Absent"
-  const name = word.toLowerCase()
+  const name = word.toLowerCase().replaceAll("-", "_")
   // Gemini's endpoint writes `content_filter: SAFETY`.
   return name.startsWith("content_filter") ? "Filtered" : kinds.get(name) ?? "Unknown"
 }
@@ -43,6 +43,8 @@ const words: ReadonlyArray<readonly [Kind, string]> = [
   ["Done", "stop eos eos_token stop_sequence end_turn complete tool_calls tool_call tool_use function_call"],
   ["Limited", "length max_tokens max_output_tokens model_length model_context_window_exceeded error_limit"],
   ["Filtered", "sensitive safety recitation prohibited_content blocklist spii error_toxic guardrail_intervened"],
+  // Claude's word, behind gateways.
+  ["Refused", "refusal"],
   ["Overloaded", "insufficient_system_resource"],
   // vLLM, SGLang and MiniMax write `abort`, Z.AI `network_error`, OpenRouter and Mistral `error`, Cohere the last two.
   [
