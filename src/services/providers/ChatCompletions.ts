@@ -145,7 +145,7 @@ export const outcomeOf = (
     return OpenAiOutcome.unreadable({ ...reply, body: { error: choice.error } }, context)
   }
   const message = fieldsOf(choice.message)
-  const { refusal, text, transcript } = ChatMessage.saidBy(message)
+  const { refusal, text, transcript } = ChatMessage.textsOf(message)
   const written = streamedText || text || transcript
   const isRefused = ChatFinish.of(choice).kind === "Refused"
   const content: Content = {
@@ -182,9 +182,13 @@ const stoppedBy = (
     case "Filtered":
       return Result.succeed({ _tag: "Filtered" })
     case "Overloaded":
-      return failed(new Overloaded({ ...saidOf(word, context), message: "The provider ran out of capacity" }))
+      return failed(
+        new Overloaded({ ...factsOf(word, context), message: `The provider ran out of capacity (${word})` })
+      )
     case "Failed":
-      return failed(new ServerError({ ...saidOf(word, context), message: "The provider broke off the answer" }))
+      return failed(
+        new ServerError({ ...factsOf(word, context), message: `The provider broke off the answer (${word})` })
+      )
     case "Absent":
       return isWritten && !("finish_reason" in choice)
         ? Result.succeed(done)
@@ -200,7 +204,7 @@ const stoppedBy = (
 const failed = (reason: Overloaded | ServerError): Result.Result<never, ProviderError> =>
   Result.fail(Failure.uncertain(reason))
 
-const saidOf = (code: string, context: OpenAiOutcome.Context) => ({ provider: context.provider, code })
+const factsOf = (code: string, context: OpenAiOutcome.Context) => ({ provider: context.provider, code })
 
 const messagesOf = (
   request: ResponseRequest,

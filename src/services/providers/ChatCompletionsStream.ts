@@ -158,7 +158,7 @@ class Reader implements EventStream.Reader {
   }
 
   #delta(delta: Fields, out: Array<StreamEvent>): void {
-    const { reasoning, refusal, text, transcript } = ChatMessage.saidBy(delta)
+    const { reasoning, refusal, text, transcript } = ChatMessage.textsOf(delta)
     this.#emit("Reasoning", reasoning, out)
     this.#hasContent ||= text !== ""
     this.#emit("Text", this.#hasContent ? text : transcript, out)
@@ -174,7 +174,7 @@ class Reader implements EventStream.Reader {
 
   // What no delta had is in the whole message.
   #rest(message: Fields, out: Array<StreamEvent>): void {
-    const { reasoning, refusal, text, transcript } = ChatMessage.saidBy(message)
+    const { reasoning, refusal, text, transcript } = ChatMessage.textsOf(message)
     if (!this.#emitted.has("Reasoning")) this.#emit("Reasoning", reasoning, out)
     if (!this.#emitted.has("Text")) this.#emit("Text", text || transcript, out)
     if (!this.#emitted.has("Refusal")) this.#emit("Refusal", refusal, out)

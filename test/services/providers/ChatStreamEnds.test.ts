@@ -82,6 +82,18 @@ describe("chunks with the whole message", () => {
       assert.strictEqual(endOf(refused), "[Refusal]")
     }))
 
+  it.effect("lend no field to an answer by way of its prototype", () =>
+    Effect.gen(function*() {
+      const evil =
+        `{"choices":[{"index":0,"finish_reason":null,"__proto__":{"finish_reason":"stop","native_finish_reason":"error"},
+        "message":{"content":"Hel","__proto__":{"refusal":"No"}}}]}`
+      const events = `data: ${evil.replaceAll("\n", "")}\n\n${
+        wire([choice({ delta: { content: "Hello" } }), finish("stop")])
+      }`
+
+      assert.strictEqual(endOf(yield* read(ChatCompletionsStream.makeReader, events)), "stop")
+    }))
+
   it.effect("do not repeat the tool calls of the deltas", () =>
     Effect.gen(function*() {
       const call = { index: 0, id: "a", type: "function", function: { name: "add", arguments: "{}" } }

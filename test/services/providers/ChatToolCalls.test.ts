@@ -103,7 +103,9 @@ describe("streamed tool calls", () => {
     ["that are sent twice", [
       piece({ index: 0, id: "a", name: "add", args: "{\"a\":1,\"b\":2}" }),
       piece({ index: 0, id: "a", name: "add", args: "{\"a\":1,\"b\":2}" }),
-      piece({ index: 1, id: "a", name: "add", args: "{ \"b\": 2, \"a\": 1 }" })
+      piece({ index: 1, id: "a", name: "add", args: "{ \"b\": 2, \"a\": 1 }" }),
+      piece({ index: 2, id: "", name: "add", args: "{\"a\":1,\"b\":2}" }),
+      piece({ index: 3, id: "a", name: "add" })
     ], [["a", "add", "{\"a\":1,\"b\":2}"]]],
     ["with arguments that are an object", [
       piece({ index: 0, id: "a", name: "add", args: { a: 1 } }),

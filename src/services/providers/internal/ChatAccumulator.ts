@@ -3,7 +3,7 @@
  */
 import * as ChatFinish from "./ChatFinish.ts"
 import * as ChatMessage from "./ChatMessage.ts"
-import { addDelta, isSaid } from "./DeltaFields.ts"
+import { addDelta, isPresent } from "./DeltaFields.ts"
 import { grownFields } from "./GrowingText.ts"
 import { type Fields, fieldsOf, isFields, itemsOf } from "./JsonBody.ts"
 import { ToolCallPieces } from "./ToolCallPieces.ts"
@@ -23,28 +23,31 @@ export class ChatAccumulator {
    * Whether the usage is that of the whole answer: it stands after the answer, or with its last piece and with no
    * earlier one, since some hosts count in every chunk.
    */
-  #isCounted = false
-  #countedChoices = 0
+  #hasFinalUsage = false
+  /** Chunks that have both choices and usage. */
+  #countedChunks = 0
   /** Whether the first choice went on after it had said that it had ended. */
   #isReopened = false
 
   /** Adds a chunk. */
   add(chunk: Fields): void {
     const choices = itemsOf(chunk.choices).filter(isFields)
-    for (const key in chunk) if (key !== "choices" && isSaid(chunk[key])) this.#body[key] = chunk[key]
-    this.#isReopened ||= this.#said !== "Absent" &&
+    for (const key in chunk) {
+      if (key !== "choices" && key !== "__proto__" && isPresent(chunk[key])) this.#body[key] = chunk[key]
+    }
+    this.#isReopened ||= this.#kind !== "Absent" &&
       choices.some((choice) => isFirst(choice) && hasContent(fieldsOf(choice.delta)))
     for (const choice of choices) this.#addChoice(choice)
-    // Groq told it only here for years.
+    // For years Groq had it only here.
     const xUsage = fieldsOf(chunk.x_groq).usage
     if (isFields(xUsage)) this.#xUsage = xUsage
-    this.#count([chunk.usage, xUsage, ...choices.map((choice) => choice.usage)].some(isCounted), choices)
+    this.#count([chunk.usage, xUsage, ...choices.map((choice) => choice.usage)].some(hasCounts), choices)
   }
 
   /** The latest `usage`, if there was one. */
   get usage(): unknown {
     // Moonshot writes it into the last choice.
-    return this.#body.usage ?? this.#xUsage ?? this.#choices.find(({ fields }) => isSaid(fields.usage))?.fields.usage
+    return this.#body.usage ?? this.#xUsage ?? this.#choices.find(({ fields }) => isPresent(fields.usage))?.fields.usage
   }
 
   /**
@@ -53,10 +56,10 @@ export class ChatAccumulator {
    * Some hosts write `stop` into every chunk. Then only the end of the stream says that the answer has ended.
    */
   get finish(): ChatFinish.Kind {
-    return this.#isReopened ? "Absent" : this.#said
+    return this.#isReopened ? "Absent" : this.#kind
   }
 
-  get #said(): ChatFinish.Kind {
+  get #kind(): ChatFinish.Kind {
     return ChatFinish.of(this.#choices[0]?.fields ?? {}).kind
   }
 
@@ -72,7 +75,7 @@ export class ChatAccumulator {
     return {
       ...rest,
       object: "chat.completion",
-      choices: this.#choices.map((choice) => bodyOf(choice, this.#isCounted)),
+      choices: this.#choices.map((choice) => bodyOf(choice, this.#hasFinalUsage)),
       ...(usage === undefined ? undefined : { usage })
     }
   }
@@ -86,19 +89,20 @@ export class ChatAccumulator {
       else this.#choices.push(choice)
     }
     for (const key in value) {
+      if (key === "__proto__") continue
       if (key === "delta") addChoiceDelta(choice, fieldsOf(value.delta))
       else if (key === "message") addMessage(choice.message, fieldsOf(value.message))
-      // Its presence says that the host tells it.
-      else if (isSaid(value[key]) || !(key in choice.fields)) choice.fields[key] = value[key]
+      // Also as `null`: it shows that the host has the field.
+      else if (isPresent(value[key]) || !(key in choice.fields)) choice.fields[key] = value[key]
     }
   }
 
   #count(isCounted: boolean, choices: ReadonlyArray<Fields>): void {
     const messages = choices.flatMap((choice) => [choice.delta, choice.message]).map(fieldsOf)
-    if (messages.some(hasContent)) this.#isCounted = false
+    if (messages.some(hasContent)) this.#hasFinalUsage = false
     if (!isCounted) return
-    if (choices.length > 0) this.#countedChoices++
-    this.#isCounted = choices.length === 0 || this.#countedChoices === 1
+    if (choices.length > 0) this.#countedChunks++
+    this.#hasFinalUsage = choices.length === 0 || this.#countedChunks === 1
   }
 }
 
@@ -117,14 +121,14 @@ const addChoiceDelta = ({ calls, delta }: Choice, { tool_calls: pieces, ...rest 
   addDelta(delta, rest)
 }
 
-const bodyOf = ({ calls, delta, fields, message }: Choice, isCounted: boolean): Fields => {
+const bodyOf = ({ calls, delta, fields, message }: Choice, isComplete: boolean): Fields => {
   const { finish_reason: reason, ...others } = fields
-  const said = calls.all.length === 0 ? delta : { ...delta, tool_calls: calls.all }
+  const streamed = calls.all.length === 0 ? delta : { ...delta, tool_calls: calls.all }
   const merged: Record<string, unknown> = { ...message }
-  for (const [key, value] of Object.entries(grownFields(said))) {
-    if (isSaid(value) || !isSaid(merged[key])) merged[key] = value
+  for (const [key, value] of Object.entries(grownFields(streamed))) {
+    if (isPresent(value) || !isPresent(merged[key])) merged[key] = value
   }
-  return { ...(isCounted && !isSaid(reason) ? others : fields), message: merged }
+  return { ...(isComplete && !isPresent(reason) ? others : fields), message: merged }
 }
 
 // A text that begins with what came before has all of it; any other is its next piece.
@@ -136,16 +140,16 @@ const addMessage = (target: Record<string, unknown>, message: Fields): void => {
     if (typeof value === "string" && typeof mine === "string" && isGrowing(key)) {
       const isWhole = value.length >= mine.length && value.startsWith(mine)
       target[key] = isWhole ? value : mine + value
-    } else if (isSaid(value) || mine === undefined) target[key] = value
+    } else if (isPresent(value) || mine === undefined) target[key] = value
   }
 }
 
 const isGrowing = (key: string): boolean => key === "content" || key === "refusal" || key.startsWith("reasoning")
 
 const hasContent = (message: Fields): boolean => {
-  const pieces = [...Object.values(ChatMessage.saidBy(message)), message.tool_calls, message.function_call]
-  return [...pieces, fieldsOf(message.audio).data].some(isSaid)
+  const pieces = [...Object.values(ChatMessage.textsOf(message)), message.tool_calls, message.function_call]
+  return [...pieces, fieldsOf(message.audio).data].some(isPresent)
 }
 
-const isCounted = (usage: unknown): boolean =>
+const hasCounts = (usage: unknown): boolean =>
   Object.values(fieldsOf(usage)).some((count) => typeof count === "number" && count > 0)

@@ -1,10 +1,10 @@
 /**
- * Reads what a message of a chat completion says, or a delta of one.
+ * Reads the texts of a chat message, or of a delta of one.
  */
 import { type Fields, fieldsOf, itemsOf, textOf } from "./JsonBody.ts"
 
-/** What a message or a delta says; empty where it says nothing. */
-export interface Said {
+/** The texts of a message or a delta; empty where it has none. */
+export interface Texts {
   /** Its `content`, without what the model thinks. */
   readonly text: string
   /** The words of its audio. */
@@ -14,11 +14,11 @@ export interface Said {
 }
 
 /**
- * Returns what a message or a delta says.
+ * Returns the texts of a message or a delta.
  *
  * `content` is a text or a list of parts: Mistral's reasoning models mix parts that think with parts of the answer.
  */
-export const saidBy = (message: Fields): Said => {
+export const textsOf = (message: Fields): Texts => {
   const { audio, content } = message
   let text = textOf(content)
   let reasoning = textOf(message.reasoning_content) || textOf(message.reasoning)

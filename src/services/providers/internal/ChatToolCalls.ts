@@ -41,9 +41,9 @@ const isForCaller = (call: Fields): boolean =>
     ? [call.output, call.outputs, call.result].every((result) => result === undefined || result === null)
     : callerTypes.has(textOf(call.type))
 
-// Some hosts derive the id from the name: two calls with other arguments stay two.
+// Some hosts derive the id from the name: calls with other arguments are other calls.
 const isSame = (a: ToolCall, b: ToolCall): boolean =>
-  a.id !== "" && a.id === b.id && a.name === b.name &&
+  a.id !== "" && (b.id === a.id || b.id === "") && a.name === b.name &&
   (b.arguments === "" || isDeepStrictEqual(parse(a.arguments), parse(b.arguments)))
 
 // Some hosts send the arguments as an object.

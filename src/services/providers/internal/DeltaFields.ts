@@ -4,8 +4,8 @@
 import { grow, GrowingText, grown } from "./GrowingText.ts"
 import { type Fields, isFields } from "./JsonBody.ts"
 
-/** Returns whether a value says something. */
-export const isSaid = (value: unknown): boolean =>
+/** Returns whether a field has a value: not `null`, and not an empty text or list. */
+export const isPresent = (value: unknown): boolean =>
   value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
 
 /** Texts that each delta has whole. */
@@ -30,7 +30,7 @@ export const addDelta = (target: Record<string, unknown>, delta: Fields): void =
       target[key] = [grown(mine), ...value]
     } else if (text !== undefined) continue
     else if (isFields(value) && isRecord(mine)) addDelta(mine, value)
-    else if (isSaid(value) || mine === undefined) target[key] = copyOf(value)
+    else if (isPresent(value) || mine === undefined) target[key] = copyOf(value)
   }
 }
 

@@ -2,7 +2,7 @@
  * Puts the pieces of streamed tool calls together.
  */
 import * as ChatToolCalls from "./ChatToolCalls.ts"
-import { addDelta, isSaid } from "./DeltaFields.ts"
+import { addDelta, isPresent } from "./DeltaFields.ts"
 import { type Fields, isFields, textOf } from "./JsonBody.ts"
 import { JsonProgress } from "./JsonProgress.ts"
 
@@ -31,17 +31,17 @@ export class ToolCallPieces {
     }
     const { id, index, ...rest } = piece
     // The first id and the first index stay.
-    if (!isSaid(call.fields.index) && index !== undefined) call.fields.index = index
-    if (!isSaid(call.fields.id) && id !== undefined) call.fields.id = id
+    if (!isPresent(call.fields.index) && index !== undefined) call.fields.index = index
+    if (!isPresent(call.fields.id) && id !== undefined) call.fields.id = id
     addDelta(call.fields, rest)
     call.progress.add(argumentsOf(piece))
   }
 
   #continuedBy(piece: Fields): Call | undefined {
     const last = this.#calls.at(-1)
-    const hasId = isSaid(piece.id)
+    const hasId = isPresent(piece.id)
     const hasIndex = ({ fields }: Call) => fields.index === piece.index
-    const withIndex = isSaid(piece.index) ? this.#calls.findLast(hasIndex) : last
+    const withIndex = isPresent(piece.index) ? this.#calls.findLast(hasIndex) : last
     const withId = hasId ? this.#calls.filter(({ fields }) => fields.id === piece.id) : []
     const known = withId.findLast(hasIndex) ?? withId.at(-1)
     const name = nameOf(piece)
@@ -51,11 +51,11 @@ export class ToolCallPieces {
     if (call === undefined || nameOf(call.fields) === "") return call
     if (nameOf(call.fields) !== name) return undefined
     const text = argumentsOf(piece).trimStart()
-    if (known === undefined && hasId && isSaid(call.fields.id)) {
+    if (known === undefined && hasId && isPresent(call.fields.id)) {
       // Each piece of one call may have an id of its own: this one is in the middle of the arguments.
       return call.progress.isOpen && text !== "" && !text.startsWith("{") ? call : undefined
     }
-    const isElsewhere = isSaid(piece.index) && !hasIndex(call)
+    const isElsewhere = isPresent(piece.index) && !hasIndex(call)
     return call.progress.isComplete && (text !== "" || isElsewhere) ? undefined : call
   }
 }
