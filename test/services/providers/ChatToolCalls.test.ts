@@ -49,6 +49,11 @@ describe("streamed tool calls", () => {
       piece({ index: 0, id: "2", name: "run", args: ":\"l" }),
       piece({ index: 0, id: "3", name: "run", args: "s\"}" })
     ], [["1", "run", "{\"cmd\":\"ls\"}"]]],
+    ["in pieces that all have the name, each with a new id, the first without arguments", [
+      piece({ index: 0, id: "1", name: "run" }),
+      piece({ index: 0, id: "2", name: "run", args: "{\"cmd\":" }),
+      piece({ index: 0, id: "3", name: "run", args: "\"ls\"}" })
+    ], [["1", "run", "{\"cmd\":\"ls\"}"]]],
     ["in pieces that all have the id and the name", [
       piece({ index: 0, id: "1", name: "run" }),
       piece({ index: 0, id: "1", name: "run", args: "{\"cmd\"" }),

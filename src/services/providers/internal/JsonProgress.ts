@@ -8,6 +8,12 @@ export class JsonProgress {
   #hasBegun = false
   #isInText = false
   #isEscaped = false
+  #isEmpty = true
+
+  /** Whether no text has come. */
+  get isEmpty(): boolean {
+    return this.#isEmpty
+  }
 
   /** Whether the value has begun and has not ended. */
   get isOpen(): boolean {
@@ -21,6 +27,7 @@ export class JsonProgress {
 
   /** Adds a piece of the text. */
   add(piece: string): void {
+    if (piece !== "") this.#isEmpty = false
     for (let at = 0; at < piece.length; at++) {
       if (this.#isInText) this.#takeInText(piece.charCodeAt(at))
       else this.#take(piece[at])

@@ -52,8 +52,9 @@ export class ToolCallPieces {
     if (nameOf(call.fields) !== name) return undefined
     const text = argumentsOf(piece).trimStart()
     if (known === undefined && hasId && isPresent(call.fields.id)) {
-      // Each piece of one call may have an id of its own: this one is in the middle of the arguments.
-      return call.progress.isOpen && text !== "" && !text.startsWith("{") ? call : undefined
+      // Each piece of one call may have an id of its own. This one then begins the arguments, or is in their middle.
+      const isNext = call.progress.isOpen ? !text.startsWith("{") : call.progress.isEmpty
+      return isNext && text !== "" ? call : undefined
     }
     const isElsewhere = isPresent(piece.index) && !hasIndex(call)
     return call.progress.isComplete && (text !== "" || isElsewhere) ? undefined : call
