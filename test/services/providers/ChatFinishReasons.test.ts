@@ -31,6 +31,10 @@ describe("a finish reason", () => {
     [{ finish_details: { type: "max_tokens" } }, "[Incomplete]", "[Incomplete]"],
     [{ finish_details: { type: "interrupted" } }, "!ServerError", "!ServerError"],
     [{ finish_reason: null, finish_details: { type: "max_tokens" } }, "[Incomplete]", "[Incomplete]"],
+    [{ finish_reason: null, finishReason: "stop" }, "stop", "[EmptyContent]"],
+    [{ finish_reason: null }, "!InvalidResponse", "!InvalidResponse"],
+    [{ finish_reason: "null" }, "!InvalidResponse", "!InvalidResponse"],
+    [{ finish_reason: "" }, "!InvalidResponse", "!InvalidResponse"],
     [{ finish_reason: "tired" }, "[Incomplete]", "!InvalidResponse"]
   ])(
     "%j means the same in a plain answer and at the end of a stream",

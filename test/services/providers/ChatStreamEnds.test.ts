@@ -149,6 +149,15 @@ describe("a body that ends before [DONE]", () => {
       undefined
     ],
     ["no finish reason", [text("Hello")], "cut", undefined],
+    [
+      "the texts null and none in its place",
+      [
+        choice({ delta: { content: "Hel" }, finish_reason: "null" }),
+        choice({ delta: { content: "lo" }, finish_reason: "None" })
+      ],
+      "cut",
+      undefined
+    ],
     ["no finish reason, but the usage", [text("Hello"), usage], "cut", undefined],
     ["no field for a finish reason", [{ choices: [{ delta: { content: "Hello" } }] }], "cut", undefined],
     [

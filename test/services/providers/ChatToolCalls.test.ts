@@ -85,6 +85,11 @@ describe("streamed tool calls", () => {
       piece({ index: 1, args: "{\"a\"" }),
       piece({ index: 2, args: ":1}" })
     ], [["a", "add", "{\"a\":1}"]]],
+    ["in nameless pieces, each with a new id and a new index", [
+      piece({ index: 0, id: "a", name: "add" }),
+      piece({ index: 1, id: "x1", args: "{\"a\"" }),
+      piece({ index: 2, id: "x2", args: ":1}" })
+    ], [["a", "add", "{\"a\":1}"]]],
     ["whose ids are derived from the name", [
       piece({ index: 0, id: "call-add", name: "add", args: "{\"a\":1}" }),
       piece({ index: 1, id: "call-add", name: "add" }),

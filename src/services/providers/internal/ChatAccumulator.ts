@@ -122,13 +122,14 @@ const addChoiceDelta = ({ calls, delta }: Choice, { tool_calls: pieces, ...rest 
 }
 
 const bodyOf = ({ calls, delta, fields, message }: Choice, isComplete: boolean): Fields => {
-  const { finish_reason: reason, ...others } = fields
+  const { finish_reason: _reason, ...others } = fields
   const streamed = calls.all.length === 0 ? delta : { ...delta, tool_calls: calls.all }
   const merged: Record<string, unknown> = { ...message }
   for (const [key, value] of Object.entries(grownFields(streamed))) {
     if (isPresent(value) || !isPresent(merged[key])) merged[key] = value
   }
-  return { ...(isComplete && !isPresent(reason) ? others : fields), message: merged }
+  const isUnsaid = isComplete && ChatFinish.of(fields).kind === "Absent"
+  return { ...(isUnsaid ? others : fields), message: merged }
 }
 
 // A text that begins with what came before has all of it; any other is its next piece.

@@ -18,13 +18,13 @@ export interface Finish {
 /**
  * Returns how a choice ended.
  *
- * The word is `finish_reason`, the `type` of a `finish_reason` that is an object (SGLang), or the `type` of
- * `finish_details` (OpenAI's models of 2023). OpenRouter hides the death of an upstream behind `stop` and tells it in
- * `native_finish_reason` only.
+ * The word is `finish_reason`, the `type` of a `finish_reason` that is an object (SGLang), the `type` of
+ * `finish_details` (OpenAI's models of 2023), or `finishReason` (Gemini's endpoint in its first months). OpenRouter may
+ * report an upstream that died as `stop`, with the cause in `native_finish_reason`.
  */
 export const of = (choice: Fields): Finish => {
   const word = textOf(choice.finish_reason) || textOf(fieldsOf(choice.finish_reason).type) ||
-    textOf(fieldsOf(choice.finish_details).type)
+    textOf(fieldsOf(choice.finish_details).type) || textOf(choice.finishReason)
   const kind = kindOf(word)
   const native = textOf(choice.native_finish_reason)
   return (kind === "Done" || kind === "Absent") && kindOf(native) === "Failed"
@@ -33,13 +33,14 @@ export const of = (choice: Fields): Finish => {
 }
 
 const kindOf = (word: string): Kind => {
-  if (word === "") return "Absent"
   const name = word.toLowerCase().replaceAll("-", "_")
   // Gemini's endpoint writes `content_filter: SAFETY`.
   return name.startsWith("content_filter") ? "Filtered" : kinds.get(name) ?? "Unknown"
 }
 
 const words: ReadonlyArray<readonly [Kind, string]> = [
+  // KoboldCpp writes the text `null`.
+  ["Absent", " null none"],
   ["Done", "stop eos eos_token stop_sequence end_turn complete tool_calls tool_call tool_use function_call"],
   ["Limited", "length max_tokens max_output_tokens model_length model_context_window_exceeded error_limit"],
   ["Filtered", "sensitive safety recitation prohibited_content blocklist spii error_toxic guardrail_intervened"],

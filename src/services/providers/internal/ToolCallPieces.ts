@@ -45,12 +45,12 @@ export class ToolCallPieces {
     const withId = hasId ? this.#calls.filter(({ fields }) => fields.id === piece.id) : []
     const known = withId.findLast(hasIndex) ?? withId.at(-1)
     const name = nameOf(piece)
-    // A new index with a new id is a call whose name is still to come.
-    if (name === "") return known ?? withIndex ?? (hasId ? undefined : last)
+    const text = argumentsOf(piece).trimStart()
+    // A new index with a new id and nothing else is a call whose name is still to come.
+    if (name === "") return known ?? withIndex ?? (hasId && text === "" ? undefined : last)
     const call = known ?? withIndex
     if (call === undefined || nameOf(call.fields) === "") return call
     if (nameOf(call.fields) !== name) return undefined
-    const text = argumentsOf(piece).trimStart()
     if (known === undefined && hasId && isPresent(call.fields.id)) {
       // Each piece of one call may have an id of its own. This one then begins the arguments, or is in their middle.
       const isNext = call.progress.isOpen ? !text.startsWith("{") : call.progress.isEmpty
