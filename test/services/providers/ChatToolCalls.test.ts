@@ -60,6 +60,11 @@ describe("streamed tool calls", () => {
       piece({ index: 0, id: "1", name: "run", args: ":\"}{\"}" }),
       piece({ index: 0, id: "1", name: "run" })
     ], [["1", "run", "{\"cmd\":\"}{\"}"]]],
+    ["in pieces that all have the name, with quotes and brackets in a text", [
+      piece({ index: 0, id: "1", name: "run", args: "{\"cmd\":\"\\\"}" }),
+      piece({ index: 0, id: "1", name: "run", args: "\\\\\"" }),
+      piece({ index: 0, id: "1", name: "run", args: "}" })
+    ], [["1", "run", "{\"cmd\":\"\\\"}\\\\\"}"]]],
     ["in pieces that all have the name, without ids", [
       piece({ name: "run", args: "{\"cmd\"" }),
       piece({ name: "run", args: ":\"ls\"}" })

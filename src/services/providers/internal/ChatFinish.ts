@@ -33,6 +33,7 @@ export const of = (choice: Fields): Finish => {
 }
 
 const kindOf = (word: string): Kind => {
+  if (word === "") return "Absent"
   const name = word.toLowerCase().replaceAll("-", "_")
   // Gemini's endpoint writes `content_filter: SAFETY`.
   return name.startsWith("content_filter") ? "Filtered" : kinds.get(name) ?? "Unknown"
@@ -40,7 +41,7 @@ const kindOf = (word: string): Kind => {
 
 const words: ReadonlyArray<readonly [Kind, string]> = [
   // KoboldCpp writes the text `null`.
-  ["Absent", " null none"],
+  ["Absent", "null none"],
   ["Done", "stop eos eos_token stop_sequence end_turn complete tool_calls tool_call tool_use function_call"],
   ["Limited", "length max_tokens max_output_tokens model_length model_context_window_exceeded error_limit"],
   ["Filtered", "sensitive safety recitation prohibited_content blocklist spii error_toxic guardrail_intervened"],
