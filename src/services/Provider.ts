@@ -78,6 +78,8 @@ export type StreamEvent =
     /** A call that is complete, with its arguments as the model wrote them: JSON, if all is well. */
     | { readonly _tag: "ToolCall"; readonly id: string; readonly name: string; readonly arguments: string }
     | { readonly _tag: "Status"; readonly status: string; readonly phase: Pending["phase"] }
+    /** The server has sent something of which nothing else is emitted, such as a comment: the connection is alive. */
+    | { readonly _tag: "Alive" }
     /** What was used so far. */
     | { readonly _tag: "Usage"; readonly usage: Usage }
     | { readonly _tag: "Ended"; readonly outcome: Outcome }

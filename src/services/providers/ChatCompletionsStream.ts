@@ -124,15 +124,11 @@ class Reader implements EventStream.Reader {
   }
 
   finish(out: Array<StreamEvent>): EventStream.Step {
-    return this.#answer.finishReason === "" ? "Over" : this.#judge(out)
+    return this.#answer.finishReason === "" ? "More" : this.#judge(out)
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
     return this.#end(reply, out)
-  }
-
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", status: "in_progress", phase: "running" } : undefined
   }
 
   #start(body: Fields, out: Array<StreamEvent>): void {

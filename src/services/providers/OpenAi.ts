@@ -14,10 +14,13 @@ import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as EventStream from "./internal/EventStream.ts"
+import type * as HttpCall from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
+import { fieldsOf, parse } from "./internal/JsonBody.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import type { Payload } from "./internal/Payload.ts"
+import * as Played from "./internal/Played.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 import * as OpenAiResponsesStream from "./OpenAiResponsesStream.ts"
 import type { Fetch } from "./Transport.ts"
@@ -87,6 +90,9 @@ export interface Ports {
  * reads no environment variable and logs nothing. Interrupting a call aborts
  * its request. There is no timeout of its own.
  *
+ * A body is read by what it contains: an event stream in answer to a plain call,
+ * and JSON in answer to a stream, are understood as well.
+ *
  * Streams: see `OpenAiResponsesStream.makeReader` and
  * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
  *
@@ -136,24 +142,19 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
-    const { context, reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-    return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+    return (yield* jobOf(yield* send({ operation: "retrieve", method: "get", path, model }))).state
   })
   return {
     submit: Effect.fnUntraced(function*(request, job) {
       const body = yield* payloadOf(request, job)
-      const { context, reply } = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
-      const state = yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
-      const jobId = OpenAiResponses.idOf(reply.body)
+      const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
+      const started = yield* jobOf(answer)
       // An end needs no id; a job that goes on cannot be found again without one.
-      return jobId === "" && state._tag !== "Ended"
-        ? yield* Effect.fromResult(OpenAiOutcome.invalid("The job was accepted without an id", reply, context))
-        : {
-          jobId,
-          state: state._tag === "Ended"
-            ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
-            : state
-        }
+      return started.jobId === "" && started.state._tag !== "Ended"
+        ? yield* Effect.fromResult(
+          OpenAiOutcome.invalid("The job was accepted without an id", answer.reply, answer.context)
+        )
+        : started
     }),
     submitStream: (request, job) =>
       EventStream.make(
@@ -182,14 +183,12 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     retrieve,
     submissionOf: Effect.fnUntraced(function*(jobId) {
       const path = yield* pathOf(jobId, options.name)
-      const { reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-      return OpenAiResponses.submissionOf(reply.body)
+      return submissionOf(yield* send({ operation: "retrieve", method: "get", path, model }))
     }),
     cancel: Effect.fnUntraced(
       function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
         const path = `${yield* pathOf(jobId, options.name)}/cancel`
-        const { context, reply } = yield* send({ operation: "cancel", method: "post", path, model })
-        return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+        return (yield* jobOf(yield* send({ operation: "cancel", method: "post", path, model }))).state
       },
       (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
@@ -216,8 +215,14 @@ const makeResponses = (
   }
   return {
     create: Effect.fnUntraced(function*(request) {
-      const { context, reply } = yield* send(yield* callOf(request))
-      return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
+      const answer = yield* send(yield* callOf(request))
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          OpenAiResponsesStream.makeReader({ isJob: false }),
+          () => OpenAiResponses.outcomeOf(answer.reply, answer.context)
+        )
+      )
     }),
     stream: (request) =>
       EventStream.make(
@@ -238,8 +243,14 @@ const makeCompletions = (
   return {
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
-      const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })
-      return yield* Effect.fromResult(ChatCompletions.outcomeOf(reply, context))
+      const answer = yield* send({ operation: "call", method: "post", path, body, model })
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          ChatCompletionsStream.makeReader,
+          () => ChatCompletions.outcomeOf(answer.reply, answer.context)
+        )
+      )
     }),
     stream: (request) =>
       EventStream.make(
@@ -251,6 +262,40 @@ const makeCompletions = (
       )
   }
 }
+
+type Answer = HttpCall.Answer<OpenAiOutcome.Context>
+
+const jobOf = (answer: Answer) =>
+  Effect.fromResult(
+    answer.events === undefined ? plainJobOf(answer) : Result.map(
+      Played.jobOf(answer, OpenAiResponsesStream.makeReader({ isJob: true })),
+      (job) => answer.context.operation === "submit" ? withoutHint(job) : job
+    )
+  )
+
+const plainJobOf = ({ context, reply }: Answer) =>
+  Result.map(OpenAiResponses.stateOf(reply, context), (state): Job => ({
+    jobId: OpenAiResponses.idOf(reply.body),
+    state: state._tag === "Ended" && context.operation === "submit"
+      ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
+      : state
+  }))
+
+interface Job {
+  readonly jobId: string
+  readonly state: JobState
+}
+
+// Gateways that lose their upstream invent a failure: a poll finds out.
+const withoutHint = ({ jobId, state }: Job): Job =>
+  jobId !== "" && state._tag === "Ended" && state.outcome._tag === "Failed" && state.outcome.ignoredBackground !== true
+    ? { jobId, state: { _tag: "Pending", status: "in_progress", phase: "running" } }
+    : { jobId, state }
+
+const submissionOf = ({ events = [], reply }: Answer): string | undefined =>
+  [reply.body, ...events.map(({ data }) => fieldsOf(parse(data)).response)]
+    .map(OpenAiResponses.submissionOf)
+    .find((id) => id !== undefined)
 
 const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retention => ({
   stored,

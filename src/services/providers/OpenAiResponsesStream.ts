@@ -86,7 +86,6 @@ class Reader implements EventStream.Reader {
   readonly #commentaries: Set<string>
   #isStarted: boolean
   #sequence: string | undefined
-  #status: Pick<Extract<JobState, { readonly _tag: "Pending" }>, "phase" | "status"> = running
 
   constructor(options: Options, opened: EventStream.Opened<OpenAiOutcome.Context>) {
     this.#options = options
@@ -136,7 +135,7 @@ class Reader implements EventStream.Reader {
   }
 
   finish(): EventStream.Step {
-    return "Over"
+    return "More"
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
@@ -170,15 +169,10 @@ class Reader implements EventStream.Reader {
     }
   }
 
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", ...this.#status, cursor: this.#cursor() } : undefined
-  }
-
   #pending(type: string, response: Fields, out: Array<StreamEvent>): void {
     this.#start(response, out)
     if (type === "response.created") return
-    this.#status = type === "response.queued" ? queued : running
-    out.push({ _tag: "Status", ...this.#status, cursor: this.#cursor() })
+    out.push({ _tag: "Status", ...(type === "response.queued" ? queued : running), cursor: this.#cursor() })
   }
 
   #start(response: Fields, out: Array<StreamEvent>): void {

@@ -28,7 +28,7 @@ const deniedMillis = 300_000
  * Polls a job to its end.
  *
  * Fails, and leaves the session unsettled, when the status is unknown, when
- * the provider refuses polls for five minutes, when it does not know the job
+ * the provider refuses polls for five minutes, when the answer is too large, when it does not know the job
  * for a minute although it should still keep it, when `queuedDeadline` passes
  * or the poll schedule ends. Every other failure of a poll is waited out.
  */
@@ -123,6 +123,8 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
       : now - watch.seenAt
     if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
   }
+  // Every poll would read as much.
+  if (tag === "ResponseTooLarge") return yield* run.failure(result.failure)
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
     (deniedSince !== undefined && now - deniedSince >= deniedMillis)

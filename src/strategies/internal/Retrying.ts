@@ -14,12 +14,14 @@ import type { Run } from "./Run.ts"
 /** The schedule of one model's attempts, made when it is first needed: few runs have a retry. */
 export interface Retries {
   next: Effect.Success<ReturnType<typeof delaysOf<ProviderError>>> | undefined
+  /** An answer that could not be read has been asked for again. That is done once: the next one may cost the same. */
+  hasAskedAgain?: boolean
 }
 
 /**
  * Waits as the retry schedule says, or until somebody asks for a stop. Succeeds with the failure instead, when
  * the schedule, the error, the account's budget or the deadline forbids
- * another attempt.
+ * another attempt. An answer of status 2xx that cannot be read is asked for again once.
  */
 export const waitForRetry = Effect.fnUntraced(
   function*(
@@ -29,6 +31,10 @@ export const waitForRetry = Effect.fnUntraced(
     budget: RetryBudget | undefined
   ): Effect.fn.Return<StrategyError | undefined> {
     if (!error.isRetryable) return run.failure(error)
+    if (isUnreadable(error)) {
+      if (retries.hasAskedAgain === true) return run.failure(error)
+      retries.hasAskedAgain = true
+    }
     const nextDelay = retries.next ??= yield* delaysOf(run.spec.retry)
     const next = yield* nextDelay(error)
     if (next._tag === "None") return run.failure(error)
@@ -45,3 +51,6 @@ export const waitForRetry = Effect.fnUntraced(
     return undefined
   }
 )
+
+const isUnreadable = ({ verdict: { reason } }: ProviderError): boolean =>
+  reason._tag === "InvalidResponse" && (reason.status === undefined || (reason.status >= 200 && reason.status < 300))

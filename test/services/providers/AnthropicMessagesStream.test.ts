@@ -131,13 +131,14 @@ describe("AnthropicMessagesStream", () => {
       assert.strictEqual(outcome?._tag === "Succeeded" ? outcome.answer.content : "", "One two")
     }))
 
-  it.effect("is cut without message_stop, wherever it breaks off", () =>
+  it.effect("is cut without its stop reason, wherever it breaks off, and whole with it", () =>
     Effect.gen(function*() {
       const body = wire([started, ...text(0, "Hello"), ended("end_turn"), { type: "message_stop" }])
       const first = body.indexOf("\n\n") + 2
-      for (let at = first; at < body.length; at += 7) {
+      const last = body.indexOf("\n\nevent: message_stop")
+      for (let at = first; at < body.length; at++) {
         const result = yield* read(AnthropicMessagesStream.makeReader(newTurn()), body.slice(0, at))
-        assert.strictEqual(endOf(result), "cut", `cut at ${at}`)
+        assert.strictEqual(endOf(result), at < last ? "cut" : "stop", `cut at ${at}`)
       }
     }))
 

@@ -4,6 +4,9 @@
  * @since 0.1.0
  */
 
+import { maxBodyBytes } from "./BodyLimits.ts"
+import { isFields, parse } from "./JsonBody.ts"
+
 /**
  * One event of a stream.
  *
@@ -18,20 +21,12 @@ export interface ServerEvent {
 }
 
 /**
- * The longest event that is taken, and the longest text before the first one, in characters.
- *
- * @category models
- * @since 0.1.0
- */
-export const maxEventLength = 64 * 1024 * 1024
-
-/**
  * A parser of one stream.
  *
  * **Details**
  *
  * Lines end with LF, CRLF or CR, wherever the pieces are cut. Comments and the fields `id` and `retry` are left out, as
- * is an event without data, and the last one when no blank line follows it. Some three times as fast as the parser of
+ * is an event without data. The last one counts without its blank line when it is a JSON object or `[DONE]`. Some three times as fast as the parser of
  * `effect/encoding/Sse`, which looks at each character.
  *
  * **Source**
@@ -52,13 +47,18 @@ export class EventParser {
   #endedInCr = false
   readonly #maxLength: number
 
-  constructor(maxLength = maxEventLength) {
+  constructor(maxLength = maxBodyBytes) {
     this.#maxLength = maxLength
   }
 
   /** Whether the event that has begun is longer than what is taken. The parser is of no use then. */
   get isOverfull(): boolean {
     return this.#lineLength + this.#dataLength > this.#maxLength
+  }
+
+  /** Ends the text: returns the last event, whose blank line is missing, when it is whole. */
+  end(): Array<ServerEvent> {
+    return this.feed("\n\n").filter(isJsonEvent)
   }
 
   /** Returns the events that end in the next piece of text. */
@@ -109,6 +109,14 @@ export class EventParser {
     }
   }
 }
+
+/**
+ * Returns whether an event carries a JSON object, or ends the stream with `[DONE]`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isJsonEvent = ({ data }: ServerEvent): boolean => data.trim() === "[DONE]" || isFields(parse(data))
 
 const isField = (text: string, name: string, start: number, end: number): boolean => {
   const after = start + name.length

@@ -16,7 +16,6 @@ import type { Fetch } from "../Transport.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
-import { parse, type Reply } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 import type { Payload } from "./Payload.ts"
@@ -43,9 +42,7 @@ export interface Call {
  */
 export interface Client {
   /** Sends a request and reads its answer to the end. */
-  readonly send: (
-    call: Call
-  ) => Effect.Effect<{ readonly reply: Reply; readonly context: Context }, ProviderError>
+  readonly send: (call: Call) => Effect.Effect<HttpCall.Answer<Context>, ProviderError>
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
   readonly sendStream: (
     call: Call
@@ -98,10 +95,7 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
-    send: Effect.fnUntraced(function*(call) {
-      const { context, reply } = yield* HttpCall.read(yield* prepare(call))
-      return { context, reply: { status: reply.status, headers: reply.headers, body: parse(reply.text) } }
-    }),
+    send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }

@@ -1,0 +1,189 @@
+/**
+ * Finds out what a body holds, as it arrives: events, or one JSON document. The content decides, not the content type.
+ */
+import { maxBodyBytes } from "./BodyLimits.ts"
+import { EventParser, isJsonEvent, type ServerEvent } from "./EventParser.ts"
+import { type Fields, fieldsOf, isFields, itemsOf, parse, textOf } from "./JsonBody.ts"
+
+/** What a body that has ended holds. */
+export type Body =
+  | { readonly _tag: "Events" }
+  | { readonly _tag: "Json"; readonly value: unknown; readonly length: number }
+  /** Neither events nor JSON: `start` has its first characters, `length` counts all. */
+  | { readonly _tag: "Unreadable"; readonly start: string; readonly length: number }
+
+/** Characters of a body that are kept for an error. */
+const maxStart = 8192
+
+/**
+ * A parser of one body.
+ *
+ * Blank lines, comments and a byte order mark may come first. A body that then begins like JSON is one document, or one
+ * JSON event a line; everything else is parsed as server-sent events. `[DONE]` after a document is left out.
+ */
+export class BodyParser {
+  #start = ""
+  #length = 0
+  #mode: "Head" | "Comment" | "Events" | "Document" | "Lines" = "Head"
+  #hasEvents = false
+  /** Whether the document's first line has been looked at. */
+  #hasLine = false
+  /** Pieces of the document, or of a line that has not ended. */
+  #pieces: Array<string> = []
+  #piecesLength = 0
+  readonly #events = new EventParser()
+
+  /** Whether one event, or the document, is longer than what is read. */
+  get isOverfull(): boolean {
+    return this.#events.isOverfull || this.#piecesLength > maxBodyBytes
+  }
+
+  /** Returns the events that end in the next piece of text. */
+  feed(piece: string): Array<ServerEvent> {
+    this.#length += piece.length
+    if (this.#start.length < maxStart) this.#start += piece.slice(0, maxStart - this.#start.length)
+    const events = this.#parse(this.#mode === "Head" || this.#mode === "Comment" ? this.#afterHead(piece) : piece)
+    this.#hasEvents ||= events.length > 0
+    return events
+  }
+
+  /** Ends the body. `events` are those that end with it. */
+  end(): { readonly events: ReadonlyArray<ServerEvent>; readonly body: Body } {
+    if (this.#mode === "Document") return this.#document()
+    const rest = this.#pieces.join("")
+    const events = this.#mode === "Lines" ? eventsOf(rest).filter(isJsonEvent) : this.#events.end()
+    return { events, body: this.#hasEvents || events.length > 0 ? { _tag: "Events" } : this.#unreadable() }
+  }
+
+  #parse(text: string): Array<ServerEvent> {
+    switch (this.#mode) {
+      case "Head":
+      case "Comment":
+        return []
+      case "Events":
+        return this.#events.feed(text)
+      case "Document":
+        return this.#feedDocument(text)
+      case "Lines":
+        return this.#feedLines(text)
+    }
+  }
+
+  /** Drops blank lines and comments, and decides what the body is from what follows them. */
+  #afterHead(piece: string): string {
+    let at = 0
+    for (;;) {
+      if (this.#mode === "Comment") {
+        const end = /[\r\n]/g
+        end.lastIndex = at
+        if (!end.test(piece)) return ""
+        at = end.lastIndex
+        this.#mode = "Head"
+      }
+      const next = /[^\s\uFEFF]/g
+      next.lastIndex = at
+      if (!next.test(piece)) return ""
+      at = next.lastIndex - 1
+      const first = piece[at]
+      this.#mode = first === ":" ? "Comment" : first === "{" || first === "[" ? "Document" : "Events"
+      if (this.#mode !== "Comment") return piece.slice(at)
+    }
+  }
+
+  #feedDocument(text: string): Array<ServerEvent> {
+    this.#push(text)
+    if (this.#hasLine || !/[\r\n]/.test(text)) return []
+    this.#hasLine = true
+    const [line = ""] = this.#pieces.join("").split(/[\r\n]/, 1)
+    if (!isPiece(parse(line))) return []
+    this.#mode = "Lines"
+    const all = this.#takePieces()
+    return this.#feedLines(all)
+  }
+
+  #feedLines(text: string): Array<ServerEvent> {
+    const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1
+    if (end === 0) {
+      this.#push(text)
+      return []
+    }
+    const lines = this.#takePieces() + text.slice(0, end)
+    this.#push(text.slice(end))
+    return eventsOf(lines)
+  }
+
+  #push(text: string): void {
+    this.#pieces.push(text)
+    this.#piecesLength += text.length
+  }
+
+  #takePieces(): string {
+    const text = this.#pieces.join("")
+    this.#pieces = []
+    this.#piecesLength = 0
+    return text
+  }
+
+  #document(): { readonly events: ReadonlyArray<ServerEvent>; readonly body: Body } {
+    const text = this.#takePieces().trim()
+    let value = parse(text)
+    if (typeof value === "string") value = parse(withoutEnd(text))
+    if (typeof value !== "string") {
+      const items = Array.isArray(value) ? value : [value]
+      return items.length > 0 && items.every(isPiece)
+        ? { events: items.map((item) => ({ name: "", data: JSON.stringify(item) })), body: { _tag: "Events" } }
+        : { events: [], body: { _tag: "Json", value, length: this.#length } }
+    }
+    const lines = eventsOf(text)
+    return lines.length > 1 && lines.every(isJsonEvent)
+      ? { events: lines, body: { _tag: "Events" } }
+      : { events: [], body: this.#unreadable() }
+  }
+
+  #unreadable(): Body {
+    return { _tag: "Unreadable", start: this.#start, length: this.#length }
+  }
+}
+
+/** Returns whether the JSON is one event of a stream, of any protocol. */
+const isPiece = (value: unknown): boolean => {
+  if (!isFields(value)) return false
+  const type = textOf(value.type)
+  return type.startsWith("response.") || pieceTypes.has(type) || textOf(value.event_type) !== "" ||
+    value.object === "chat.completion.chunk" ||
+    itemsOf(value.choices).some((choice) => isFields(fieldsOf(choice).delta))
+}
+
+const pieceTypes: ReadonlySet<string> = new Set([
+  "message_start",
+  "message_delta",
+  "message_stop",
+  "content_block_start",
+  "content_block_delta",
+  "content_block_stop",
+  "ping"
+])
+
+/** Returns whether an event carries a whole answer, as a plain call would have had it. */
+export const isWholeAnswer = (value: unknown): value is Fields => {
+  if (!isFields(value) || isPiece(value)) return false
+  return value.object === "response" || value.type === "message" ||
+    itemsOf(value.choices).some((choice) =>
+      isFields(fieldsOf(choice).message) && typeof fieldsOf(choice).finish_reason === "string"
+    )
+}
+
+// Some hosts leave the line break before `data: [DONE]` out.
+const withoutEnd = (text: string): string => {
+  const lines = text.split(/\r\n|\r|\n/)
+  while (/^(?::|event:|id:|retry:|$)/.test(lines.at(-1) ?? "-")) lines.pop()
+  return lines.join("\n").trimEnd().replace(/(?:data: ?)?\[DONE\]$/, "")
+}
+
+/** Returns the lines of newline-delimited JSON, also where they have the form of events. */
+export const linesOf = (text: string): ReadonlyArray<string> =>
+  text.split(/[\r\n]+/)
+    .map((line) => line.replace(/^data:/, "").trim())
+    .filter((line) => line !== "" && !/^(?::|event:|id:|retry:)/.test(line))
+
+const eventsOf = (text: string): Array<ServerEvent> => linesOf(text).map((data) => ({ name: "", data }))
