@@ -52,5 +52,5 @@ export const waitForRetry = Effect.fnUntraced(
   }
 )
 
-const isUnreadable = ({ verdict: { reason } }: ProviderError): boolean =>
-  reason._tag === "InvalidResponse" && (reason.status === undefined || (reason.status >= 200 && reason.status < 300))
+const isUnreadable = ({ evidence, verdict: { reason } }: ProviderError): boolean =>
+  evidence !== "NotSent" && reason._tag === "InvalidResponse" && (reason.status === undefined || (reason.status >= 200 && reason.status < 300))

@@ -301,6 +301,8 @@ const short = (event: StreamEvent): string => {
     ? [event.outcome._tag]
     : event._tag === "ToolCall"
     ? [event.name]
+    : event._tag === "Alive"
+    ? []
     : [event.delta]
   return `${event._tag} ${words.join(" ")} @${event.cursor}`
 }
