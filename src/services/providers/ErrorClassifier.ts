@@ -164,7 +164,8 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context, fallback = fallbac
 
 const fallbackOf = (status: number | undefined): string => status === undefined ? "No answer" : `HTTP ${status}`
 
-const isSuccess = (status: number | undefined): status is number => status !== undefined && status >= 200 && status < 300
+const isSuccess = (status: number | undefined): status is number =>
+  status !== undefined && status >= 200 && status < 300
 
 const scrubOf = ({ keys = [] }: Context) => Scrub.make(keys)
 

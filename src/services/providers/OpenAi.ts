@@ -293,7 +293,7 @@ const withoutHint = ({ jobId, state }: Job): Job =>
     : { jobId, state }
 
 const submissionOf = ({ events = [], reply }: Answer): string | undefined =>
-  [reply.body, ...events.map(({ data }) => fieldsOf(parse(data)).response)]
+  [reply.body, ...events.map(({ data }) => parse(data)).flatMap((event) => [event, fieldsOf(event).response])]
     .map(OpenAiResponses.submissionOf)
     .find((id) => id !== undefined)
 

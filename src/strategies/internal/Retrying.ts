@@ -53,4 +53,5 @@ export const waitForRetry = Effect.fnUntraced(
 )
 
 const isUnreadable = ({ evidence, verdict: { reason } }: ProviderError): boolean =>
-  evidence !== "NotSent" && reason._tag === "InvalidResponse" && (reason.status === undefined || (reason.status >= 200 && reason.status < 300))
+  evidence !== "NotSent" && reason._tag === "InvalidResponse" &&
+  (reason.status === undefined || (reason.status >= 200 && reason.status < 300))

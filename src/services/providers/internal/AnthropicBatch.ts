@@ -5,7 +5,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import { linesOf } from "./BodyParser.ts"
+import { BodyParser, linesOf } from "./BodyParser.ts"
 import * as JobPath from "./JobPath.ts"
 import { type Fields, fieldsOf, isFields, parse, textOf } from "./JsonBody.ts"
 
@@ -99,10 +99,10 @@ export const readLines = (text: string): { readonly lines: ReadonlyArray<Line>; 
   const found = linesOf(text).filter((line) => line !== "[DONE]").map((line) => lineOf(parse(line)))
   const lines = found.filter((line) => line !== undefined)
   if (lines.length > 0) return { lines, hasOthers: lines.length < found.length }
-  const whole = parse(text)
-  const items = (Array.isArray(whole) ? whole : [whole]).map(lineOf)
-  const readable = items.filter((line) => line !== undefined)
-  return { lines: readable, hasOthers: text.trim() !== "" && readable.length < items.length }
+  const { body } = BodyParser.of(text)
+  const items = body._tag !== "Json" ? [] : Array.isArray(body.value) ? body.value : [body.value]
+  const readable = items.map(lineOf).filter((line) => line !== undefined)
+  return { lines: readable, hasOthers: text.trim() !== "" && (readable.length === 0 || readable.length < items.length) }
 }
 
 /**

@@ -33,6 +33,14 @@ export class BodyParser {
   #piecesLength = 0
   readonly #events = new EventParser()
 
+  /** Parses a body that is there as a whole. */
+  static of(text: string): { readonly events: ReadonlyArray<ServerEvent>; readonly body: Body } {
+    const parser = new BodyParser()
+    const first = parser.feed(text)
+    const { body, events } = parser.end()
+    return { events: first.concat(events), body }
+  }
+
   /** Whether one event, or the document, is longer than what is read. */
   get isOverfull(): boolean {
     return this.#events.isOverfull || this.#piecesLength > maxBodyBytes

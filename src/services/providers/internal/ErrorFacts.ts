@@ -129,7 +129,9 @@ export const ofThrown = (thrown: unknown): Facts => {
 // Some servers send an error, too, as an event.
 const jsonOf = (text: string): unknown =>
   ForeignValue.json(text) ??
-    (text.length > maxRead ? undefined : linesOf(text).map((line) => ForeignValue.json(line)).find(ForeignValue.isObject))
+    (text.length > maxRead
+      ? undefined
+      : linesOf(text).map((line) => ForeignValue.json(line)).find(ForeignValue.isObject))
 
 const isBody = (value: unknown): boolean =>
   ForeignValue.isObject(value) && ForeignValue.string(value, "stack") === undefined ||

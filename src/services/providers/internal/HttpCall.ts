@@ -81,16 +81,14 @@ const answerOf = async <Context extends ErrorClassifier.Context>(
   contextNow: () => Context
 ): Promise<Answer<Context>> => {
   const { failure, text } = await textOf(response)
-  const parser = new BodyParser()
-  const first = parser.feed(text)
-  const { body, events } = parser.end()
+  const { body, events } = BodyParser.of(text)
   if (failure !== undefined && body._tag === "Unreadable") throw failure.error
   const { headers, status } = response
   return {
     opened: { response, contextNow },
     context: contextNow(),
     reply: { status, headers, text, body: body._tag === "Json" ? body.value : text, length: text.length },
-    events: body._tag === "Events" ? first.concat(events) : undefined,
+    events: body._tag === "Events" ? events : undefined,
     failure
   }
 }

@@ -49,7 +49,10 @@ describe("EventStream", () => {
 
   it.effect("is no failure when the body breaks off after the protocol's end", () =>
     Effect.gen(function*() {
-      const reader = () => ({ ...echo(), finish: (out: Array<StreamEvent>) => (out.push(text("end")), "Over" as const) })
+      const reader = () => ({
+        ...echo(),
+        finish: (out: Array<StreamEvent>) => (out.push(text("end")), "Over" as const)
+      })
       const streamed = yield* collect(open(body(["data: a\n\n", "reset"]), reader))
       const whole = yield* collect(open(body(["{\"a\":", "1}", "reset"])))
       const part = yield* collect(open(body(["{\"a\":", "reset"])))
