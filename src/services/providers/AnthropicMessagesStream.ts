@@ -90,7 +90,7 @@ export const readWhole = (
   const reading = Answers.read(body, before, { ...asked, requestId: said.requestId, keys: context.keys })
   if (reading._tag !== "Unreadable") return Result.succeed(reading)
   return Result.fail(
-    !isFields(body) || body.type === "error" || isErrorSet(body.error)
+    !isFields(body) || body.type !== "message" || isErrorSet(body.error)
       ? ErrorClassifier.fromBody(reply, context)
       : invalid(reading.message, said)
   )

@@ -41,9 +41,10 @@ export class BodyParser {
     return { events: first.concat(events), body }
   }
 
-  /** Whether one event, or the document, is longer than what is read. */
+  /** Whether one event, the document, or what comes before either is longer than what is read. */
   get isOverfull(): boolean {
-    return this.#events.isOverfull || this.#piecesLength > maxBodyBytes
+    const hasBegun = this.#mode !== "Head" && this.#mode !== "Comment"
+    return this.#events.isOverfull || (hasBegun ? this.#piecesLength : this.#length) > maxBodyBytes
   }
 
   /** Returns the events that end in the next piece of text. */
