@@ -24,13 +24,13 @@ const maxStart = 8192
 export class BodyParser {
   #start = ""
   #length = 0
+  #lengthWithoutEvent = 0
   #mode: "Head" | "Comment" | "Events" | "Document" | "Lines" = "Head"
   #hasEvents = false
   /** Whether the document's first line has been looked at. */
   #hasLine = false
   /** Pieces of the document, or of a line that has not ended. */
   #pieces: Array<string> = []
-  #piecesLength = 0
   readonly #events = new EventParser()
 
   /** Parses a body that is there as a whole. */
@@ -41,10 +41,9 @@ export class BodyParser {
     return { events: first.concat(events), body }
   }
 
-  /** Whether one event, the document, or what comes before either is longer than what is read. */
+  /** Whether more has come without an event than what is read. */
   get isOverfull(): boolean {
-    const hasBegun = this.#mode !== "Head" && this.#mode !== "Comment"
-    return this.#events.isOverfull || (hasBegun ? this.#piecesLength : this.#length) > maxBodyBytes
+    return this.#lengthWithoutEvent > maxBodyBytes
   }
 
   /** Returns the events that end in the next piece of text. */
@@ -52,6 +51,7 @@ export class BodyParser {
     this.#length += piece.length
     if (this.#start.length < maxStart) this.#start += piece.slice(0, maxStart - this.#start.length)
     const events = this.#parse(this.#mode === "Head" || this.#mode === "Comment" ? this.#afterHead(piece) : piece)
+    this.#lengthWithoutEvent = events.length > 0 ? 0 : this.#lengthWithoutEvent + piece.length
     this.#hasEvents ||= events.length > 0
     return events
   }
@@ -100,7 +100,7 @@ export class BodyParser {
   }
 
   #feedDocument(text: string): Array<ServerEvent> {
-    this.#push(text)
+    this.#pieces.push(text)
     if (this.#hasLine || !/[\r\n]/.test(text)) return []
     this.#hasLine = true
     const [line = ""] = this.#pieces.join("").split(/[\r\n]/, 1)
@@ -113,23 +113,17 @@ export class BodyParser {
   #feedLines(text: string): Array<ServerEvent> {
     const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1
     if (end === 0) {
-      this.#push(text)
+      this.#pieces.push(text)
       return []
     }
     const lines = this.#takePieces() + text.slice(0, end)
-    this.#push(text.slice(end))
+    this.#pieces.push(text.slice(end))
     return eventsOf(lines)
-  }
-
-  #push(text: string): void {
-    this.#pieces.push(text)
-    this.#piecesLength += text.length
   }
 
   #takePieces(): string {
     const text = this.#pieces.join("")
     this.#pieces = []
-    this.#piecesLength = 0
     return text
   }
 

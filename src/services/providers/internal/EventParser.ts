@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 
-import { maxBodyBytes } from "./BodyLimits.ts"
 import { isFields, parse } from "./JsonBody.ts"
 
 /**
@@ -39,22 +38,10 @@ export interface ServerEvent {
 export class EventParser {
   /** Pieces of a line that has not ended. */
   #line: Array<string> = []
-  #lineLength = 0
   #data: string | undefined = undefined
-  #dataLength = 0
   #name = ""
   #isStart = true
   #endedInCr = false
-  readonly #maxLength: number
-
-  constructor(maxLength = maxBodyBytes) {
-    this.#maxLength = maxLength
-  }
-
-  /** Whether the event that has begun is longer than what is taken. The parser is of no use then. */
-  get isOverfull(): boolean {
-    return this.#lineLength + this.#dataLength > this.#maxLength
-  }
 
   /** Ends the text: returns the last event, whose blank line is missing, when it is whole. */
   end(): Array<ServerEvent> {
@@ -72,15 +59,11 @@ export class EventParser {
         this.#line.push(text.slice(start, end))
         const line = this.#line.join("")
         this.#line = []
-        this.#lineLength = 0
         this.#take(line, 0, line.length, events)
       }
       start = end + 1
     }
-    if (start < text.length) {
-      this.#line.push(text.slice(start))
-      this.#lineLength += text.length - start
-    }
+    if (start < text.length) this.#line.push(text.slice(start))
     return events
   }
 
@@ -99,11 +82,9 @@ export class EventParser {
       if (this.#data !== undefined) events.push({ name: this.#name, data: this.#data })
       this.#data = undefined
       this.#name = ""
-      this.#dataLength = 0
     } else if (isField(text, "data", start, end)) {
       const value = valueOf(text, start + 4, end)
       this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
-      this.#dataLength += value.length
     } else if (isField(text, "event", start, end)) {
       this.#name = valueOf(text, start + 5, end)
     }

@@ -3,9 +3,8 @@
  */
 import * as Result from "effect/Result"
 import { ProviderError } from "../../../errors/ProviderError.ts"
-import { Network } from "../../../errors/Reason.ts"
 import type { JobState, Outcome, StreamEvent } from "../../Provider.ts"
-import type * as ErrorClassifier from "../ErrorClassifier.ts"
+import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Opened, Reader } from "./EventStream.ts"
 import type { Answer } from "./HttpCall.ts"
 import { Playback } from "./Playback.ts"
@@ -43,23 +42,15 @@ export const jobOf = <Context extends ErrorClassifier.Context>(
   return state === undefined ? Result.fail(error) : Result.succeed({ jobId, state })
 }
 
-/** Plays the events of an answer; `error` is the failure of one without an end. */
+/** Plays the events of an answer. `error` is what they failed with; of events without an end, that they were cut. */
 const play = <Context extends ErrorClassifier.Context>(
-  { events = [], failure, opened }: Answer<Context>,
+  { context, events = [], failure, opened, reply }: Answer<Context>,
   makeReader: (opened: Opened<Context>) => Reader
 ): { readonly out: ReadonlyArray<StreamEvent>; readonly error: ProviderError } => {
   const out: Array<StreamEvent> = []
   const playback = new Playback(opened, makeReader(opened))
   playback.play(events, out)
   playback.end({ _tag: "Events" }, out, failure)
-  return { out, error: playback.step instanceof ProviderError ? playback.step : cut(opened.contextNow().provider) }
+  const { step } = playback
+  return { out, error: step instanceof ProviderError ? step : ErrorClassifier.fromBody(reply, context) }
 }
-
-const cut = (provider: string): ProviderError =>
-  new ProviderError({
-    verdict: {
-      _tag: "Retryable",
-      reason: new Network({ provider, message: "The stream ended without its last event" })
-    },
-    evidence: "Uncertain"
-  })
