@@ -103,7 +103,9 @@ describe("A response without end", () => {
     [
       ["whole JSON", `${JSON.stringify(job("completed"))}`],
       ["whole JSON before [DONE]", `${JSON.stringify(job("completed"))}\n\ndata: [DONE]\n\n`],
-      ["a whole event stream", event("response.completed", job("completed")) + "data: [DONE]\n\n"]
+      ["an event stream with [DONE]", event("response.completed", job("completed")) + "data: [DONE]\n\n"],
+      ["an event stream with its last event", event("response.completed", job("completed"))],
+      ["events without names", event("response.completed", job("completed")).replace(/event:.*\n/, "")]
     ] as const
   )("is an answer a second after %s", ([_name, text]) =>
     Effect.gen(function*() {
@@ -134,6 +136,49 @@ describe("A response without end", () => {
 
       assert.strictEqual(paths.length, 1)
       assert.deepInclude(failure, { _tag: "NonRetryable", reason: "ContextLengthExceeded" })
+    }))
+
+  it.live.each(held)(
+    "is an error by its status, its body an event: %s",
+    ([_name, strategy, how]) =>
+      Effect.gen(function*() {
+        const error = { error: { type: "invalid_request_error", code: "context_length_exceeded", message: "Too long" } }
+        const { failure, paths } = yield* play(strategy, how, (response) => {
+          response.writeHead(400, { "content-type": "text/event-stream" })
+          response.end(`event: error\ndata: ${JSON.stringify(error)}\n\ndata: [DONE]\n\n`)
+        })
+
+        assert.strictEqual(paths.length, 1)
+        assert.deepInclude(failure, { _tag: "NonRetryable", reason: "ContextLengthExceeded", message: "Too long" })
+      })
+  )
+
+  it.live.each(held)(
+    "keeps the text of an error that is not JSON: %s",
+    ([_name, strategy, how]) =>
+      Effect.gen(function*() {
+        const { failure, paths } = yield* play(strategy, how, (response) => {
+          response.writeHead(400, { "content-type": "text/plain" })
+          response.end("prompt is too long: 210000 tokens > 200000 maximum")
+        })
+
+        assert.strictEqual(paths.length, 1)
+        assert.deepInclude(failure, {
+          reason: "ContextLengthExceeded",
+          message: "prompt is too long: 210000 tokens > 200000 maximum"
+        })
+      })
+  )
+
+  it.live("is read on when it pauses within its last event", () =>
+    Effect.gen(function*() {
+      const text = event("response.completed", job("completed"))
+      const { answer, paths } = yield* play("sync", "execute", (response) => {
+        response.write(text.slice(0, text.length / 2))
+        setTimeout(() => response.end(text.slice(text.length / 2)), 2500)
+      })
+
+      assert.deepStrictEqual([answer, paths.length], ["Hello", 1])
     }))
 
   it.live.each(held)(

@@ -30,6 +30,8 @@ export const shapes: Readonly<Record<string, (forms: Forms) => Body>> = {
   "JSON in one event": ({ plain }) => stream(`data: ${line(plain)}\n\n`),
   "JSON in one event with an end": ({ plain }) => json(`event: message\ndata: ${line(plain)}\n\ndata: [DONE]\n\n`),
   "JSON in one event without its blank line": ({ plain }) => stream(`data: ${line(plain)}`),
+  "JSON in one event after a beat": ({ plain }) =>
+    stream(`event: ping\ndata: {"type":"ping"}\n\ndata: ${line(plain)}\n\n`),
   "named events": ({ events }) => stream(named(events)),
   "named events called JSON": ({ events }) => json(named(events)),
   "named events after a byte order mark, with CRLF": ({ events }) =>

@@ -27,8 +27,8 @@ export class BodyParser {
   #lengthWithoutEvent = 0
   #mode: "Head" | "Comment" | "Events" | "Document" | "Lines" = "Head"
   #hasEvents = false
-  /** Whether the document's first line has been looked at. */
-  #hasLine = false
+  /** How much of a document's first two lines has come. */
+  #lines: "First" | "Ended" | "Second" = "First"
   /** Pieces of the document, or of a line that has not ended. */
   #pieces: Array<string> = []
   readonly #events = new EventParser()
@@ -101,8 +101,10 @@ export class BodyParser {
 
   #feedDocument(text: string): Array<ServerEvent> {
     this.#pieces.push(text)
-    if (this.#hasLine || !/[\r\n]/.test(text)) return []
-    this.#hasLine = true
+    if (this.#lines === "Second") return []
+    const end = this.#lines === "First" ? text.search(/[\r\n]/) : 0
+    if (end >= 0) this.#lines = /\S/.test(text.slice(end)) ? "Second" : "Ended"
+    if (this.#lines !== "Second") return []
     const [line = ""] = this.#pieces.join("").split(/[\r\n]/, 1)
     if (!isPiece(parse(line))) return []
     this.#mode = "Lines"

@@ -27,8 +27,8 @@ export interface Head {
  * `text` rejects with `LongBody` for more than 64 MiB, and with `CutBody`, which
  * has the text so far, when the body breaks off. Of an error's body it reads 1
  * MiB and 10 seconds at most, and resolves with what has arrived: the status
- * decides. It does not wait for the rest of a body whose JSON is whole when
- * nothing has arrived for a second.
+ * decides. It does not wait for the rest of a body whose JSON is whole, or whose
+ * last event has come, when nothing has arrived for a second.
  *
  * `text` and `json` read the body directly while nobody has touched `body`'s
  * contents; everything else goes through a standard `Response` over the stream.
@@ -129,10 +129,16 @@ export class HttpResponse implements Response {
   }
 }
 
+const doneLine = /(?:^|[\r\n}\]])(?:data: ?)?\[DONE\]\s*$/
+
+// The events after which the Responses and the Messages API send nothing more.
+const lastEvent =
+  /^(?:event: ?|data: ?\{"type": ?")(?:message_stop|response\.(?:completed|incomplete|failed|cancelled))"?\s*[\r\n,}]/m
+
 const isWhole = (bytes: Buffer): boolean => {
-  const text = bytes.toString("utf8").trim()
-  if (text.endsWith("[DONE]")) return true
-  if (!/[}\]]$/.test(text)) return false
+  const text = bytes.toString("utf8")
+  if (doneLine.test(text.slice(-100)) || (/\n\r?\n\s*$/.test(text.slice(-100)) && lastEvent.test(text))) return true
+  if (!/[}\]]\s*$/.test(text.slice(-100))) return false
   try {
     JSON.parse(text)
     return true

@@ -15,6 +15,7 @@ import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
+import * as ForeignValue from "./ForeignValue.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { loadOnce } from "./LoadOnce.ts"
 import type { Context } from "./OpenAiOutcome.ts"
@@ -168,9 +169,11 @@ const importClients = async (options: Options): Promise<Clients> => {
       return this.#fetch(url, { ...init, method: (init?.method ?? "GET").toUpperCase() })
     }
 
-    // The SDK itself keeps only what a body has under `error`.
+    // The SDK itself keeps only what a body has under `error`. Without JSON it keeps the text, but beside any object it
+    // drops it.
     protected override makeStatusError(...[status, body, message, headers]: Parameters<OpenAI["makeStatusError"]>) {
-      return super.makeStatusError(status, Object(ErrorClassifier.sdkErrorBody(body)), message, headers)
+      const isJson = ForeignValue.isObject(body)
+      return super.makeStatusError(status, isJson ? Object(ErrorClassifier.sdkErrorBody(body)) : body, message, headers)
     }
   }
   return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }

@@ -16,7 +16,7 @@ export class Playback {
   step: Step = "More"
   readonly #opened: Opened
   readonly #reader: Reader
-  #hasBegun = false
+  #hasEmitted = false
   /** What the reader may have kept of the events, in characters. */
   #kept = 0
 
@@ -30,9 +30,10 @@ export class Playback {
     for (const event of events) {
       if (this.step !== "More") return
       const from = out.length
-      this.step = this.#isWhole(event)
+      this.step = !this.#hasEmitted && isWholeAnswer(parse(event.data))
         ? this.#whole(parse(event.data), event.data.length, out)
         : this.#reader.take(event, out)
+      this.#hasEmitted ||= out.length > from
       this.#kept += out.length === from ? event.data.length : lengthOf(out, from)
     }
     if (this.#kept > maxBodyBytes) this.refuse()
@@ -63,13 +64,6 @@ export class Playback {
   #whole(body: unknown, length: number, out: Array<StreamEvent>): Step {
     const { headers, status } = this.#opened.response
     return this.#reader.whole({ status, headers, body, length }, out)
-  }
-
-  #isWhole({ data }: ServerEvent): boolean {
-    if (this.#hasBegun) return false
-    const body = parse(data)
-    this.#hasBegun = typeof body !== "string"
-    return isWholeAnswer(body)
   }
 }
 

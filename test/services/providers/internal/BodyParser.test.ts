@@ -13,13 +13,15 @@ describe("BodyParser", () => {
     }
   })
 
-  it("emits each line of JSON as soon as it has ended", () => {
+  it("emits each line of JSON as soon as it has ended, the first one with the beginning of the second", () => {
     const parser = new BodyParser()
     const chunk = JSON.stringify(forms.events[0])
 
     assert.lengthOf(parser.feed(chunk), 0)
-    assert.lengthOf(parser.feed("\n"), 1)
-    assert.lengthOf(parser.feed(`${chunk}\n${chunk}`), 1)
+    assert.lengthOf(parser.feed("\r"), 0)
+    assert.lengthOf(parser.feed("\n"), 0)
+    assert.lengthOf(parser.feed("{"), 1)
+    assert.lengthOf(parser.feed(`${chunk.slice(1)}\n${chunk}`), 1)
     assert.lengthOf(parser.feed("\r\n"), 1)
     assert.lengthOf(parser.end().events, 0)
   })
