@@ -14,11 +14,10 @@ import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
 import * as EventStream from "./internal/EventStream.ts"
-import type * as HttpCall from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
-import { fieldsOf, parse } from "./internal/JsonBody.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
+import * as OpenAiJob from "./internal/OpenAiJob.ts"
 import type { Payload } from "./internal/Payload.ts"
 import * as Played from "./internal/Played.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
@@ -142,19 +141,20 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
-    return (yield* jobOf(yield* send({ operation: "retrieve", method: "get", path, model }))).state
+    const answer = yield* send({ operation: "retrieve", method: "get", path, model })
+    return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
   })
   return {
-    submit: Effect.fnUntraced(function*(request, job) {
-      const body = yield* payloadOf(request, job)
+    submit: Effect.fnUntraced(function*(request, submission) {
+      const body = yield* payloadOf(request, submission)
       const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
-      const started = yield* jobOf(answer)
+      const job = yield* Effect.fromResult(OpenAiJob.of(answer))
       // An end needs no id; a job that goes on cannot be found again without one.
-      return started.jobId === "" && started.state._tag !== "Ended"
+      return job.jobId === "" && job.state._tag !== "Ended"
         ? yield* Effect.fromResult(
           OpenAiOutcome.invalid("The job was accepted without an id", answer.reply, answer.context)
         )
-        : started
+        : job
     }),
     submitStream: (request, job) =>
       EventStream.make(
@@ -183,12 +183,13 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     retrieve,
     submissionOf: Effect.fnUntraced(function*(jobId) {
       const path = yield* pathOf(jobId, options.name)
-      return submissionOf(yield* send({ operation: "retrieve", method: "get", path, model }))
+      return OpenAiJob.submissionOf(yield* send({ operation: "retrieve", method: "get", path, model }))
     }),
     cancel: Effect.fnUntraced(
       function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
         const path = `${yield* pathOf(jobId, options.name)}/cancel`
-        return (yield* jobOf(yield* send({ operation: "cancel", method: "post", path, model }))).state
+        const answer = yield* send({ operation: "cancel", method: "post", path, model })
+        return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
       },
       (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
@@ -262,40 +263,6 @@ const makeCompletions = (
       )
   }
 }
-
-type Answer = HttpCall.Answer<OpenAiOutcome.Context>
-
-const jobOf = (answer: Answer) =>
-  Effect.fromResult(
-    answer.events === undefined ? plainJobOf(answer) : Result.map(
-      Played.jobOf(answer, OpenAiResponsesStream.makeReader({ isJob: true })),
-      (job) => answer.context.operation === "submit" ? withoutHint(job) : job
-    )
-  )
-
-const plainJobOf = ({ context, reply }: Answer) =>
-  Result.map(OpenAiResponses.stateOf(reply, context), (state): Job => ({
-    jobId: OpenAiResponses.idOf(reply.body),
-    state: state._tag === "Ended" && context.operation === "submit"
-      ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
-      : state
-  }))
-
-interface Job {
-  readonly jobId: string
-  readonly state: JobState
-}
-
-// Gateways that lose their upstream invent a failure: a poll finds out.
-const withoutHint = ({ jobId, state }: Job): Job =>
-  jobId !== "" && state._tag === "Ended" && state.outcome._tag === "Failed" && state.outcome.ignoredBackground !== true
-    ? { jobId, state: { _tag: "Pending", status: "in_progress", phase: "running" } }
-    : { jobId, state }
-
-const submissionOf = ({ events = [], reply }: Answer): string | undefined =>
-  [reply.body, ...events.map(({ data }) => parse(data)).flatMap((event) => [event, fieldsOf(event).response])]
-    .map(OpenAiResponses.submissionOf)
-    .find((id) => id !== undefined)
 
 const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retention => ({
   stored,
