@@ -8,6 +8,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import { isSilent } from "./internal/BodyParser.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
@@ -141,7 +142,7 @@ class Reader implements EventStream.Reader {
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
     const context = this.#opened.contextNow()
     const isEventStream = reply.headers.get("content-type")?.startsWith("text/event-stream") === true
-    if (this.#options.after !== undefined && reply.body === "" && isEventStream) return "Over"
+    if (this.#options.after !== undefined && isSilent(reply.body) && isEventStream) return "Over"
     const state: Result.Result<JobState, ProviderError> = this.#options.isJob
       ? OpenAiResponses.stateOf(reply, context)
       : Result.map(OpenAiResponses.outcomeOf(reply, context), (outcome) => ({ _tag: "Ended", outcome }))

@@ -179,6 +179,7 @@ describe("OpenAiResponsesStream", () => {
       const resumed = OpenAiResponsesStream.makeReader({ isJob: true, after: "7" })
 
       assert.strictEqual(endOf(yield* read(resumed, "")), "cut")
+      assert.strictEqual(endOf(yield* read(resumed, ": keep-alive\n\n")), "cut")
       assert.strictEqual(endOf(yield* read(resumed, "", { contentType: "text/html" })), "!InvalidResponse")
     }))
 

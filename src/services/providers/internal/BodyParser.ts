@@ -185,6 +185,10 @@ const withoutEnd = (text: string): string => {
   return lines.join("\n").trimEnd().replace(/(?:data: ?)?\[DONE\]$/, "")
 }
 
+/** Returns whether a body holds nothing but blank lines and comments. */
+export const isSilent = (body: unknown): boolean =>
+  typeof body === "string" && body.split(/[\r\n]/).every((line) => line.trim() === "" || line.startsWith(":"))
+
 /** Returns the lines of newline-delimited JSON, also where they have the form of events. */
 export const linesOf = (text: string): ReadonlyArray<string> =>
   text.split(/[\r\n]+/)
