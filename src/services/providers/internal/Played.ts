@@ -22,8 +22,8 @@ export const outcomeOf = <Context extends ErrorClassifier.Context>(
 }
 
 /**
- * Returns the job that an event stream says something of: its id, the empty string when there is none, and its state. An
- * error without either is the failure.
+ * Returns the job that an event stream describes: its id, the empty string when there is none, and its latest state.
+ * Fails when there is no state.
  */
 export const jobOf = <Context extends ErrorClassifier.Context>(
   answer: Answer<Context>,
@@ -49,8 +49,12 @@ const play = <Context extends ErrorClassifier.Context>(
 ): { readonly out: ReadonlyArray<StreamEvent>; readonly error: ProviderError } => {
   const out: Array<StreamEvent> = []
   const playback = new Playback(opened, makeReader(opened))
-  playback.play(events, out)
-  playback.end({ _tag: "Events" }, out, failure)
+  try {
+    playback.play(events, out)
+    playback.end({ _tag: "Events" }, out, failure)
+  } catch (error) {
+    playback.fail(error)
+  }
   const { step } = playback
   return { out, error: step instanceof ProviderError ? step : ErrorClassifier.fromBody(reply, context) }
 }
