@@ -156,7 +156,8 @@ const isPiece = (value: unknown): boolean => {
   const type = textOf(value.type)
   return type.startsWith("response.") || pieceTypes.has(type) || textOf(value.event_type) !== "" ||
     value.object === "chat.completion.chunk" ||
-    itemsOf(value.choices).some((choice) => isFields(fieldsOf(choice).delta))
+    // Perplexity's plain answers have both.
+    itemsOf(value.choices).map(fieldsOf).some(({ delta, message }) => isFields(delta) && !isFields(message))
 }
 
 const pieceTypes: ReadonlySet<string> = new Set([
@@ -173,8 +174,8 @@ const pieceTypes: ReadonlySet<string> = new Set([
 export const isWholeAnswer = (value: unknown): value is Fields => {
   if (!isFields(value) || isPiece(value)) return false
   return value.object === "response" || value.type === "message" ||
-    itemsOf(value.choices).some((choice) =>
-      isFields(fieldsOf(choice).message) && typeof fieldsOf(choice).finish_reason === "string"
+    itemsOf(value.choices).map(fieldsOf).some(({ delta, finish_reason, message }) =>
+      isFields(message) && !isFields(delta) && typeof finish_reason === "string"
     )
 }
 

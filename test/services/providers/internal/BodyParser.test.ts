@@ -57,6 +57,13 @@ describe("BodyParser", () => {
     assert.deepStrictEqual(read([`${JSON.stringify(error)}\n`]).body, { _tag: "Json", value: error, length: 27 })
   })
 
+  it("takes an answer for a document although it has a delta as well", () => {
+    const choice = { message: { content: "Hello" }, delta: { content: "" }, finish_reason: "stop" }
+    const answer = { id: "c", choices: [choice] }
+
+    assert.deepStrictEqual(read([JSON.stringify(answer)]).body, { _tag: "Json", value: answer, length: 100 })
+  })
+
   it.each([
     ["a document", "{\"a\":\"", "x".repeat(64)],
     ["a line of JSON", "{\"type\":\"ping\"}\n{\"a\":\"", "x".repeat(64)],
