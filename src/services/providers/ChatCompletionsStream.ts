@@ -148,10 +148,6 @@ class Reader implements EventStream.Reader {
     return this.#end(Result.map(outcome, (outcome) => ({ outcome, body: fieldsOf(reply.body) })), out)
   }
 
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", status: "in_progress", phase: "running" } : undefined
-  }
-
   #start(body: Fields, out: Array<StreamEvent>): void {
     this.#isStarted = true
     out.push({ _tag: "Started", responseId: textOf(body.id) })
