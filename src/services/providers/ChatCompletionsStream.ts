@@ -114,7 +114,8 @@ export const makeReader = (opened: EventStream.Opened<OpenAiOutcome.Context>): E
 class Reader implements EventStream.Reader {
   readonly #opened: EventStream.Opened<OpenAiOutcome.Context>
   readonly #answer = new ChatAccumulator()
-  readonly #text = new GrowingText("")
+  /** The part of an audio's transcript that was emitted as text. The rest of the text is in the answer's body. */
+  readonly #transcript = new GrowingText("")
   readonly #emitted = new Set<Delta>()
   #isStarted = false
   #hasContent = false
@@ -157,6 +158,7 @@ class Reader implements EventStream.Reader {
     const { reasoning, refusal, text, transcript } = ChatMessage.textsOf(delta)
     this.#emit("Reasoning", reasoning, out)
     this.#hasContent ||= text !== ""
+    if (!this.#hasContent) this.#transcript.append(transcript)
     this.#emit("Text", this.#hasContent ? text : transcript, out)
     this.#emit("Refusal", refusal, out)
   }
@@ -164,7 +166,6 @@ class Reader implements EventStream.Reader {
   #emit(_tag: Delta, delta: string, out: Array<StreamEvent>): void {
     if (delta === "") return
     this.#emitted.add(_tag)
-    if (_tag === "Text") this.#text.append(delta)
     out.push({ _tag, delta })
   }
 
@@ -187,7 +188,10 @@ class Reader implements EventStream.Reader {
     const { headers, status } = this.#opened.response
     const { body } = this.#answer
     const context = this.#opened.contextNow()
-    const outcome = ChatCompletions.outcomeOf({ status, headers, body }, context, this.#text.text)
+    const transcript = this.#transcript.text
+    const { text } = ChatMessage.textsOf(fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message))
+    const streamed = transcript === "" ? "" : transcript + text
+    const outcome = ChatCompletions.outcomeOf({ status, headers, body }, context, streamed)
     return Result.map(outcome, (outcome) => ({ outcome, body }))
   }
 
