@@ -292,6 +292,22 @@ export class JobExpired extends Schema.TaggedError<JobExpired>("holdfast/errors/
 ) {}
 
 /**
+ * Error reason for a response, or one event of a stream, that is longer than
+ * 64 MiB after decompression. The rest of it is not read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseTooLarge extends Schema.TaggedError<ResponseTooLarge>("holdfast/errors/Reason/ResponseTooLarge")(
+  "ResponseTooLarge",
+  {
+    ...said,
+    /** The longest response that is read, in bytes. */
+    limit: Schema.Natural
+  }
+) {}
+
+/**
  * Error reason for a request that was sent and whose fate is unknown.
  *
  * **Details**
@@ -459,6 +475,7 @@ export const NonRetryableReason = Schema.Union([
   JobFailed,
   JobCancelled,
   JobExpired,
+  ResponseTooLarge,
   SubmissionUncertain,
   SessionMismatch,
   SessionNotFound,

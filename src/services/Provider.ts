@@ -98,6 +98,8 @@ export type StreamEvent =
     /** A call that is complete. */
     | ({ readonly _tag: "ToolCall" } & ToolCall)
     | { readonly _tag: "Status"; readonly status: string; readonly phase: Pending["phase"] }
+    /** The server has sent something of which nothing else is emitted, such as a comment: the connection is alive. */
+    | { readonly _tag: "Alive" }
     /** What was used so far. */
     | { readonly _tag: "Usage"; readonly usage: Usage }
     | {

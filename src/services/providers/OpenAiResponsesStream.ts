@@ -8,6 +8,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import { isSilent } from "./internal/BodyParser.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, parse, type Reply, textOf } from "./internal/JsonBody.ts"
@@ -94,7 +95,6 @@ class Reader implements EventStream.Reader {
   #known: Fields = {}
   #isStarted: boolean
   #sequence: string | undefined
-  #status: Pick<Extract<JobState, { readonly _tag: "Pending" }>, "phase" | "status"> = running
 
   constructor(options: Options, opened: EventStream.Opened<OpenAiOutcome.Context>) {
     this.#options = options
@@ -149,7 +149,7 @@ class Reader implements EventStream.Reader {
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
     const context = this.#opened.contextNow()
     const isEventStream = reply.headers.get("content-type")?.startsWith("text/event-stream") === true
-    if (this.#options.after !== undefined && reply.body === "" && isEventStream) return "More"
+    if (this.#options.after !== undefined && isSilent(reply.body) && isEventStream) return "Over"
     const state: Result.Result<JobState, ProviderError> = this.#options.isJob
       ? OpenAiResponses.stateOf(reply, context)
       : Result.map(OpenAiResponses.outcomeOf(reply, context), (outcome) => ({ _tag: "Ended", outcome }))
@@ -174,17 +174,12 @@ class Reader implements EventStream.Reader {
     }
   }
 
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", ...this.#status, cursor: this.#cursor() } : undefined
-  }
-
   #pending(type: string, response: Fields, out: Array<StreamEvent>): void {
     this.#start(response, out)
     const { background, id, model, tools } = response
     this.#known = withGaps({ background, id, model, tools }, this.#known)
     if (type === "response.created") return
-    this.#status = type === "response.queued" ? queued : running
-    out.push({ _tag: "Status", ...this.#status, cursor: this.#cursor() })
+    out.push({ _tag: "Status", ...(type === "response.queued" ? queued : running), cursor: this.#cursor() })
   }
 
   #start(response: Fields, out: Array<StreamEvent>): void {

@@ -60,7 +60,10 @@ const timeToRead = 1000
 class StreamReader {
   private readonly reading: Reading
   private readonly clock: Clock.Clock
+  /** When anything was received; before the first event, when the stream was opened. */
   private heardAt: number
+  /** When the last event other than `Alive` was received. */
+  private eventAt: number
   private isWaiting = false
   private usage: Usage | undefined
   private status: string | undefined
@@ -73,7 +76,7 @@ class StreamReader {
   constructor(reading: Reading, clock: Clock.Clock) {
     this.reading = reading
     this.clock = clock
-    this.heardAt = this.now
+    this.heardAt = this.eventAt = this.now
     this.seen = numberOf(reading.transcript.cursor)
     this.cursorBefore = reading.transcript.cursor
     this.source = reading.transcript.source
@@ -90,11 +93,15 @@ class StreamReader {
   ): Effect.Effect<void, Extract<Read, { readonly _tag: "Ended" }>> {
     const { onStarted, run, transcript } = this.reading
     const { now } = this
-    if (transcript.isReplaying === true && this.hasBegun && now - this.heardAt >= backlogPause) {
+    if (events.every(isAlive)) {
+      if (this.hasBegun) this.heardAt = now
+      return Effect.void
+    }
+    if (transcript.isReplaying === true && this.hasBegun && now - this.eventAt >= backlogPause) {
       transcript.isReplaying = false
     }
     const isReplay = transcript.isReplaying ?? false
-    this.heardAt = now
+    this.heardAt = this.eventAt = now
     this.hasBegun = true
     for (let index = from; index < events.length; index++) {
       const event = events[index]
@@ -102,6 +109,8 @@ class StreamReader {
       const { isMuted } = this
       if (event.cursor !== undefined && !isMuted) this.moveTo(event)
       switch (event._tag) {
+        case "Alive":
+          continue
         case "Ended":
           transcript.tell()
           return Effect.fail({ _tag: "Ended", outcome: event.outcome, isDisputed: event.isDisputed === true })
@@ -111,7 +120,7 @@ class StreamReader {
           this.isWaiting = true
           return Effect.flatMap(onStarted(event.responseId), () => {
             this.isWaiting = false
-            this.heardAt = this.now
+            this.heardAt = this.eventAt = this.now
             if (!this.isMuted) transcript.write(event, isReplay)
             return this.heed(events, index + 1)
           })
@@ -160,7 +169,7 @@ class StreamReader {
     this.isWaiting = true
     return Effect.sync(this.reading.transcript.whenRoom(() => {
       this.isWaiting = false
-      this.heardAt = this.now
+      this.heardAt = this.eventAt = this.now
       resume(Effect.void)
     }))
   })
@@ -199,6 +208,8 @@ class StreamReader {
     return number !== undefined && number <= seen
   }
 }
+
+const isAlive = ({ _tag }: StreamEvent): boolean => _tag === "Alive"
 
 const numberOf = (cursor: string | undefined): number | undefined => {
   const number = cursor === undefined ? undefined : /^\d+(?= |$)/.exec(cursor)?.[0]

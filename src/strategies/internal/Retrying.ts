@@ -14,11 +14,14 @@ import type { Run } from "./Run.ts"
 /** The schedule of one model's attempts, made when it is first needed: few runs have a retry. */
 export interface Retries {
   steps: Steps<ProviderError> | undefined
+  /** An answer that could not be read has been asked for again. That is done once: the next one may cost the same. */
+  hasAskedAgain?: boolean
 }
 
 /**
  * Waits as the retry schedule says, or until a cancel of the session is requested. Succeeds with the error, and the wait
- * that it asks for, when the schedule, the error, the account's budget or the deadline forbids another attempt.
+ * that it asks for, when the schedule, the error, the account's budget or the deadline forbids another attempt. An answer
+ * of status 2xx that cannot be read is asked for again once.
  */
 export const waitForRetry = Effect.fnUntraced(
   function*(
@@ -29,6 +32,10 @@ export const waitForRetry = Effect.fnUntraced(
   ): Effect.fn.Return<ProviderError | undefined> {
     const { verdict } = error
     if (verdict._tag === "NonRetryable") return error
+    if (isUnreadable(error)) {
+      if (retries.hasAskedAgain === true) return error
+      retries.hasAskedAgain = true
+    }
     const steps = retries.steps ??= yield* Schedule.toStep(run.spec.retry)
     const next = yield* nextDelay(steps, error)
     if (next._tag === "None") return error
@@ -43,6 +50,10 @@ export const waitForRetry = Effect.fnUntraced(
     return undefined
   }
 )
+
+const isUnreadable = ({ evidence, verdict: { reason } }: ProviderError): boolean =>
+  evidence !== "NotSent" && reason._tag === "InvalidResponse" &&
+  (reason.status === undefined || (reason.status >= 200 && reason.status < 300))
 
 /** Succeeds when a cancel of the session is requested in this process. */
 const stopRequested = (run: Run): Effect.Effect<void> =>

@@ -132,6 +132,7 @@ export class Transcript {
       case "Reasoning":
       case "Refusal":
         return this.append(event._tag, event.delta, replayed)
+      case "Alive":
       case "Ended":
         return
       case "Started":

@@ -34,7 +34,7 @@ export type Look =
  * Looks at a job: judges the state that is known already, or polls once, and reads its stream where there is one.
  *
  * Fails, and leaves the session unsettled, when the status is unknown, when the provider refuses polls for five minutes,
- * when it does not know the job for a minute although it should still keep it, when `queuedDeadline` passes or the poll
+ * when its answer is too large, when it does not know the job for a minute although it should still keep it, when `queuedDeadline` passes or the poll
  * schedule ends. Every other failure of a poll is waited out.
  */
 export const look = (job: WaitingJob): Effect.Effect<Look, StrategyError> =>
@@ -141,6 +141,8 @@ const retrieve = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Retur
       return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
     }
   }
+  // Every poll would read as much.
+  if (tag === "ResponseTooLarge") return yield* run.failure(result.failure)
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
     (deniedSince !== undefined && now - deniedSince >= deniedMillis)

@@ -125,8 +125,12 @@ describe("OpenAiResponsesStream", () => {
     Effect.gen(function*() {
       const text = wire([created, delta(0, "Hello"), completed([message("Hello")])])
       const first = text.indexOf("\n\n") + 2
-      for (let at = first; at < text.length; at += 7) {
+      const last = text.trimEnd().length
+      for (let at = first; at < last; at += 7) {
         assert.strictEqual(endOf(yield* read(reader(), text.slice(0, at))), "cut", `cut at ${at}`)
+      }
+      for (let at = last; at <= text.length; at++) {
+        assert.strictEqual(endOf(yield* read(reader(), text.slice(0, at))), "stop", `cut at ${at}`)
       }
     }))
 
@@ -175,6 +179,7 @@ describe("OpenAiResponsesStream", () => {
       const resumed = OpenAiResponsesStream.makeReader({ isJob: true, after: "7" })
 
       assert.strictEqual(endOf(yield* read(resumed, "")), "cut")
+      assert.strictEqual(endOf(yield* read(resumed, ": keep-alive\n\n")), "cut")
       assert.strictEqual(endOf(yield* read(resumed, "", { contentType: "text/html" })), "!InvalidResponse")
     }))
 
@@ -298,6 +303,8 @@ const short = (event: StreamEvent): string => {
     ? [event.outcome._tag]
     : event._tag === "ToolCall"
     ? [event.name]
+    : event._tag === "Alive"
+    ? []
     : [event.delta]
   return `${event._tag} ${words.join(" ")} @${event.cursor}`
 }
