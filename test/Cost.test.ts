@@ -396,7 +396,7 @@ describe("Cost", () => {
       ["a held call", { provider: "anthropic", model: "claude-opus-5-5", strategy: "completions" }, 0.04],
       ["a provider of one's own", { provider: "acme", model: "acme/some/model" }, 0.01],
       // o3 until 2025-06-10: 10k * 10
-      ["a submission of long ago", { model: "o3", at: DateTime.makeUnsafe(Date.UTC(2025, 4, 1)) }, 0.1]
+      ["a submission of long ago", { model: "o3", sentAt: DateTime.makeUnsafe(Date.UTC(2025, 4, 1)) }, 0.1]
     ])("prices the failure of %s", ([, submission, usd]) =>
       Effect.gen(function*() {
         const info = session([{ ...submission, state: "ended", reason: jobFailed(usage(10_000, 0, 0, 0)) }])
@@ -561,11 +561,14 @@ const session = (
 ): Sessions.SessionInfo =>
   new Sessions.SessionInfo({
     session: "s",
-    state: settlement === undefined ? "running" : "settled",
+    status: settlement === undefined ? "running" : settlement._tag === "Failed" ? "failed" : "answered",
+    attempts: submissions.length,
+    createdAt: DateTime.makeUnsafe(now),
+    updatedAt: DateTime.makeUnsafe(now),
     submissions: submissions.map((submission, index) =>
       new Sessions.SubmissionInfo({
         submissionId: `${index + 1}`,
-        at: DateTime.makeUnsafe(now),
+        sentAt: DateTime.makeUnsafe(now),
         provider: "openai",
         model: "openai/gpt-5",
         strategy: "background",

@@ -137,7 +137,7 @@ describe("Holdfast", () => {
 
             assert.deepInclude(answer, { content: `You said ${strategy}`, strategy, resumed: false, settled: true })
             assert.deepInclude(again, { content: `You said ${strategy}`, strategy, resumed: true })
-            assert.strictEqual((yield* Holdfast.inspect(strategy)).state, "settled")
+            assert.strictEqual((yield* Holdfast.inspect(strategy)).status, "answered")
           }
           const parts = yield* Holdfast.execute({ model: "m", prompt: "parts" })
 

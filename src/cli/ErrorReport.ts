@@ -60,6 +60,23 @@ const facts = ({ code, param, provider, requestId, status, type }: RetryableReas
     requestId === undefined ? undefined : `request ${requestId}`
   ].filter((fact) => fact !== undefined).join(", ")
 
+/**
+ * Returns what to do about submissions whose outcome is not known, one line
+ * each.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const afterUncertain = (
+  session: string,
+  submissionIds: ReadonlyArray<string>,
+  next: NextCommands
+): ReadonlyArray<string> => [
+  `Look among the provider's jobs for metadata holdfast_submission = ${submissionIds.join(" or ")}`,
+  `  if it is there:      ${next.adopt(session)}`,
+  `  if it is not there:  ${next.forget(session, true)}`
+]
+
 const advice = (error: StrategyError, next: NextCommands): ReadonlyArray<string> => {
   switch (error._tag) {
     case "Timeout":
@@ -124,9 +141,7 @@ const afterNonRetryable = ({ jobId, reason, session }: NonRetryable, next: NextC
     case "SubmissionUncertain":
       return session === undefined ? [] : [
         "The provider may be working on it, so nothing more is sent for this session.",
-        `Look among the provider's jobs for metadata holdfast_submission = ${reason.submissionId}`,
-        `  if it is there:      ${next.adopt(session)}`,
-        `  if it is not there:  ${next.forget(session, true)}`
+        ...afterUncertain(session, [reason.submissionId], next)
       ]
     case "SessionMismatch":
       return session === undefined ? [] : [

@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { StrategyError } from "../errors/StrategyError.ts"
 import * as Holdfast from "../Holdfast.ts"
-import type { SessionStatus } from "../services/Session.ts"
+import { failureOf, type SessionStatus } from "../services/Session.ts"
 import * as SessionStore from "../services/SessionStore.ts"
 import * as Cost from "../strategies/Cost.ts"
 import { SessionInfo } from "../strategies/Sessions.ts"
@@ -21,7 +21,7 @@ import type { NextCommands } from "./NextCommands.ts"
 import type { Listed } from "./SessionView.ts"
 
 export { SessionInfo } from "../strategies/Sessions.ts"
-export { details, table } from "./SessionView.ts"
+export { details, table, uncertainNote } from "./SessionView.ts"
 
 /**
  * Schema for a list of sessions: each as it is, or why it cannot be read.
@@ -34,13 +34,14 @@ export const Listing = Schema.Array(
 )
 
 /**
- * Returns the sessions of a folder, the newest submission first. A folder that
- * is not there has none, and is not made.
+ * Returns the sessions of a folder, the newest submission first: all of them,
+ * or those of which one of `statuses` became. A folder that is not there has
+ * none, and is not made.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const list = Effect.fnUntraced(function*(directory: string) {
+export const list = Effect.fnUntraced(function*(directory: string, statuses: ReadonlyArray<SessionStatus>) {
   const fs = yield* FileSystem.FileSystem
   if (!(yield* Effect.orElseSucceed(fs.exists(directory), () => true))) return []
   return yield* Effect.gen(function*() {
@@ -55,12 +56,14 @@ export const list = Effect.fnUntraced(function*(directory: string) {
           )),
       { concurrency: 8 }
     )
-    return sessions.filter((listed) => listed !== undefined).sort((a, b) => newest(b) - newest(a))
+    const isMeant = (listed: Listed): boolean =>
+      statuses.length === 0 || ("status" in listed && statuses.includes(listed.status))
+    return sessions.filter((listed) => listed !== undefined).filter(isMeant).sort((a, b) => newest(b) - newest(a))
   }).pipe(Engine.withSessions(directory))
 })
 
 /**
- * Schema for what a session has come to, and what it has cost.
+ * Schema for what became of a session, and what it has cost.
  *
  * @category schemas
  * @since 0.1.0
@@ -68,7 +71,7 @@ export const list = Effect.fnUntraced(function*(directory: string) {
 export const Shown = Schema.Struct({ ...SessionInfo.fields, cost: Cost.SessionCost })
 
 /**
- * Returns what a session has come to, and what it has cost.
+ * Returns what became of a session, and what it has cost.
  *
  * @category combinators
  * @since 0.1.0
@@ -112,8 +115,8 @@ export const adopt = (directory: string, session: string, jobId: string) =>
  * @category combinators
  * @since 0.1.0
  */
-export const prune = (directory: string, olderThan: Duration.Duration, states: ReadonlyArray<SessionStatus>) =>
-  SessionStore.prune(states.length === 0 ? { olderThan } : { olderThan, states }).pipe(
+export const prune = (directory: string, olderThan: Duration.Duration, statuses: ReadonlyArray<SessionStatus>) =>
+  SessionStore.prune(statuses.length === 0 ? { olderThan } : { olderThan, statuses }).pipe(
     Effect.mapError(Engine.fromStore),
     Engine.withSessions(directory)
   )
@@ -124,23 +127,16 @@ export const prune = (directory: string, olderThan: Duration.Duration, states: R
  * @category combinators
  * @since 0.1.0
  */
-export const afterCancel = ({ session, settlement, state }: SessionInfo, next: NextCommands): string => {
-  switch (state) {
-    case "settled":
-      if (settlement?._tag !== "Failed") {
-        return `The job had finished before; get its answer with\n  ${next.resume(session)}`
-      }
-      return settlement.error.reason._tag === "JobCancelled"
-        ? "Cancelled."
-        : `The job had ended before, with ${settlement.error.reason._tag}.`
-    case "running":
-    case "submitting":
-      return `The cancel is noted, but the job has not ended yet. See how it stands with\n  ${next.show(session)}`
-    case "prepared":
-    case "ended":
-      return "No job is running. A run that waits to send again sends nothing more."
+export const afterCancel = ({ session, settlement, status }: SessionInfo, next: NextCommands): string => {
+  if (settlement === undefined) {
+    return status === "running" || status === "submitting" || status === "uncertain"
+      ? `The cancel is noted, but the job has not ended yet. See how it stands with\n  ${next.show(session)}`
+      : "No job is running. A run that waits to send again sends nothing more."
   }
+  const reason = failureOf(settlement)
+  if (reason === undefined) return `The job had finished before; get its answer with\n  ${next.resume(session)}`
+  return reason._tag === "JobCancelled" ? "Cancelled." : `The job had ended before, with ${reason._tag}.`
 }
 
 const newest = (listed: Listed): number =>
-  "error" in listed ? 0 : Math.max(0, ...listed.submissions.map(({ at }) => DateTime.toEpochMillis(at)))
+  "error" in listed ? 0 : Math.max(0, ...listed.submissions.map(({ sentAt }) => DateTime.toEpochMillis(sentAt)))

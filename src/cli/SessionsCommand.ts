@@ -24,16 +24,26 @@ const session = Argument.String("session").pipe(Argument.withDescription("Key of
 
 const common = { json: jsonFlag, store: storeFlag }
 
+const statusFlag = (byDefault: string) =>
+  Flag.Literals("status", SessionStatus.literals).pipe(
+    Flag.withDescription(`Only sessions with this status; may be given again (default: ${byDefault})`),
+    Flag.atLeast(0)
+  )
+
 const list = Command.make(
   "list",
-  common,
+  { statuses: statusFlag("all"), ...common },
   (input) =>
-    carriedOut(input, (work, { directory, json }) =>
+    carriedOut(input, (work, { directory, json, next }) =>
       Effect.gen(function*() {
-        const sessions = yield* work.list(directory)
+        const sessions = yield* work.list(directory, input.statuses)
         if (json) yield* Output.json(work.Listing, sessions)
-        else if (sessions.length === 0) yield* Output.note(`There are no sessions in ${directory}`)
-        else yield* Output.answer(work.table(sessions))
+        else if (sessions.length === 0) {
+          const such = input.statuses.length === 0 ? "" : `${input.statuses.join(" or ")} `
+          yield* Output.note(`There are no ${such}sessions in ${directory}`)
+        } else yield* Output.answer(work.table(sessions))
+        const note = work.uncertainNote(sessions, next)
+        if (note !== undefined) yield* Output.note(note)
       }))
 ).pipe(
   Command.withAlias("ls"),
@@ -44,12 +54,12 @@ const show = Command.make(
   "show",
   { session, ...common },
   (input) =>
-    carriedOut(input, (work, { directory, json }) =>
+    carriedOut(input, (work, { directory, json, next }) =>
       Effect.flatMap(
         work.show(directory, input.session),
-        (shown) => json ? Output.json(work.Shown, shown) : Output.answer(work.details(shown, shown.cost))
+        (shown) => json ? Output.json(work.Shown, shown) : Output.answer(work.details(shown, shown.cost, next))
       ))
-).pipe(Command.withDescription("Show what a session has come to, what it has cost, and its answer"))
+).pipe(Command.withDescription("Show what became of a session, what it has cost, and its answer"))
 
 const cancel = Command.make(
   "cancel",
@@ -111,16 +121,13 @@ const prune = Command.make(
       Flag.withDescription("Only sessions whose last entry is older: 12h, 90d (default: 30d)"),
       Flag.withDefault(Duration.days(30))
     ),
-    states: Flag.Literals("state", SessionStatus.literals).pipe(
-      Flag.withDescription("Only sessions that stand so; may be given again (default: settled)"),
-      Flag.atLeast(0)
-    ),
+    statuses: statusFlag("those that are settled"),
     ...common
   },
   (input) =>
     carriedOut(input, (work, { directory, json }) =>
       Effect.gen(function*() {
-        const removed = yield* work.prune(directory, input.olderThan, input.states)
+        const removed = yield* work.prune(directory, input.olderThan, input.statuses)
         if (json) yield* Output.json(Pruned, { removed })
         yield* Output.note(`Removed ${counted(removed, "session")}.`)
       }))

@@ -76,7 +76,9 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
 export const NotSubmitted = Schema.TaggedStruct("NotSubmitted", {
   ...common,
   submissionId: Schema.String,
-  reason: Reason
+  reason: Reason,
+  /** Written where another try is of no use and the reason alone does not say so: for a certificate that is not valid. */
+  isFinal: Schema.optionalKey(Schema.Literal(true))
 })
 
 /**
@@ -120,7 +122,8 @@ export const CancelRequested = Schema.TaggedStruct("CancelRequested", {
  * **Details**
  *
  * With `journal: "ids-only"` a job's end is a `Reference`: the answer is
- * fetched again by its id.
+ * fetched again by its id. Its `reason` says why the job failed, without the
+ * model's words; without a `reason` the job has answered.
  *
  * @category schemas
  * @since 0.1.0
@@ -128,7 +131,7 @@ export const CancelRequested = Schema.TaggedStruct("CancelRequested", {
 export const Settlement = Schema.Union([
   Schema.TaggedStruct("Answered", { answer: LlmResponse }),
   Schema.TaggedStruct("Failed", { error: NonRetryable }),
-  Schema.TaggedStruct("Reference", { jobId: Schema.String })
+  Schema.TaggedStruct("Reference", { jobId: Schema.String, reason: Schema.optionalKey(NonRetryableReason) })
 ])
 
 /**
@@ -228,9 +231,13 @@ export interface Submission {
   readonly sent: typeof Submitting.Type
   /** How many times the sender has said that it is waiting, the first included. */
   readonly renewals: number
+  /** When the sender last repeated it, Unix time in milliseconds by its clock; absent when it has not. */
+  readonly renewedAt?: number | undefined
   /** `NotSubmitted` or `Ended`, when it came to that. */
   readonly closed?: typeof NotSubmitted.Type | typeof Ended.Type | undefined
   readonly accepted?: typeof Accepted.Type | undefined
+  /** Whether the session waited for another job when this one ended. */
+  readonly endedAsSurplus?: boolean | undefined
   readonly cancelRequested: boolean
   /** Whether its job is stopped only so that the next model can be asked. */
   readonly forFallback?: boolean | undefined
@@ -294,7 +301,11 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
       return state.settled === undefined ? { ...state, settled: entry } : state
     case "Submitting":
       return state.submissions.some((submission) => submission.id === entry.submissionId)
-        ? update(state, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
+        ? update(state, entry.submissionId, (submission) => ({
+          ...submission,
+          renewals: submission.renewals + 1,
+          renewedAt: entry.at
+        }))
         : {
           ...state,
           // Not a spread, which leaves room for sixteen more.
@@ -306,12 +317,14 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
           })
         }
     case "NotSubmitted":
-    case "Ended":
-      return update(
-        state,
-        entry.submissionId,
-        (submission) => submission.closed?._tag === "Ended" ? submission : { ...submission, closed: entry }
-      )
+    case "Ended": {
+      const job = jobsOf(state)[0]
+      const asSurplus = entry._tag === "Ended" && job !== undefined && job.id !== entry.submissionId
+      return update(state, entry.submissionId, (submission) =>
+        submission.closed?._tag === "Ended"
+          ? submission
+          : { ...submission, closed: entry, ...(asSurplus ? { endedAsSurplus: true } : {}) })
+    }
     case "Accepted": {
       const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
       if (submission === undefined) return state
@@ -427,23 +440,55 @@ export const openSubmissions = (state: SessionState): ReadonlyArray<Submission> 
 export const openSubmission = (state: SessionState): Submission | undefined => openSubmissions(state).at(-1)
 
 /**
- * Schema for where a session stands.
+ * Returns whether nothing of a session will change any more.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSettled = (state: SessionState): boolean => state.settled !== undefined
+
+/**
+ * Returns whether there is something to wait for: a job that may be running, or
+ * a submission whose outcome is not in the journal. False once settled.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPending = (state: SessionState): boolean =>
+  !isSettled(state) && (jobsOf(state).length > 0 || openSubmission(state) !== undefined)
+
+/**
+ * Schema for what became of a session.
  *
  * **Details**
  *
- * - `prepared`: nothing was sent yet, or nothing that was accepted
- * - `submitting`: a submission was sent, its outcome is not known
+ * - `prepared`: nothing was sent yet
+ * - `submitting`: a submission is being sent, or a held call is waiting for its answer; not for longer than
+ *   `submitTimeout` after the sender last wrote that it is waiting
+ * - `uncertain`: the outcome of a background submission is not known, and its `submitTimeout` has passed
  * - `running`: a job may be running
- * - `ended`: the job failed; the next call submits another one
- * - `settled`: nothing will change any more
+ * - `retrying`: the last submission came to nothing, and a run that waits, or the next call, may send another one
+ * - `answered`: settled with an answer
+ * - `failed`: settled with a failure, or the last submission failed for a reason that a retry cannot cure (a quota, a
+ *   bad key)
+ * - `cancelled`: settled as cancelled, or a cancel was requested after the last failure: nothing is sent until the next call
  *
  * @category schemas
  * @since 0.1.0
  */
-export const SessionStatus = Schema.Literals(["prepared", "submitting", "running", "ended", "settled"])
+export const SessionStatus = Schema.Literals([
+  "prepared",
+  "submitting",
+  "uncertain",
+  "running",
+  "retrying",
+  "answered",
+  "failed",
+  "cancelled"
+])
 
 /**
- * Where a session stands.
+ * What became of a session.
  *
  * @category models
  * @since 0.1.0
@@ -451,14 +496,93 @@ export const SessionStatus = Schema.Literals(["prepared", "submitting", "running
 export type SessionStatus = typeof SessionStatus.Type
 
 /**
- * Returns where a session stands.
+ * Returns what became of a session.
+ *
+ * **Details**
+ *
+ * `now` is Unix time in milliseconds. It only tells `submitting` from
+ * `uncertain` and `retrying`, by the clocks of the sender and the caller: for
+ * people to read, not to decide by. At exactly `submitTimeout` the time has
+ * passed.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const statusOf = (state: SessionState): SessionStatus => {
-  if (state.settled !== undefined) return "settled"
+export const statusOf = (state: SessionState, now: number): SessionStatus => {
+  if (state.settled !== undefined) return outcomeOf(state.settled.settlement)
   if (jobsOf(state).length > 0) return "running"
-  if (openSubmission(state) !== undefined) return "submitting"
-  return state.submissions.at(-1)?.closed?._tag === "Ended" ? "ended" : "prepared"
+  const open = openSubmissions(state)
+  if (open.some(({ renewedAt, sent }) => now < (renewedAt ?? sent.at) + sent.submitTimeout)) return "submitting"
+  if (open.some(isBackground)) return "uncertain"
+  const last = lastSubmission(state)
+  if (last === undefined) return "prepared"
+  if (last.cancelRequested && last.forFallback !== true) return "cancelled"
+  return isCurable(last) ? "retrying" : "failed"
 }
+
+/**
+ * Returns the submission that the status is about: the one that the session was
+ * settled with, that of its job, the one whose outcome is not known, or the
+ * last one. `undefined` when nothing was sent.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const currentSubmission = (state: SessionState): Submission | undefined =>
+  state.submissions.find(({ id }) => id === state.settled?.submissionId) ??
+    jobsOf(state)[0] ??
+    openSubmissions(state).findLast(isBackground) ??
+    lastSubmission(state)
+
+/**
+ * Returns why the last submission that came to nothing did so; `undefined` when
+ * none has. The end of a job that the session did not wait for does not count.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const lastFailure = (state: SessionState): typeof Reason.Type | undefined =>
+  state.submissions.findLast(({ closed, endedAsSurplus }) => closed !== undefined && endedAsSurplus !== true)?.closed
+    ?.reason
+
+const outcomeOf = (settlement: Settlement): SessionStatus => {
+  const reason = failureOf(settlement)
+  return reason === undefined ? "answered" : reason._tag === "JobCancelled" ? "cancelled" : "failed"
+}
+
+/**
+ * Returns why a session was settled with a failure; `undefined` for an answer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const failureOf = (settlement: Settlement): NonRetryableReason | undefined => {
+  switch (settlement._tag) {
+    case "Answered":
+      return undefined
+    case "Failed":
+      return settlement.error.reason
+    case "Reference":
+      return settlement.reason
+  }
+}
+
+const isBackground = ({ sent }: Submission): boolean => sent.strategy === "background"
+
+const lastSubmission = (state: SessionState): Submission | undefined =>
+  state.submissions.findLast(({ endedAsSurplus }) => endedAsSurplus !== true)
+
+/** Whether another submission, perhaps to another model, may do better. A held call without an outcome may be repeated. */
+const isCurable = ({ closed, forFallback, sent }: Submission): boolean => {
+  if (closed === undefined) return true
+  const tag = closed.reason._tag
+  const fallbackReason = tag === "JobCancelled" && forFallback === true ? "Queued" : tag
+  if (sent.fallbackOn?.includes(fallbackReason) === true) return true
+  // Where no repair is left, such an answer settles the session.
+  if (closed._tag === "Ended") return tag === "InvalidOutput" || retryableTags.has(tag)
+  return closed.isFinal !== true && retryableTags.has(tag)
+}
+
+const retryableTags: ReadonlySet<string> = new Set(
+  RetryableReason.members.map(({ fields }) => fields._tag.schema.literal)
+)

@@ -13,7 +13,17 @@ import type * as Path from "effect/Path"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { type SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
-import { type Entry, fold, type Journal, noVersion, type SessionStatus, statusOf, Version } from "./Session.ts"
+import {
+  type Entry,
+  fold,
+  isSettled,
+  type Journal,
+  noVersion,
+  type SessionState,
+  type SessionStatus,
+  statusOf,
+  Version
+} from "./Session.ts"
 import * as SessionStoreFile from "./SessionStoreFile.ts"
 import type * as SessionStoreSql from "./SessionStoreSql.ts"
 
@@ -163,11 +173,10 @@ export interface PruneOptions {
   /** Only sessions whose last entry is older than this. */
   readonly olderThan: Duration.Input
   /**
-   * Only sessions that stand so. An unsettled one may have a job that is paid for, and is lost.
-   *
-   * @default ["settled"]
+   * Only sessions of which one of these became. Absent: all that are settled. `answered` sessions always are; `failed`
+   * and `cancelled` take unsettled ones in. A job of an unsettled session may be running and paid for, and is lost.
    */
-  readonly states?: ReadonlyArray<SessionStatus> | undefined
+  readonly statuses?: ReadonlyArray<SessionStatus> | undefined
 }
 
 /**
@@ -181,7 +190,7 @@ export interface PruneOptions {
  * **Errors**
  *
  * `StoreUnavailable` when the store cannot be read or written now. An
- * `olderThan` that is no duration is a defect.
+ * `olderThan` that is not a duration is a defect.
  *
  * @category combinators
  * @since 0.1.0
@@ -190,15 +199,18 @@ export const prune = Effect.fnUntraced(function*(
   options: PruneOptions
 ): Effect.fn.Return<number, SessionStoreError, SessionStore> {
   const store = yield* SessionStore
-  const states = options.states ?? ["settled"]
+  const { statuses } = options
   // As a duration it is none, and every session would be older.
   if (Number.isNaN(options.olderThan)) return yield* Effect.die(new RangeError("olderThan is NaN"))
-  const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(Duration.fromInputUnsafe(options.olderThan))
+  const now = yield* Clock.currentTimeMillis
+  const before = now - Duration.toMillis(Duration.fromInputUnsafe(options.olderThan))
+  const isMeant = (state: SessionState): boolean =>
+    statuses === undefined ? isSettled(state) : statuses.includes(statusOf(state, now))
   const removeIfOld = Effect.fnUntraced(
     function*(key: string) {
       const { entries, version } = yield* store.load(key)
       const last = entries.at(-1)
-      if (last === undefined || last.at >= before || !states.includes(statusOf(fold(entries)))) return 0
+      if (last === undefined || last.at >= before || !isMeant(fold(entries))) return 0
       yield* store.remove(key, version)
       return 1
     },

@@ -206,7 +206,7 @@ const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Pass
   // Of a settled session, this is the submission that it was settled with.
   switch (settlement._tag) {
     case "Answered":
-      return billedOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
+      return billedOf(settlement.answer, madeAt(settlement.answer) ?? submission.sentAt.epochMilliseconds)
     case "Failed":
       return billedOfReason(submission, settlement.error.reason)
     case "Reference":
@@ -237,7 +237,7 @@ const billedOf = (
   })
 
 const billedOfReason = (
-  { at, model, provider, strategy }: SubmissionInfo,
+  { model, provider, sentAt, strategy }: SubmissionInfo,
   reason: RetryableReason | NonRetryableReason | undefined
 ): Option.Option<PassPrices.Billed> =>
   reason === undefined || !("usage" in reason) || reason.usage === undefined ? Option.none() : Option.some({
@@ -245,7 +245,7 @@ const billedOfReason = (
     model: bareName(provider, model),
     usage: reason.usage,
     batch: isBatch(provider, strategy),
-    at: at.epochMilliseconds
+    at: sentAt.epochMilliseconds
   })
 
 // The prefix of a provider of one's own is none that `ModelCatalog` knows.

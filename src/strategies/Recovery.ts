@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
 import type { Providers } from "../services/Providers.ts"
-import { fold, jobsOf, statusOf } from "../services/Session.ts"
+import { fold, isPending, jobsOf } from "../services/Session.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
 import { unavailable } from "./internal/Journaling.ts"
 import { keptUntil } from "./internal/KeptUntil.ts"
@@ -87,8 +87,7 @@ export const recover = (
     // A session that cannot be read is resumed all the same, to tell why.
     if (loaded._tag === "Failure") return Infinity
     const state = fold(loaded.success.entries)
-    const status = statusOf(state)
-    if (status !== "running" && status !== "submitting") return undefined
+    if (!isPending(state)) return undefined
     const job = jobsOf(state)[0]
     if (job === undefined) return Infinity
     const provider = yield* Effect.option(providers.resolve(job.sent.model))

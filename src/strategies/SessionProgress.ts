@@ -20,7 +20,10 @@ import type { SessionInfo, Sessions } from "./Sessions.ts"
  */
 export interface SessionProgress {
   readonly session: string
-  /** The provider's word for the job's status, or what the run does before there is one. */
+  /**
+   * The provider's word for the job's status, or what the run does before there is one; of a run in another process, the
+   * session's `SessionStatus`.
+   */
   readonly status: string
   readonly jobId: string | undefined
   /** From the moment the watcher came. */
@@ -70,10 +73,14 @@ const fromJournal = (
   session: string
 ): Stream.Stream<Omit<SessionProgress, "session" | "elapsed">, StrategyError> =>
   Stream.fromEffectSchedule(sessions.inspect(session), Schedule.spaced("1 second")).pipe(
-    Stream.changesWith((a, b) => a.state === b.state && a.submissions.length === b.submissions.length),
-    Stream.takeUntil((info) => info.state !== "running" && info.state !== "submitting"),
-    Stream.map((info) => ({ status: info.state, jobId: jobIdOf(info), polls: 0 }))
+    Stream.changesWith((a, b) => a.status === b.status && a.submissions.length === b.submissions.length),
+    Stream.takeUntil((info) => !isPending(info)),
+    Stream.map((info) => ({ status: info.status, jobId: jobIdOf(info), polls: 0 }))
   )
+
+// Not by the status, which depends on the wall clock: an uncertain submission may still be looked up by another process.
+const isPending = ({ settlement, submissions }: SessionInfo): boolean =>
+  settlement === undefined && submissions.some(({ state }) => state === "open" || state === "accepted")
 
 const jobIdOf = (info: SessionInfo): string | undefined =>
   info.submissions.find((submission) => submission.state === "accepted")?.jobId

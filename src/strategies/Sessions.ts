@@ -1,5 +1,5 @@
 /**
- * What sessions have come to, and what people decide about them.
+ * What became of sessions, and what people decide about them.
  *
  * @since 0.1.0
  */
@@ -20,8 +20,12 @@ import {
   Accepted,
   acceptedAs,
   apply,
+  currentSubmission,
+  type Entry,
   fold,
+  isPending,
   jobsOf,
+  lastFailure,
   openSubmission,
   type SessionState,
   SessionStatus,
@@ -46,8 +50,13 @@ import { isSurplus } from "./internal/Decision.ts"
 export class SubmissionInfo extends Schema.Class<SubmissionInfo>("holdfast/strategies/Sessions/SubmissionInfo")({
   submissionId: Schema.String,
   /** When it was sent, by the sender's clock. */
-  at: Schema.DateTimeUtcFromMillis,
+  sentAt: Schema.DateTimeUtcFromMillis,
+  /** When its job's id was written to the journal. */
+  acceptedAt: Schema.optionalKey(Schema.DateTimeUtcFromMillis),
+  /** When its end was written to the journal: a refusal, the end of its job or call, or the settlement. */
+  endedAt: Schema.optionalKey(Schema.DateTimeUtcFromMillis),
   provider: Schema.String,
+  /** As the request names it. */
   model: Schema.String,
   strategy: StrategyName,
   /**
@@ -68,18 +77,46 @@ export class SubmissionInfo extends Schema.Class<SubmissionInfo>("holdfast/strat
 }) {}
 
 /**
- * Schema for what a session has come to.
+ * Schema for what became of a session.
+ *
+ * **Details**
+ *
+ * All times are by the clocks of the processes that wrote the entries.
  *
  * @category schemas
  * @since 0.1.0
  */
 export class SessionInfo extends Schema.Class<SessionInfo>("holdfast/strategies/Sessions/SessionInfo")({
   session: Schema.String,
-  state: SessionStatus,
+  /** By the journal, and the clock of the process that looks: `submitting` becomes `uncertain` as time passes. */
+  status: SessionStatus,
+  /** The model of the submission that the status is about, as the request names it; absent before anything is sent. */
+  model: Schema.optionalKey(Schema.String),
+  /** Submissions sent, those that were refused included. */
+  attempts: Schema.Natural,
+  /** When the first entry was written. */
+  createdAt: Schema.DateTimeUtcFromMillis,
+  /** When the last entry was written. */
+  updatedAt: Schema.DateTimeUtcFromMillis,
+  settledAt: Schema.optionalKey(Schema.DateTimeUtcFromMillis),
+  /** Until when the provider keeps the job that the status is about at least, if it is known. */
+  keptUntil: Schema.optionalKey(Schema.DateTimeUtcFromMillis),
+  /** In the order in which they were sent. */
   submissions: Schema.Array(SubmissionInfo),
-  /** What it was settled with. */
-  settlement: Schema.optionalKey(Settlement)
+  /** What it was settled with; absent while it is not settled. */
+  settlement: Schema.optionalKey(Settlement),
+  /** Why the last submission that came to nothing did so, while the session is not settled. */
+  lastFailure: Schema.optionalKey(Schema.Union([RetryableReason, NonRetryableReason]))
 }) {}
+
+/**
+ * Schema for what became of a session as JSON; times are Unix time in
+ * milliseconds.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SessionInfoJson = Schema.toCodecJson(SessionInfo)
 
 /**
  * Service that looks after sessions.
@@ -93,7 +130,7 @@ export class SessionInfo extends Schema.Class<SessionInfo>("holdfast/strategies/
  * @since 0.1.0
  */
 export class Sessions extends Context.Service<Sessions, {
-  /** Returns what a session has come to. Nothing is sent. */
+  /** Returns what became of a session. Nothing is sent. */
   readonly inspect: (session: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
    * Gives the session's uncertain submission the id of its job, after the provider has said that it knows it. Of several
@@ -128,7 +165,7 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     return { ...journal, state: fold(journal.entries) }
   })
 
-  const infoOf = Effect.fnUntraced(function*(session: string, state: SessionState) {
+  const infoOf = Effect.fnUntraced(function*(session: string, entries: ReadonlyArray<Entry>, state: SessionState) {
     const submissions = yield* Effect.forEach(state.submissions, (submission) =>
       Effect.map(
         Effect.option(providers.resolve(submission.sent.model)),
@@ -139,26 +176,39 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
             provider._tag === "Some" ? provider.value.jobs?.retention : undefined
           )
       ))
+    const { settled } = state
+    const currentId = currentSubmission(state)?.id
+    const current = submissions.find(({ submissionId }) => submissionId === currentId)
+    const failure = settled === undefined ? lastFailure(state) : undefined
+    const now = yield* currentMillis
     return new SessionInfo({
       session,
-      state: statusOf(state),
+      status: statusOf(state, now),
+      ...(current === undefined ? {} : { model: current.model }),
+      // A second job of one submission was not sent a second time.
+      attempts: state.submissions.filter(({ id, sent }) => id === sent.submissionId).length,
+      createdAt: timeOf(entries[0]?.at ?? now),
+      updatedAt: timeOf(entries.at(-1)?.at ?? now),
+      ...(settled === undefined ? {} : { settledAt: timeOf(settled.at) }),
+      ...(current?.keptUntil === undefined ? {} : { keptUntil: current.keptUntil }),
       submissions,
-      ...(state.settled === undefined ? {} : { settlement: state.settled.settlement })
+      ...(settled === undefined ? {} : { settlement: settled.settlement }),
+      ...(failure === undefined ? {} : { lastFailure: failure })
     })
   })
 
   const inspect = Effect.fnUntraced(function*(session: string) {
-    const { state } = yield* load(session)
-    return yield* infoOf(session, state)
+    const { entries, state } = yield* load(session)
+    return yield* infoOf(session, entries, state)
   })
 
   const adopt = Effect.fnUntraced(function*(
     session: string,
     jobId: string
   ): Effect.fn.Return<SessionInfo, StrategyError> {
-    const { state, version } = yield* load(session)
+    const { entries, state, version } = yield* load(session)
     if (state.submissions.some((submission) => submission.accepted?.jobId === jobId)) {
-      return yield* infoOf(session, state)
+      return yield* infoOf(session, entries, state)
     }
     const open = openSubmission(state)
     if (open === undefined || state.settled !== undefined) {
@@ -186,8 +236,7 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     options?: { readonly force?: boolean | undefined }
   ): Effect.fn.Return<void, StrategyError> {
     const { state, version } = yield* load(session)
-    const current = statusOf(state)
-    if ((current === "running" || current === "submitting") && options?.force !== true) {
+    if (isPending(state) && options?.force !== true) {
       return yield* conflict(session, "A job of the session may be running; cancel it, or wait for its end")
     }
     yield* Effect.mapError(store.remove(session, version), storeFailure(session))
@@ -210,13 +259,16 @@ const describe = (
   retention: Retention | undefined
 ): SubmissionInfo => {
   const { accepted, cancelRequested, closed, id, sent } = submission
+  const ended = closed?.at ?? (state.settled?.submissionId === id ? state.settled.at : undefined)
   // A time that is further away than dates go is as good as none.
   const until = accepted === undefined || retention === undefined
     ? undefined
     : Option.getOrUndefined(DateTime.make(keptUntil(retention, { ...submission, accepted })))
   return new SubmissionInfo({
     submissionId: id,
-    at: DateTime.makeUnsafe(sent.at),
+    sentAt: timeOf(sent.at),
+    ...(accepted === undefined ? {} : { acceptedAt: timeOf(accepted.at) }),
+    ...(ended === undefined ? {} : { endedAt: timeOf(ended) }),
     provider: sent.provider,
     model: sent.model,
     strategy: sent.strategy,
@@ -231,6 +283,13 @@ const describe = (
     ...(until === undefined ? {} : { keptUntil: until })
   })
 }
+
+/** The nearest time to it that there is. */
+const timeOf = (millis: number): DateTime.Utc =>
+  DateTime.makeUnsafe(Math.min(Math.max(millis, -furthestMillis), furthestMillis))
+
+/** The range of an ECMAScript time value, ECMA-262 section "Time Values and Time Range". */
+const furthestMillis = 8.64e15
 
 const submissionState = (
   state: SessionState,

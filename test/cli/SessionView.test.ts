@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { type Cost, PriceCatalog, Sessions } from "holdfast"
 import * as Dollars from "../../src/cli/Dollars.ts"
+import * as NextCommands from "../../src/cli/NextCommands.ts"
 import * as SessionView from "../../src/cli/SessionView.ts"
 
 describe("SessionView.details", () => {
@@ -44,6 +45,8 @@ describe("Dollars", () => {
   )
 })
 
+const next = Effect.runSync(NextCommands.make(Option.none()))
+
 const price = (nanoUsd: number, prefixOf?: string): PriceCatalog.Price =>
   new PriceCatalog.Price({
     usd: nanoUsd / 1e9,
@@ -66,11 +69,14 @@ const detailsOf = (
   return SessionView.details(
     new Sessions.SessionInfo({
       session: "s",
-      state: "settled",
+      status: "failed",
+      attempts: costs.length,
+      createdAt: DateTime.makeUnsafe(0),
+      updatedAt: DateTime.makeUnsafe(0),
       submissions: costs.map((_, index) =>
         new Sessions.SubmissionInfo({
           submissionId: `${index}`,
-          at: DateTime.makeUnsafe(0),
+          sentAt: DateTime.makeUnsafe(0),
           provider: "openai",
           model: "openai/gpt-5",
           strategy: "background",
@@ -80,6 +86,7 @@ const detailsOf = (
         })
       )
     }),
-    { submissions, total: { usd: nanoUsd / 1e9, nanoUsd, unknown, complete: unknown === 0 } }
+    { submissions, total: { usd: nanoUsd / 1e9, nanoUsd, unknown, complete: unknown === 0 } },
+    next
   )
 }

@@ -1,8 +1,6 @@
 /**
  * What the specification knows of processes, jobs, sessions and calls.
  */
-import type { Session } from "holdfast"
-
 export type Variant = "A" | "B"
 
 /** One life of a process, from its start to its end. */
@@ -47,6 +45,8 @@ export interface Submission {
   readonly id: string
   readonly life: Life
   readonly announcedAt: number
+  /** The same by the wall clock of its sender. */
+  readonly sentAt: number
   readonly submitTimeout: number
   stage: "open" | "refused" | "accepted" | "ended"
   job: string | undefined
@@ -59,6 +59,10 @@ export interface Submission {
   isUncertain: boolean
   /** Whether it is certain that it was not accepted. */
   isRefused: boolean
+  /** Whether the journal says that it was refused for good. */
+  isRejected: boolean
+  /** Whether the session waited for another job when its own ended. */
+  endedAsSurplus: boolean
 }
 
 /** A key from its first entry until it is removed. */
@@ -73,7 +77,7 @@ export interface Incarnation {
   isCancelWanted: boolean
   isRemoved: boolean
   removedAtStep: number
-  statusAtRemoval: Session.SessionStatus | undefined
+  wasBusyAtRemoval: boolean
   /** Submissions that were sent while another one was in doubt. */
   doubts: number
   /** The step at which the key was free for it. */

@@ -13,11 +13,9 @@ export const compare = async (world: World): Promise<void> => {
   for (const key of keys) {
     const journal = await world.journal(key)
     const state = Session.fold(journal.entries)
-    const status = Session.statusOf(state)
-    specification.rule(
-      status === specification.status(key),
-      `the journal of ${key} adds up to ${specification.status(key)}, not ${status}`
-    )
+    const expected = specification.status(key, world.now())
+    const status = Session.statusOf(state, world.now())
+    specification.rule(status === expected, `the journal of ${key} adds up to ${expected}, not ${status}`)
     const up = world.running.findIndex((_, index) => world.isUp(index))
     if (up < 0 || world.process(up).points.length > 0 || world.process(up).life.disturbedUntil > world.now()) continue
     const exit = await world.perform(up, world.process(up).holdfast.inspect(key))
@@ -26,7 +24,8 @@ export const compare = async (world: World): Promise<void> => {
       continue
     }
     const info = exit.value
-    specification.rule(info.state === specification.status(key), `inspect says that ${key} is ${info.state}`)
+    const seenAs = specification.status(key, Math.max(0, world.now() + world.process(up).life.wallOffset))
+    specification.rule(info.status === seenAs, `inspect says that ${key} is ${info.status}, not ${seenAs}`)
     const seen = info.submissions.map(({ cancelRequested, jobId, state, submissionId }) =>
       `${submissionId} ${state} ${jobId ?? ""}${cancelRequested ? " cancel" : ""}`
     )

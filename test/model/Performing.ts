@@ -52,10 +52,10 @@ export const perform = async (world: World, action: Action): Promise<void> => {
       return webhook(world, action)
     case "prune": {
       const { store } = world.process(action.process)
-      const states = action.all ? Session.SessionStatus.literals : undefined
+      const statuses = action.all ? Session.SessionStatus.literals : undefined
       await world.perform(
         action.process,
-        SessionStore.prune({ olderThan: `${action.minutes} minutes`, ...(states === undefined ? {} : { states }) })
+        SessionStore.prune({ olderThan: `${action.minutes} minutes`, ...(statuses === undefined ? {} : { statuses }) })
           .pipe(
             Effect.provideService(SessionStore.SessionStore, store)
           )
@@ -300,8 +300,7 @@ const adopt = (
 
 const forget = (world: World, process: number, key: string, force: boolean): void => {
   const { specification } = world
-  const isBusy = (status: Session.SessionStatus | undefined) => status === "running" || status === "submitting"
-  const before = specification.status(key)
+  const wasBusy = specification.isBusy(key)
   world.begin(
     process,
     { kind: "forget", key },
@@ -309,13 +308,13 @@ const forget = (world: World, process: number, key: string, force: boolean): voi
     () => {
       const removed = specification.incarnations().findLast((session) => session.key === key && session.isRemoved)
       specification.rule(
-        force || !isBusy(removed?.statusAtRemoval),
+        force || removed?.wasBusyAtRemoval !== true,
         "a session whose job may be running is forgotten only by force"
       )
     },
     (error, call) => {
       if (error._tag === "Timeout" || error.reason._tag !== "Conflict") return expected(world, "SessionNotFound")(error)
-      specification.rule(isBusy(before) || call.life.disturbedUntil > 0, "a session at rest can be forgotten")
+      specification.rule(wasBusy || call.life.disturbedUntil > 0, "a session at rest can be forgotten")
     }
   )
 }

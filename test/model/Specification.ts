@@ -80,7 +80,7 @@ export class Specification {
         isCancelWanted: false,
         isRemoved: false,
         removedAtStep: 0,
-        statusAtRemoval: undefined,
+        wasBusyAtRemoval: false,
         doubts: 0,
         beganAtStep: this.past.findLast((session) => session.key === key)?.removedAtStep ?? 0,
         endedAtStep: -1,
@@ -104,12 +104,29 @@ export class Specification {
     return [...this.past, ...this.current.values()]
   }
 
-  status(key: string): Session.SessionStatus {
+  /** What became of a session, for somebody whose wall clock shows `wall`. */
+  status(key: string, wall: number): Session.SessionStatus {
     const session = this.incarnation(key)
-    if (session.settled !== undefined) return "settled"
+    const { settled, submissions } = session
+    if (settled !== undefined) {
+      if (settled.outcome.startsWith("answer ")) return "answered"
+      return settled.outcome === "JobCancelled" ? "cancelled" : "failed"
+    }
     if (awaited(session) !== undefined) return "running"
-    if (session.submissions.some(({ stage }) => stage === "open")) return "submitting"
-    return session.submissions.at(-1)?.stage === "ended" ? "ended" : "prepared"
+    const open = submissions.filter(({ stage }) => stage === "open")
+    if (open.some(({ sentAt, submitTimeout }) => wall - sentAt < submitTimeout)) return "submitting"
+    if (open.length > 0) return "uncertain"
+    const last = submissions.findLast(({ endedAsSurplus }) => !endedAsSurplus)
+    if (last === undefined) return "prepared"
+    if (last.isCancelRequested) return "cancelled"
+    return last.isRejected ? "failed" : "retrying"
+  }
+
+  /** Whether a job of the session may be running, or is not known. */
+  isBusy(key: string): boolean {
+    const session = this.incarnation(key)
+    return session.settled === undefined &&
+      (awaited(session) !== undefined || session.submissions.some(({ stage }) => stage === "open"))
   }
 
   /** What `inspect` has to say of a session's submissions. */
@@ -153,6 +170,8 @@ export class Specification {
           "a submission is written off only when it was certainly not accepted, or never sent"
         )
         submission.stage = "refused"
+        // The only refusal of this provider that another try would not cure.
+        submission.isRejected = entry.reason._tag === "InvalidRequest"
         return
       case "Accepted": {
         const job = this.jobs.get(entry.jobId)
@@ -173,7 +192,7 @@ export class Specification {
         // Another job was adopted for it first: both are the session's.
         const isSecond = submission.job !== undefined
         const accepted = isSecond
-          ? { ...submission, id: `${submission.id}+${entry.jobId}`, isCancelRequested: false }
+          ? { ...submission, id: `${submission.id}+${entry.jobId}`, isCancelRequested: false, endedAsSurplus: false }
           : submission
         if (isSecond) session.submissions.push(accepted)
         accepted.stage = "accepted"
@@ -193,6 +212,7 @@ export class Specification {
             "a surplus job is ended only when it was cancelled"
           )
           submission.stage = "ended"
+          submission.endedAsSurplus = true
           return
         }
         this.rule(job?.status === "failed" && job.isEndTold, "a job is ended only when it failed and a new one may do")
@@ -218,7 +238,7 @@ export class Specification {
   removed(life: Life, key: string): void {
     this.event(`${name(life)} ${key} removed`)
     const session = this.incarnation(key)
-    session.statusAtRemoval = this.status(key)
+    session.wasBusyAtRemoval = this.isBusy(key)
     session.isRemoved = true
     session.removedAtStep = this.step
     this.past.push(session)
@@ -253,6 +273,7 @@ export class Specification {
       id: entry.submissionId,
       life,
       announcedAt: this.now,
+      sentAt: entry.at,
       submitTimeout: entry.submitTimeout,
       stage: "open",
       job: undefined,
@@ -262,7 +283,9 @@ export class Specification {
       isCancelRequested: false,
       isSent: false,
       isUncertain: false,
-      isRefused: false
+      isRefused: false,
+      isRejected: false,
+      endedAsSurplus: false
     })
   }
 

@@ -115,7 +115,7 @@ describe("many processes on one store", () => {
 })
 
 const assertSurplus = (info: Sessions.SessionInfo, jobs: ReadonlyArray<Simulator.Job>): void => {
-  assert.strictEqual(info.state, "settled")
+  assert.strictEqual(info.status, "answered")
   assert.deepStrictEqual(
     info.submissions.map(({ cancelRequested, jobId, state }) => ({ cancelRequested, jobId, state })),
     [

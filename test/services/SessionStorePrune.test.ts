@@ -21,7 +21,7 @@ describe("SessionStore.prune", () => {
       yield* sessions
       yield* TestClock.setTime(day * 10)
 
-      const removed = yield* SessionStore.prune({ olderThan: "5 days", states: ["settled", "running"] })
+      const removed = yield* SessionStore.prune({ olderThan: "5 days", statuses: ["answered", "running"] })
 
       assert.strictEqual(removed, 2)
       assert.deepStrictEqual(yield* keys, ["young settled"])

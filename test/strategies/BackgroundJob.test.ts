@@ -162,7 +162,7 @@ describe("BackgroundJob", () => {
           "NotSubmitted",
           "Submitting"
         ])
-        assert.strictEqual((yield* process.inspect("s")).state, "prepared")
+        assert.strictEqual((yield* process.inspect("s")).status, "retrying")
       }).pipe(withoutJitter))
 
     it.effect("counts the submissions of earlier calls, and the attempts of this one", () =>
@@ -337,7 +337,7 @@ describe("BackgroundJob", () => {
             jobId: "job-1",
             session: "s"
           })
-          assert.strictEqual((yield* process.inspect("s")).state, "running")
+          assert.strictEqual((yield* process.inspect("s")).status, "running")
         }).pipe(withoutJitter)
     )
 
@@ -363,7 +363,7 @@ describe("BackgroundJob", () => {
             jobId: "job-1",
             session: "s"
           })
-          assert.strictEqual((yield* process.inspect("s")).state, "running")
+          assert.strictEqual((yield* process.inspect("s")).status, "running")
         }).pipe(withoutJitter)
     )
 
@@ -417,7 +417,7 @@ describe("BackgroundJob", () => {
           })
           assert.deepStrictEqual(factsOf(again), factsOf(error))
           assert.strictEqual(provider.calls("retrieve").length, polls)
-          assert.strictEqual((yield* process.inspect("s")).state, "settled")
+          assert.strictEqual((yield* process.inspect("s")).status, "answered")
         }).pipe(withoutJitter)
     )
 
@@ -554,7 +554,7 @@ describe("BackgroundJob", () => {
           jobId: "job-1",
           session: "s"
         })
-        assert.deepInclude(between, { state: "ended" })
+        assert.strictEqual(between.status, "retrying")
         assert.strictEqual(between.submissions[0]?.state, "ended")
         assert.deepInclude(answer, { content: "Paris", submissions: 2, attempts: 1, resumed: false })
         assert.deepStrictEqual(yield* tagsOf(process.store), [

@@ -150,7 +150,7 @@ describe("fallback", () => {
           const error = yield* Effect.flip(process.execute(twoModels))
 
           assert.strictEqual(factsOf(error).reason, verdict.reason._tag)
-          assert.strictEqual((yield* process.inspect("s")).state, "settled")
+          assert.strictEqual((yield* process.inspect("s")).status, "answered")
           assert.strictEqual(b.calls().length, 0)
         })
     )
@@ -258,7 +258,7 @@ describe("fallback", () => {
         const error = yield* Fiber.join(fiber)
 
         assert.deepStrictEqual(factsOf(error), { _tag: "Retryable", reason: "Overloaded", attempts: 6, session: "s" })
-        assert.strictEqual((yield* process.inspect("s")).state, "prepared")
+        assert.strictEqual((yield* process.inspect("s")).status, "retrying")
       }).pipe(withoutJitter))
 
     it.effect("that all end settle the session with the end of the last one", () =>
@@ -328,7 +328,7 @@ describe("fallback", () => {
         const error = yield* Fiber.join(fiber)
 
         assert.strictEqual(factsOf(error).reason, reason)
-        assert.strictEqual((yield* process.inspect("s")).state, "running")
+        assert.strictEqual((yield* process.inspect("s")).status, "running")
         assert.strictEqual(b.calls().length, 0)
       }).pipe(withoutJitter))
 
@@ -551,7 +551,7 @@ describe("fallback", () => {
         const error = yield* Fiber.join(fiber)
 
         assert.strictEqual(factsOf(error).reason, "EmptyContent")
-        assert.strictEqual((yield* next.inspect("s")).state, "settled")
+        assert.strictEqual((yield* next.inspect("s")).status, "answered")
         assert.strictEqual(a.calls("submit").length, 1)
         assert.strictEqual(b.calls("submit").length, 1)
       }).pipe(withoutJitter))
@@ -613,11 +613,11 @@ describe("fallback", () => {
           const one = yield* begin(process.execute(twoModels))
           yield* settleDown
           const resumed = yield* Effect.flip(other.resume("s"))
-          const state = (yield* other.inspect("s")).state
+          const { status } = yield* other.inspect("s")
           yield* TestClock.adjust("5 seconds")
           const answer = yield* Fiber.join(one)
 
-          assert.deepStrictEqual([factsOf(resumed).reason, state], ["RequestNeeded", "ended"])
+          assert.deepStrictEqual([factsOf(resumed).reason, status], ["RequestNeeded", "retrying"])
           assert.deepInclude(answer, { provider: "b", content: "Paris", settled: true })
           assert.deepStrictEqual(passedOver(answer), [["a/one", verdict.reason._tag]])
           assert.strictEqual(b.calls("submit").length, 1)
@@ -638,8 +638,8 @@ describe("fallback", () => {
         const errors = [yield* Effect.flip(first.other.resume("s")), yield* Effect.flip(second.other.resume("s"))]
 
         assert.deepStrictEqual(errors.map((error) => factsOf(error).reason), ["Incomplete", "ContentFiltered"])
-        assert.strictEqual((yield* first.other.inspect("s")).state, "settled")
-        assert.strictEqual((yield* second.other.inspect("s")).state, "settled")
+        assert.strictEqual((yield* first.other.inspect("s")).status, "failed")
+        assert.strictEqual((yield* second.other.inspect("s")).status, "failed")
       }).pipe(withoutJitter))
 
     it.effect("that resumes without the request lets who comes with it ask the next model", () =>

@@ -52,16 +52,16 @@ const settled = Session.Settled.make({
   }
 })
 
-/** One journal for each state. */
+/** A journal for each step of a session, and its status when it was just written. */
 export const journals = [
-  { state: "prepared", entries: [prepared] },
-  { state: "submitting", entries: [prepared, submitting("sub-1")] },
-  { state: "running", entries: accepted },
+  { status: "prepared", entries: [prepared] },
+  { status: "submitting", entries: [prepared, submitting("sub-1")] },
+  { status: "running", entries: accepted },
   {
-    state: "ended",
+    status: "retrying",
     entries: [...accepted, Session.Ended.make({ at: 0, submissionId: "sub-1", reason: jobFailed.reason })]
   },
-  { state: "settled", entries: [...accepted, settled] }
+  { status: "answered", entries: [...accepted, settled] }
 ] as const
 
 /** Writes entries to the session `s`. */

@@ -94,10 +94,12 @@ describe("Sessions", () => {
         assert.strictEqual(provider.calls("cancel").length, 1)
       }))
 
-    it.effect.each([
-      ["cancel", "detach"],
-      ["detach", "cancel"]
-    ] as const)("leave the job running when one of them detaches: %s, then %s", ([one, other]) =>
+    it.effect.each(
+      [
+        ["cancel", "detach"],
+        ["detach", "cancel"]
+      ] as const
+    )("leave the job running when one of them detaches: %s, then %s", ([one, other]) =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
         const process = yield* start(provider)
@@ -144,8 +146,8 @@ describe("Sessions", () => {
       }))
 
     it.effect.each(journals)(
-      "is a mismatch when the session is $state",
-      ({ entries, state }) =>
+      "is a mismatch when the session is $status",
+      ({ entries, status }) =>
         Effect.gen(function*() {
           const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", endedNow)] })
           const process = yield* start(provider)
@@ -153,7 +155,7 @@ describe("Sessions", () => {
           const before = yield* tagsOf(process.store)
           const error = yield* Effect.flip(process.execute(other))
 
-          assert.strictEqual((yield* process.inspect("s")).state, state)
+          assert.strictEqual((yield* process.inspect("s")).status, status)
           assert.deepStrictEqual(factsOf(error), mismatch)
           assert.deepStrictEqual(provider.calls(), [])
           assert.deepStrictEqual(yield* tagsOf(process.store), before)
@@ -315,7 +317,7 @@ describe("Sessions", () => {
         assert.deepStrictEqual([error, again, resumed].map(factsOf), [uncertain, uncertain, uncertain])
         assert.include((error as Error).message, "The connection was reset")
         assert.strictEqual(provider.calls("submit").length, 1)
-        assert.strictEqual((yield* process.inspect("s")).state, "submitting")
+        assert.strictEqual((yield* process.inspect("s")).status, "submitting")
       }))
 
     it.effect("is sent again without a session, within the bounds of the retry schedule", () =>
@@ -508,7 +510,7 @@ describe("Sessions", () => {
             { jobId: "job-fast", state: "accepted", cancelRequested: false }
           ]
         )
-        assert.strictEqual(info.state, "settled")
+        assert.strictEqual(info.status, "answered")
       }).pipe(withoutJitter))
   })
 
@@ -700,7 +702,7 @@ describe("Sessions", () => {
         const info = yield* process.cancel("s")
         yield* TestClock.adjust("10 seconds")
 
-        assert.strictEqual(info.state, "settled")
+        assert.strictEqual(info.status, "answered")
         assert.isTrue(info.submissions[0]?.cancelRequested)
         assert.deepStrictEqual(factsOf(yield* Fiber.join(fiber)), {
           _tag: "NonRetryable",
@@ -724,7 +726,7 @@ describe("Sessions", () => {
         const info = yield* process.cancel("s")
 
         assert.strictEqual(seen.at(-1), "CancelRequested")
-        assert.strictEqual(info.state, "running")
+        assert.strictEqual(info.status, "running")
       }))
 
     it.effect("keeps a completion that wins", () =>
@@ -734,7 +736,7 @@ describe("Sessions", () => {
         yield* write(process.store, journals[2].entries)
         const info = yield* process.cancel("s")
 
-        assert.strictEqual(info.state, "settled")
+        assert.strictEqual(info.status, "answered")
         assert.strictEqual(info.settlement?._tag, "Answered")
         assert.deepInclude(yield* process.execute(request()), { content: "Paris", resumed: true })
       }))
@@ -754,7 +756,7 @@ describe("Sessions", () => {
         yield* Deferred.succeed(gate, undefined)
         yield* TestClock.adjust("5 seconds")
 
-        assert.strictEqual(info.state, "submitting")
+        assert.strictEqual(info.status, "submitting")
         assert.isTrue(info.submissions[0]?.cancelRequested)
         assert.strictEqual(provider.calls("cancel").length, 1)
         assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { reason: "JobCancelled" })
@@ -771,7 +773,7 @@ describe("Sessions", () => {
         const info = yield* process.cancel("s")
         const error = yield* Effect.flip(process.execute(request()))
 
-        assert.strictEqual(info.state, "running")
+        assert.strictEqual(info.status, "running")
         assert.isTrue(info.submissions[0]?.cancelRequested)
         assert.deepInclude(factsOf(error), { reason: "JobCancelled" })
         assert.strictEqual(provider.calls("cancel").length, 2)
@@ -845,18 +847,18 @@ describe("Sessions", () => {
         const fiber = yield* begin(process.cancel("s"))
         yield* TestClock.adjust("5 seconds")
 
-        assert.strictEqual((yield* Fiber.join(fiber)).state, "running")
+        assert.strictEqual((yield* Fiber.join(fiber)).status, "running")
       }))
 
     it.effect("changes nothing of a session that is settled, prepared or ended", () =>
       Effect.gen(function*() {
-        for (const { entries, state } of [journals[0], journals[3], journals[4]]) {
+        for (const { entries, status } of [journals[0], journals[3], journals[4]]) {
           const provider = yield* ScriptedProvider.make({ cancel: [fails()] })
           const process = yield* start(provider)
           yield* write(process.store, entries)
           const before = yield* tagsOf(process.store)
 
-          assert.strictEqual((yield* process.cancel("s")).state, state)
+          assert.strictEqual((yield* process.cancel("s")).status, status)
           assert.deepStrictEqual(yield* tagsOf(process.store), before)
           assert.deepStrictEqual(provider.calls(), [])
         }
@@ -873,7 +875,7 @@ describe("Sessions", () => {
         const info = yield* process.cancel("s")
 
         assert.deepStrictEqual(provider.calls("cancel").map(({ jobId }) => jobId), ["job-1", "job-2"])
-        assert.strictEqual(info.state, "running")
+        assert.strictEqual(info.status, "running")
       }))
 
     it.effect("does not know a session that is not there", () =>
@@ -893,7 +895,7 @@ describe("Sessions", () => {
         const info = yield* process.adopt("s", "job-1")
         const answer = yield* process.execute(request())
 
-        assert.strictEqual(info.state, "running")
+        assert.strictEqual(info.status, "running")
         assert.strictEqual(info.submissions[0]?.jobId, "job-1")
         assert.deepInclude(answer, { content: "Paris", submissions: 1, attempts: 0, resumed: true })
       }))
@@ -916,7 +918,7 @@ describe("Sessions", () => {
             jobId: "job-x",
             session: "s"
           })
-          assert.strictEqual((yield* process.inspect("s")).state, "submitting")
+          assert.strictEqual((yield* process.inspect("s")).status, "submitting")
         })
     )
 
@@ -929,10 +931,10 @@ describe("Sessions", () => {
         const sure = yield* start(telling(provider, "sub-1"), process.store)
         yield* write(process.store, [submitting("sub-1")])
         const error = yield* Effect.flip(process.adopt("s", "job-1"))
-        const { state } = yield* sure.adopt("s", "job-1")
+        const { status } = yield* sure.adopt("s", "job-1")
 
         assert.deepInclude(factsOf(error), { _tag: "Retryable", reason: "InvalidResponse", jobId: "job-1" })
-        assert.strictEqual(state, "running")
+        assert.strictEqual(status, "running")
       }))
 
     it.effect("gives a job to the submission that it carries, not to the last one", () =>
@@ -961,7 +963,7 @@ describe("Sessions", () => {
           jobId: "job-x",
           session: "s"
         })
-        assert.strictEqual((yield* process.inspect("s")).state, "submitting")
+        assert.strictEqual((yield* process.inspect("s")).status, "submitting")
       }))
 
     it.effect("succeeds for a job that the session has, and refuses when nothing is uncertain", () =>
@@ -972,7 +974,7 @@ describe("Sessions", () => {
         const info = yield* process.adopt("s", "job-1")
         const error = yield* Effect.flip(process.adopt("s", "job-2"))
 
-        assert.strictEqual(info.state, "running")
+        assert.strictEqual(info.status, "running")
         assert.deepInclude(factsOf(error), { reason: "InvalidRequest" })
         assert.deepStrictEqual(provider.calls(), [])
       }))
@@ -1117,7 +1119,7 @@ describe("Sessions", () => {
         assert.deepStrictEqual(seen.map(({ jobId, status }) => [status, jobId]), [
           ["submitting", undefined],
           ["running", "job-1"],
-          ["settled", "job-1"]
+          ["answered", "job-1"]
         ])
       }).pipe(withoutJitter))
 
@@ -1129,7 +1131,7 @@ describe("Sessions", () => {
         const seen = yield* Stream.runCollect(process.watch("s"))
 
         assert.deepInclude(factsOf(error), { reason: "SessionNotFound" })
-        assert.deepStrictEqual(seen.map(({ status }) => status), ["settled"])
+        assert.deepStrictEqual(seen.map(({ status }) => status), ["answered"])
       }))
   })
 

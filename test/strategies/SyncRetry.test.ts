@@ -54,7 +54,7 @@ describe("SyncRetry", () => {
       assert.deepStrictEqual(provider.calls("create").map(({ at }) => at), [0, 500, 1500, 3500, 7500])
       const tags = yield* tagsOf(process.store)
       assert.deepStrictEqual(tags.slice(1, 5), ["Submitting", "NotSubmitted", "Submitting", "Ended"])
-      assert.strictEqual((yield* process.inspect("s")).state, "ended")
+      assert.strictEqual((yield* process.inspect("s")).status, "retrying")
     }).pipe(withoutJitter))
 
   it.effect("retries an answer that cannot be read", () =>
@@ -182,11 +182,11 @@ describe("SyncRetry", () => {
       const fiber = yield* begin(Effect.exit(process.execute(sync)))
       yield* TestClock.adjust("95 seconds")
       const tags = yield* tagsOf(process.store)
-      const { state, submissions } = yield* process.inspect("s")
+      const { status, submissions } = yield* process.inspect("s")
       yield* Fiber.interrupt(fiber)
 
       assert.deepStrictEqual(tags, ["Prepared", "Submitting", "Submitting", "Submitting", "Submitting"])
-      assert.deepStrictEqual([state, submissions.length], ["submitting", 1])
+      assert.deepStrictEqual([status, submissions.length], ["submitting", 1])
     }))
 
   it.effect("makes the call of a process that died again, after submitTimeout", () =>

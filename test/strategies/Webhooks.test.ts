@@ -104,7 +104,7 @@ describe("Webhooks", () => {
       yield* TestClock.adjust("15 seconds")
 
       assert.strictEqual((yield* Fiber.join(replying)).status, 503)
-      assert.strictEqual((yield* run(Holdfast.inspect("s"))).state, "running")
+      assert.strictEqual((yield* run(Holdfast.inspect("s"))).status, "running")
     }).pipe(Effect.provide(SessionStore.layerMemory)))
 
   it.effect("are taken again after one that could not be handled", () =>

@@ -19,7 +19,7 @@ describe("Simulator webhooks", () => {
 
       assert.deepInclude(webhooks[0], { jobId, type: "response.completed", attempt: 1, status: 200 })
       assert.deepStrictEqual(replies, [200])
-      assert.strictEqual(yield* state("s"), "settled")
+      assert.strictEqual(yield* status("s"), "answered")
       assert.strictEqual(jobs[0]?.polls, 1)
     }).pipe(Effect.provide(simulated)))
 
@@ -33,7 +33,7 @@ describe("Simulator webhooks", () => {
       yield* until(Effect.sync(() => replies.length === expected.length))
 
       assert.deepStrictEqual(replies, expected)
-      assert.strictEqual(yield* state("s"), "settled")
+      assert.strictEqual(yield* status("s"), "answered")
     }).pipe(Effect.provide(simulated)))
 
   it.live("that come early are sent again until the job has ended", () =>
@@ -64,11 +64,11 @@ describe("Simulator webhooks", () => {
       const second = yield* start("second")
       const { finish, ledger } = yield* Simulator.Simulator
       yield* Effect.andThen(finish(first), finish(second))
-      yield* until(Effect.map(state("first"), (state) => state === "settled"))
-      yield* until(Effect.map(state("second"), (state) => state === "settled"))
+      yield* until(Effect.map(status("first"), (status) => status === "answered"))
+      yield* until(Effect.map(status("second"), (status) => status === "answered"))
 
       assert.deepStrictEqual((yield* ledger).webhooks.map(({ jobId }) => jobId), [second, first])
-      assert.strictEqual(yield* state("second"), "settled")
+      assert.strictEqual(yield* status("second"), "answered")
     }).pipe(Effect.provide(simulated)))
 
   it.live.each<Simulator.WebhookAction["how"]>(["forged", "stale"])(
@@ -80,7 +80,7 @@ describe("Simulator webhooks", () => {
         yield* until(Effect.sync(() => replies.length === 2))
 
         assert.deepStrictEqual(replies.slice(0, 2), [400, 400])
-        assert.strictEqual(yield* state("s"), "running")
+        assert.strictEqual(yield* status("s"), "running")
       }).pipe(Effect.provide(simulated))
   )
 
@@ -97,14 +97,14 @@ describe("Simulator webhooks", () => {
       const { ledger } = yield* Simulator.Simulator
 
       assert.deepStrictEqual((yield* ledger).webhooks.map(({ type }) => type), ["response.cancelled"])
-      assert.strictEqual(yield* state("silent"), "running")
+      assert.strictEqual(yield* status("silent"), "running")
     }).pipe(Effect.provide(simulated)))
 
   it.live("resolve an uncertain submission, whose answer was lost", () =>
     Effect.gen(function*() {
       const { start } = yield* world([{ on: "responses.create", do: { _tag: "Reset", accepted: true } }])
       yield* start("s")
-      yield* until(Effect.map(state("s"), (state) => state === "settled"))
+      yield* until(Effect.map(status("s"), (status) => status === "answered"))
       const { ledger } = yield* Simulator.Simulator
       const { content } = yield* Holdfast.execute(requestOf("s"))
 
@@ -207,7 +207,7 @@ const world = Effect.fnUntraced(function*(rules: ReadonlyArray<Simulator.Rule>) 
     start: Effect.fnUntraced(function*(session: string) {
       const before = (yield* simulator.ledger).jobs.length
       const fiber = yield* submit(session)
-      yield* until(Effect.map(state(session), (state) => state === "running" || state === "submitting"))
+      yield* until(Effect.map(status(session), (status) => status === "running" || status === "submitting"))
       yield* until(Effect.map(simulator.ledger, ({ jobs }) => jobs.length > before))
       yield* Effect.sleep("30 millis")
       yield* Fiber.interrupt(fiber)
@@ -216,8 +216,8 @@ const world = Effect.fnUntraced(function*(rules: ReadonlyArray<Simulator.Rule>) 
   }
 })
 
-const state = (session: string) =>
-  Effect.match(Holdfast.inspect(session), { onFailure: () => "none", onSuccess: ({ state }) => state })
+const status = (session: string) =>
+  Effect.match(Holdfast.inspect(session), { onFailure: () => "none", onSuccess: ({ status }) => status })
 
 const until = <R>(condition: Effect.Effect<boolean, never, R>) =>
   Effect.repeat(condition, { schedule: Schedule.spaced("10 millis"), until: (isMet) => isMet })

@@ -186,7 +186,13 @@ const settlementOf = (
   const isIdOnly = submission.sent.journal === "ids-only"
   // What the provider no longer has cannot be fetched again; that it has not is all there is to keep.
   const isGone = end._tag === "Failed" && end.verdict.reason._tag === "JobExpired"
-  if (isIdOnly && jobId !== undefined && !isGone) return { _tag: "Reference", jobId }
+  if (isIdOnly && jobId !== undefined && !isGone) {
+    return {
+      _tag: "Reference",
+      jobId,
+      ...(end._tag === "Failed" ? { reason: withoutText(end.verdict.reason) } : {})
+    }
+  }
   if (end._tag === "Failed") {
     const error = errorOf(run, end)
     return {

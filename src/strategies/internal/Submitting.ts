@@ -201,11 +201,15 @@ const stoppedAfter = (content: string | undefined): Outcome => ({
 export const recordNotSubmitted = (
   journal: SessionJournal,
   submissionId: string,
-  reason: ProviderError["verdict"]["reason"]
+  reason: ProviderError["verdict"]["reason"],
+  isFinal = false
 ): Effect.Effect<SessionState, SessionStoreError> =>
   record(
     journal,
-    (state, at) => isOpen(state, submissionId) ? NotSubmitted.make({ at, submissionId, reason }) : undefined
+    (state, at) =>
+      isOpen(state, submissionId)
+        ? NotSubmitted.make({ at, submissionId, reason, ...(isFinal ? { isFinal } : {}) })
+        : undefined
   )
 
 /** Writes down that a submission came to nothing that could still be waited for; the model's words are left out. */
@@ -259,10 +263,14 @@ const failed = (journal: SessionJournal, submission: Submission, error: Provider
   error.evidence === "Uncertain"
     ? Effect.succeed({ _tag: "Uncertain", error })
     // A refusal that cannot be written leaves the submission open: the next run finds out again.
-    : recordNotSubmitted(journal, submission.id, error.verdict.reason).pipe(
+    : recordNotSubmitted(journal, submission.id, error.verdict.reason, isFinalNetwork(error)).pipe(
       Effect.ignore({ log: "Warn" }),
       Effect.as({ _tag: "Refused", error })
     )
+
+/** A certificate that is not valid: the reason is otherwise one that a retry can cure. */
+const isFinalNetwork = ({ verdict }: ProviderError): boolean =>
+  verdict._tag === "NonRetryable" && verdict.reason._tag === "Network"
 
 const leave = (journal: SessionJournal, id: string): Effect.Effect<void> =>
   recordEnd(journal, id, new Network({ message: "The caller left before the answer" })).pipe(
