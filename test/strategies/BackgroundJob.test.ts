@@ -417,7 +417,7 @@ describe("BackgroundJob", () => {
           })
           assert.deepStrictEqual(factsOf(again), factsOf(error))
           assert.strictEqual(provider.calls("retrieve").length, polls)
-          assert.strictEqual((yield* process.inspect("s")).status, "answered")
+          assert.strictEqual((yield* process.inspect("s")).status, "failed")
         }).pipe(withoutJitter)
     )
 

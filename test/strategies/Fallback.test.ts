@@ -150,7 +150,7 @@ describe("fallback", () => {
           const error = yield* Effect.flip(process.execute(twoModels))
 
           assert.strictEqual(factsOf(error).reason, verdict.reason._tag)
-          assert.strictEqual((yield* process.inspect("s")).status, "answered")
+          assert.strictEqual((yield* process.inspect("s")).status, "failed")
           assert.strictEqual(b.calls().length, 0)
         })
     )
@@ -551,7 +551,7 @@ describe("fallback", () => {
         const error = yield* Fiber.join(fiber)
 
         assert.strictEqual(factsOf(error).reason, "EmptyContent")
-        assert.strictEqual((yield* next.inspect("s")).status, "answered")
+        assert.strictEqual((yield* next.inspect("s")).status, "failed")
         assert.strictEqual(a.calls("submit").length, 1)
         assert.strictEqual(b.calls("submit").length, 1)
       }).pipe(withoutJitter))

@@ -702,7 +702,7 @@ describe("Sessions", () => {
         const info = yield* process.cancel("s")
         yield* TestClock.adjust("10 seconds")
 
-        assert.strictEqual(info.status, "answered")
+        assert.strictEqual(info.status, "cancelled")
         assert.isTrue(info.submissions[0]?.cancelRequested)
         assert.deepStrictEqual(factsOf(yield* Fiber.join(fiber)), {
           _tag: "NonRetryable",

@@ -181,7 +181,7 @@ describe("a request with a schema", () => {
             session: "s"
           })
           assert.deepStrictEqual(again, error)
-          assert.strictEqual((yield* process.inspect("s")).status, "answered")
+          assert.strictEqual((yield* process.inspect("s")).status, "failed")
           assert.strictEqual(provider.calls().length, 1)
         })
     )
@@ -332,7 +332,7 @@ describe("a request with a schema", () => {
 
         assert.strictEqual(factsOf(error).reason, "InvalidOutput")
         assert.strictEqual(provider.calls("submit").length, 2)
-        assert.strictEqual((yield* next.inspect("s")).status, "answered")
+        assert.strictEqual((yield* next.inspect("s")).status, "failed")
       }).pipe(withoutJitter))
 
     it.effect("comes before another model, which InvalidOutput in fallbackOn allows", () =>
