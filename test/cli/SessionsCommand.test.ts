@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Schema } from "effect"
-import { Sessions } from "holdfast"
+import { Clock, Effect, FileSystem, Schema } from "effect"
+import { Session, Sessions, SessionStore } from "holdfast"
 import { inFolder } from "./CommandRunner.ts"
 
 describe("holdfast sessions", () => {
@@ -30,11 +30,14 @@ describe("holdfast sessions", () => {
         const shown = yield* run(["sessions", "show", "bad"])
 
         assert.include(shown.stderr, `: ${folder}/sessions/${bad}\n`)
-        assert.match(listed.stdout, /^SESSION +STATE +MODEL +SUBMITTED +JOB$/m)
-        assert.match(listed.stdout, /^good +settled +openai\/gpt-5\.5-pro +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +resp_\w+$/m)
+        assert.match(listed.stdout, /^SESSION +STATUS +MODEL +SUBMITTED +JOB$/m)
+        assert.match(
+          listed.stdout,
+          /^good +answered +openai\/gpt-5\.5-pro +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +resp_\w+$/m
+        )
         assert.match(listed.stdout, /^bad +SessionCorrupt$/m)
         assert.containSubset(JSON.parse(json.stdout), [
-          { session: "good", state: "settled" },
+          { session: "good", status: "answered" },
           { session: "bad", error: { reason: { _tag: "SessionCorrupt" } } }
         ])
       })))
@@ -47,7 +50,7 @@ describe("holdfast sessions", () => {
         const json = yield* run(["sessions", "show", "s", "--json"])
         const info = yield* decodeInfo(json.stdout)
 
-        assert.match(text.stdout, /^State +settled: answered$/m)
+        assert.match(text.stdout, /^Status +answered: the answer is final$/m)
         assert.match(text.stdout, /^ +job resp_\w+, kept until /m)
         assert.include(text.stdout, "You asked: Hello")
         assert.strictEqual(info.settlement?._tag, "Answered")
@@ -58,16 +61,88 @@ describe("holdfast sessions", () => {
         })
       })))
 
+  it.live("lists and shows a session whose request was refused for good, and the sessions with a status", () =>
+    inFolder(
+      { script: [{ on: "responses.create", match: "much", do: { _tag: "Error", error: "quota" } }] },
+      ({ run }) =>
+        Effect.gen(function*() {
+          yield* run(["run", "-s", "broke", "How much?"])
+          yield* run(["run", "-s", "good", "Hello"])
+          const all = yield* run(["sessions", "list"])
+          const failed = yield* run(["sessions", "list", "--status", "failed", "--status", "uncertain"])
+          const none = yield* run(["sessions", "list", "--status", "running", "--status", "uncertain"])
+          const json = yield* run(["sessions", "list", "--status", "failed", "--json"])
+          const shown = yield* run(["sessions", "show", "broke"])
+
+          assert.match(all.stdout, /^broke +failed \(QuotaExceeded\) +openai\/gpt-5\.5-pro +\d{4}-\S+ \S+$/m)
+          assert.match(all.stdout, /^good +answered /m)
+          assert.strictEqual(all.stderr, "")
+          assert.match(failed.stdout, /^broke /m)
+          assert.notMatch(failed.stdout, /^good /m)
+          assert.deepStrictEqual([none.code, none.stdout], [0, ""])
+          assert.include(none.stderr, "There are no running or uncertain sessions in ")
+          assert.containSubset(JSON.parse(json.stdout), [
+            { session: "broke", status: "failed", attempts: 1, lastFailure: { _tag: "QuotaExceeded" } }
+          ])
+          assert.match(
+            shown.stdout,
+            /^Status +failed \(QuotaExceeded\): to wait does not help; the next run sends another/m
+          )
+        })
+    ))
+
+  it.live("says of a session whose process was killed during the submission that it is uncertain, and what to do", () =>
+    inFolder({}, ({ folder, run }) =>
+      Effect.gen(function*() {
+        const submitting = (at: number) =>
+          Session.Submitting.make({
+            at,
+            submissionId: "sub-1",
+            purpose: "answer",
+            provider: "openai",
+            model: "openai/gpt-5.5-pro",
+            strategy: "background",
+            submitTimeout: 60_000,
+            store: true
+          })
+        yield* Effect.gen(function*() {
+          const store = yield* SessionStore.SessionStore
+          const now = yield* Clock.currentTimeMillis
+          yield* store.append("killed", submitting(now - 61_000), Session.noVersion)
+          yield* store.append("young", submitting(now), Session.noVersion)
+        }).pipe(Effect.provide(SessionStore.layerFileSystem({ directory: `${folder}/sessions` })))
+        const listed = yield* run(["sessions", "list"])
+        const json = yield* run(["sessions", "list", "--json"])
+        const shown = yield* run(["sessions", "show", "killed"])
+        const young = yield* run(["sessions", "show", "young"])
+        const cancelled = yield* run(["sessions", "cancel", "killed"])
+
+        assert.match(listed.stdout, /^killed +uncertain +openai/m)
+        assert.match(listed.stdout, /^young +submitting +openai/m)
+        assert.include(listed.stderr, "1 session may have a job whose id is not known.")
+        assert.include(listed.stderr, "\n  holdfast sessions show killed\n")
+        assert.strictEqual(JSON.parse(json.stdout).length, 2)
+        assert.match(shown.stdout, /^Status +uncertain: a request was sent, and its outcome is not known$/m)
+        assert.include(shown.stdout, "metadata holdfast_submission = sub-1\n")
+        assert.include(shown.stdout, "holdfast sessions adopt killed JOB_ID\n")
+        assert.include(shown.stdout, "holdfast sessions forget --force killed\n")
+        assert.match(young.stdout, /^Status +submitting: /m)
+        assert.notInclude(young.stdout, "adopt")
+        assert.include(cancelled.stderr, "The cancel is noted, but the job has not ended yet.")
+      })))
+
   it.live("removes the sessions that are old enough", () =>
     inFolder({}, ({ run }) =>
       Effect.gen(function*() {
         yield* run(["run", "-s", "old", "Hello"])
         yield* Effect.sleep("20 millis")
         const none = yield* run(["sessions", "prune"])
+        const other = yield* run(["sessions", "prune", "--older-than", "10ms", "--status", "failed"])
         const some = yield* run(["sessions", "prune", "--older-than", "10ms", "--json"])
-        const wrong = yield* run(["sessions", "prune", "--state", "odd"])
+        const wrong = yield* run(["sessions", "prune", "--status", "odd"])
 
         assert.include(none.stderr, "Removed 0 sessions.")
+        assert.include(other.stderr, "Removed 0 sessions.")
         assert.deepStrictEqual(JSON.parse(some.stdout), { removed: 1 })
         assert.strictEqual(wrong.code, 1)
       })))
@@ -155,4 +230,4 @@ describe("holdfast resume", () => {
     ))
 })
 
-const decodeInfo = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(Sessions.SessionInfo)))
+const decodeInfo = Schema.decodeEffect(Schema.fromJsonString(Sessions.SessionInfoJson))
