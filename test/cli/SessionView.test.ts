@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option } from "effect"
-import { type Cost, PriceCatalog, Sessions } from "holdfast"
+import { type Cost, PriceCatalog, Reason, type Session, Sessions, StrategyError } from "holdfast"
 import * as Dollars from "../../src/cli/Dollars.ts"
 import * as NextCommands from "../../src/cli/NextCommands.ts"
 import * as SessionView from "../../src/cli/SessionView.ts"
@@ -36,6 +36,68 @@ describe("SessionView.details", () => {
   })
 })
 
+describe("SessionView", () => {
+  const quota = new Reason.QuotaExceeded({ message: "Pay first" })
+  const stopped = new Reason.JobCancelled({ message: "Stopped" })
+  const refusal = new Reason.Refusal({ message: "No" })
+  const failed = (reason: Reason.NonRetryableReason): Session.Settlement => ({
+    _tag: "Failed",
+    error: new StrategyError.NonRetryable({ reason })
+  })
+
+  it.each<readonly [string, Partial<Sessions.SessionInfo>, RegExp]>([
+    ["prepared", { status: "prepared" }, /nothing was sent yet/],
+    ["submitting", { status: "submitting" }, /outcome is not known yet/],
+    ["uncertain", { status: "uncertain" }, /its outcome is not known$/],
+    ["running", { status: "running", lastFailure: quota }, /a job may be running/],
+    ["retrying (QuotaExceeded)", { status: "retrying", lastFailure: quota }, /may send another$/],
+    ["retrying", { status: "retrying" }, /may send another$/],
+    ["answered", { status: "answered", settlement: { _tag: "Reference", jobId: "j" } }, /final$/],
+    ["failed (QuotaExceeded)", { status: "failed", lastFailure: quota }, /the next run sends another submission$/],
+    ["failed (Refusal)", { status: "failed", settlement: failed(refusal) }, /the failure is final$/],
+    [
+      "failed (Refusal)",
+      { status: "failed", settlement: { _tag: "Reference", jobId: "j", reason: refusal } },
+      /the failure is final$/
+    ],
+    ["cancelled", { status: "cancelled", lastFailure: quota }, /the next run may$/],
+    ["cancelled", { status: "cancelled", settlement: failed(stopped) }, /which is final$/]
+  ])("writes %s for %o", (expected, facts, meaning) => {
+    const info = new Sessions.SessionInfo({
+      session: "s",
+      status: "prepared",
+      attempts: 0,
+      createdAt: DateTime.makeUnsafe(0),
+      updatedAt: DateTime.makeUnsafe(0),
+      submissions: [],
+      ...facts
+    })
+    const line = SessionView.details(info, noCost, next).split("\n").find((line) => line.startsWith("Status")) ?? ""
+
+    assert.strictEqual(SessionView.table([info]).split("\n")[1]?.trimEnd(), `s        ${expected}`)
+    assert.isTrue(line.startsWith(`Status   ${expected}: `), line)
+    assert.match(line, meaning)
+  })
+
+  it("says what to do about uncertain sessions, and nothing where there are none", () => {
+    const info = (session: string, status: Session.SessionStatus) =>
+      new Sessions.SessionInfo({
+        session,
+        status,
+        attempts: 1,
+        createdAt: DateTime.makeUnsafe(0),
+        updatedAt: DateTime.makeUnsafe(0),
+        submissions: []
+      })
+
+    assert.isUndefined(SessionView.uncertainNote([info("a", "submitting"), info("b", "failed")], next))
+    assert.strictEqual(
+      SessionView.uncertainNote([info("a", "running"), info("b", "uncertain"), info("c", "uncertain")], next),
+      "2 sessions may have a job whose id is not known. See what to do with\n  holdfast sessions show b"
+    )
+  })
+})
+
 describe("Dollars", () => {
   it.each([[0, "$0.00"], [1, "$0.000000001"], [270_000_000, "$0.27"], [12_500_000, "$0.0125"], [3e12, "$3000.00"]])(
     "writes %d nano-dollars as %s",
@@ -44,6 +106,8 @@ describe("Dollars", () => {
     }
   )
 })
+
+const noCost: Cost.SessionCost = { submissions: [], total: { usd: 0, nanoUsd: 0, unknown: 0, complete: true } }
 
 const next = Effect.runSync(NextCommands.make(Option.none()))
 

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import { ContentFiltered, JobCancelled, RateLimited } from "../../errors/Reason.ts"
+import { ContentFiltered, JobCancelled, Network, RateLimited } from "../../errors/Reason.ts"
 import { NonRetryable } from "../../errors/StrategyError.ts"
 import { Usage } from "../../errors/Usage.ts"
 import { LlmResponse } from "../../services/LlmResponse.ts"
@@ -103,6 +103,12 @@ export const sampleEntries = (text: string): ReadonlyArray<Session.Entry> => [
     }
   }),
   Session.Settled.make({ at: 7, submissionId: "s2", settlement: { _tag: "Reference", jobId: "resp_1" } }),
+  Session.Settled.make({
+    at: 7,
+    submissionId: "s2",
+    settlement: { _tag: "Reference", jobId: "resp_1", reason: new JobCancelled({ message: text }) }
+  }),
+  Session.NotSubmitted.make({ at: 7, submissionId: "s3", reason: new Network({ message: text }), isFinal: true }),
   Session.Settled.make({
     at: 8,
     submissionId: "s3",
