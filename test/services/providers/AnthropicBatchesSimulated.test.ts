@@ -70,7 +70,7 @@ describe("AnthropicBatches over HTTP", () => {
         yield* process.cancel("s")
 
         assert.strictEqual(reasonOf(yield* Effect.flip(Fiber.join(running))), "NonRetryable JobCancelled")
-        assert.strictEqual((yield* process.inspect("s")).status, "answered")
+        assert.strictEqual((yield* process.inspect("s")).status, "cancelled")
         assert.isAtLeast((yield* sim.ledger).requests["batches.cancel"] ?? 0, 1)
       })))
 

@@ -84,7 +84,7 @@ describe("Azure", () => {
 
             assert.strictEqual(reasonOf(error), "NonRetryable ContentFiltered")
             assert.containSubset(error, { reason: { content: "So far" } })
-            assert.strictEqual((yield* process.inspect("s")).status, "answered")
+            assert.strictEqual((yield* process.inspect("s")).status, "failed")
           })
       )
   )
