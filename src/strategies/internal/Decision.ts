@@ -189,7 +189,11 @@ const afterFailure = (state: SessionState, plan: Plan, facts: Facts, { error, is
 
 const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, ended: Ended): Step => {
   const { outcome, submission } = ended
-  if (outcome._tag === "Succeeded") return { _tag: "Settle", submission, outcome }
+  if (outcome._tag === "Succeeded") {
+    return facts.canSubmit || submission.sent.repair !== true || outcome.answer.finishReason !== "stop"
+      ? { _tag: "Settle", submission, outcome }
+      : { _tag: "Stop", failure: unchecked, jobId: submission.accepted?.jobId }
+  }
   const { reason } = outcome.verdict
   const end: EndToRecord = { submission, reason }
   const recorded = state.submissions.find(({ id }) => id === submission.id) ?? submission
@@ -250,6 +254,10 @@ export const leavesQueue = (plan: Plan | undefined, position: number): boolean =
 /** The ends of the candidate at a position for which the next one is asked; `undefined` when there is none. */
 export const fallbackReasons = (plan: Plan | undefined, position: number): ReadonlyArray<string> | undefined =>
   plan === undefined || position + 1 >= plan.candidates.length ? undefined : plan.fallbackOn
+
+/** Whether an invalid answer of the next submission would be sent back for repair. */
+export const wouldRepair = (state: SessionState, plan: Plan | undefined): boolean =>
+  plan !== undefined && invalidAnswers(state) < plan.repairs
 
 /** Whether the session waits for another job than this submission's, or for none. */
 export const isSurplus = (state: SessionState, submissionId: string): boolean =>
@@ -375,6 +383,11 @@ export const nothingToResume = (state: SessionState): NonRetryableReason =>
   isEmpty(state)
     ? new SessionNotFound({ message: "There is no such session" })
     : new RequestNeeded({ message: "No job is known for the session; run it with its request" })
+
+const unchecked = new RequestNeeded({
+  message:
+    "The answer has to be checked by the request's schema, and perhaps repaired; run the session with its request"
+})
 
 const anotherModelNeeded = ({ sent }: Submission, { _tag }: Verdict["reason"]): NonRetryableReason =>
   new RequestNeeded({

@@ -311,6 +311,7 @@ const submit = Effect.fnUntraced(function*(
     means,
     purpose: invalid === undefined ? "answer" : "repair",
     fallbackOn: Decision.fallbackReasons(plan, position),
+    isRepaired: request.schema !== undefined && Decision.wouldRepair(loaded.state, plan),
     isRepeatable: Decision.uncertaintyPolicy(plan, candidate.strategy) === "resubmit"
   })
   if (sent === undefined) return

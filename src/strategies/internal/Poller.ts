@@ -12,7 +12,6 @@ import type { Outcome } from "../../services/Provider.ts"
 import type { Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import type { Run } from "./Run.ts"
 import * as TimerQueue from "./TimerQueue.ts"
 import type { Listener } from "./WakeSignal.ts"
 import { type Look, look, type WaitingJob } from "./WaitingJob.ts"
@@ -22,8 +21,8 @@ export interface Poller {
   readonly add: (job: WaitingJob, waiter: Waiter) => Parked
   /** Waits for a job's outcome. */
   readonly wait: (job: WaitingJob) => Effect.Effect<Outcome, StrategyError>
-  /** The runs that wait for a job. */
-  readonly runsOf: (jobId: string) => ReadonlyArray<Run>
+  /** The waits for a job. */
+  readonly waitsFor: (jobId: string) => ReadonlyArray<WaitingJob>
   /** From now on, looks at a job as soon as its end is in the journal. Runs once. */
   readonly watchJournals: Effect.Effect<void>
 }
@@ -61,7 +60,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
     const scan = Effect.suspend(() => scanJournals([...jobs.values()].flat(), versions))
     return {
       add,
-      runsOf: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job.run),
+      waitsFor: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job),
       watchJournals: Effect.suspend(() => {
         if (isScanning) return Effect.void
         isScanning = true
@@ -171,6 +170,7 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
     if (this.waiter === undefined) return
     this.dueAt = dueAt
     this.shared.queue.add(this)
+    this.job.run.wait()
     this.job.run.wakes.listen(this)
   }
 

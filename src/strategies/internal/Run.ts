@@ -16,6 +16,7 @@ import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
+import type { Milestones } from "./Caller.ts"
 import type { Plan } from "./Decision.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
 import type { OpenStream } from "./Opening.ts"
@@ -119,6 +120,8 @@ export class Run {
   own: ReadonlyArray<string> = none
   /** The submission whose job it waits for, or whose answer it fetches again. */
   private awaited: string | undefined
+  private isWaiting = false
+  private milestones: Array<Milestones> | undefined
   /** Whose request the session belongs to, as it was last read. */
   owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
@@ -145,6 +148,7 @@ export class Run {
 
   /** Notes the job that this run waits for. */
   awaitJob({ accepted, id }: AcceptedSubmission): void {
+    if (this.awaited === undefined) { for (const { onJob } of this.milestones ?? []) onJob?.() }
     this.awaited = id
     this.update({ phase: "running", status: "waiting for the job", jobId: accepted.jobId })
   }
@@ -187,6 +191,21 @@ export class Run {
     return parked !== undefined
   }
 
+  /** Calls the milestones of a caller that the run has reached or will reach. */
+  report(milestones: Milestones): void {
+    if (this.awaited !== undefined) milestones.onJob?.()
+    if (this.isWaiting) milestones.onWait?.()
+    if (this.awaited === undefined || !this.isWaiting) (this.milestones ??= []).push(milestones)
+  }
+
+  /** Notes that it has looked at its job, and waits for the next look. */
+  wait(): void {
+    if (this.isWaiting) return
+    this.isWaiting = true
+    for (const { onWait } of this.milestones ?? []) onWait?.()
+    this.milestones = undefined
+  }
+
   /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
   watch(watcher: Watcher): () => void {
     const watchers = this.watchers ??= new Set()
@@ -217,7 +236,7 @@ export class Run {
     if (this.callers.length === 0) this.callers = [waiter]
     else this.callers.push(waiter)
     if (waiter.reader === undefined) this.transcript?.release()
-    else waiter.reader.attach(this.transcript ??= new Transcript())
+    else waiter.reader.attach(this.transcript ??= this.makeTranscript())
   }
 
   /** Remembers the calls of the answer, so that watchers get those that no stream emitted. */
@@ -225,6 +244,23 @@ export class Run {
     if (this.transcript !== undefined && outcome._tag === "Succeeded") {
       this.transcript.answerCalls = outcome.toolCalls ?? []
     }
+  }
+
+  /** A watcher that joins late is told what the run knows; the job's stream, where there is one, tells the rest. */
+  private makeTranscript(): Transcript {
+    const transcript = new Transcript()
+    const { jobId, phase, status } = this.progress
+    if (jobId !== undefined) {
+      transcript.notePolled(jobId, { _tag: "Status", status, phase: phase === "queued" ? "queued" : "running" }, false)
+      this.wakes.raise()
+    }
+    return transcript
+  }
+
+  /** Notes the state that a poll has found. */
+  noteStatus({ phase, status }: Pending, jobId: string, isOwn: boolean): void {
+    this.update({ phase, status, jobId })
+    this.transcript?.notePolled(jobId, { _tag: "Status", phase, status }, isOwn)
   }
 
   /** Those who wait. */

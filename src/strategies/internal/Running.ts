@@ -35,6 +35,7 @@ export interface Running {
 }
 
 export interface Options {
+  readonly pollSchedule?: Shared["pollSchedule"] | undefined
   readonly submitConcurrency?: number | undefined
   readonly versions?: Poller.Versions | undefined
 }
@@ -54,7 +55,7 @@ export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
   complete: Callers["complete"],
-  { submitConcurrency = defaultConcurrency, versions }: Options = {}
+  { pollSchedule = (asked) => asked, submitConcurrency = defaultConcurrency, versions }: Options = {}
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
@@ -106,6 +107,7 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     uncertain,
     submitGates: new SubmitGates(submitConcurrency),
+    pollSchedule,
     ignorant: new Set(),
     poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
@@ -176,6 +178,7 @@ export const make = Effect.fnUntraced(function*(
       )
       if (ended !== undefined && isTold) return waiter.done(ended)
       run.admit(waiter)
+      if (call.milestones !== undefined) run.report(call.milestones)
       const interrupted = waiter.register()
       // A deadline that has passed already is told so at once.
       if (running === undefined && run.waiters.includes(waiter)) start(run, call.order)
