@@ -29,35 +29,34 @@ describe("Cost", () => {
       }))
 
     it.effect.each<readonly [title: string, parts: Parts, usd: number]>([
-      ["OpenAI's flex", { response: { service_tier: "flex" } }, 0.0675],
+      ["OpenAI's flex", { usage: served({ serviceTier: "flex" }) }, 0.0675],
       // Priority: gpt-5 2.5 / 0.25 / 20. 20k * 2.5 + 80k * 0.25 + 10k * 20
-      ["OpenAI's priority", { response: { service_tier: "priority" } }, 0.27],
+      ["OpenAI's priority", { usage: served({ serviceTier: "priority" }) }, 0.27],
       // gpt-5-mini 0.45 / 0.045 / 3.6. 20k * 0.45 + 80k * 0.045 + 10k * 3.6
       [
         "the priority of another model",
-        { model: "gpt-5-mini-2025-08-07", response: { service_tier: "priority" } },
+        { model: "gpt-5-mini-2025-08-07", usage: served({ serviceTier: "priority" }) },
         0.0486
       ],
       // o4-mini 2 / 0.5 / 8. 20k * 2 + 80k * 0.5 + 10k * 8
       [
         "a priority whose factor is no round number",
-        { model: "o4-mini", response: { service_tier: "priority" } },
+        { model: "o4-mini", usage: served({ serviceTier: "priority" }) },
         0.16
       ],
-      ["OpenAI's default tier", { response: { service_tier: "default" } }, 0.135],
       ["a background job of OpenAI, which is no batch", { strategy: "background" }, 0.135],
       // claude-opus-5-5: input 4, cache read 0.2, output 20. 20k * 4 + 80k * 0.2 + 10k * 20
-      ["Anthropic's standard tier", { ...opus, response: { usage: { service_tier: "standard" } } }, 0.296],
+      ["Anthropic's standard tier", opus, 0.296],
       ["a background job of Anthropic, which is a batch", { ...opus, strategy: "background", response: {} }, 0.148],
-      ["Anthropic's batch tier", { ...opus, response: { usage: { service_tier: "batch" } } }, 0.148],
+      ["Anthropic's batch tier", { ...opus, usage: served({ serviceTier: "batch" }) }, 0.148],
       [
         "a batch with both marks, once",
-        { ...opus, strategy: "background", response: { usage: { service_tier: "batch", speed: "standard" } } },
+        { ...opus, strategy: "background", usage: served({ serviceTier: "batch" }) },
         0.148
       ],
       [
         "US-only inference",
-        { ...opus, response: { usage: { service_tier: "standard", inference_geo: "us" } } },
+        { ...opus, usage: served({ inferenceGeo: "us" }) },
         0.3256
       ],
       // 10k more for 1 hour at 8
@@ -65,18 +64,16 @@ describe("Cost", () => {
         "cache writes that are kept for an hour",
         {
           ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 10_000 } } }
+          usage: served({ cacheWriteTokens: 10_000, cacheWrite1hTokens: 10_000 })
         },
         0.376
       ],
-      // 4k of them for an hour, by the usage of all turns: 4k * 8 + 6k * 5
+      // 4k of them for an hour: 4k * 8 + 6k * 5
       [
-        "cache writes of several turns",
+        "cache writes that are kept for different times",
         {
           ...opus,
-          usage: new Usage.Usage({ ...usage(20_000, 80_000, 10_000, 10_000), cacheWrite1hTokens: 4000 }),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 1000, ephemeral_1h_input_tokens: 0 } } }
+          usage: served({ cacheWriteTokens: 10_000, cacheWrite1hTokens: 4000 })
         },
         0.358
       ],
@@ -85,8 +82,7 @@ describe("Cost", () => {
         "cache writes that are kept for five minutes",
         {
           ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_5m_input_tokens: 10_000, ephemeral_1h_input_tokens: 0 } } }
+          usage: served({ cacheWriteTokens: 10_000 })
         },
         0.346
       ],
@@ -106,6 +102,68 @@ describe("Cost", () => {
         assert.strictEqual((yield* known(answer(parts))).usd, usd)
       }))
 
+    it.effect("takes the cost that the provider states, whatever the prices say", () =>
+      Effect.gen(function*() {
+        const stated = answer({ usage: served({ reportedNanoUsd: 6_140_000 }) })
+        const expected = { usd: 0.00614, nanoUsd: 6_140_000, source: "provider" }
+
+        assert.deepStrictEqual<object>({ ...(yield* known(stated)) }, expected)
+        assert.deepStrictEqual<object>(
+          { ...(yield* known(stated).pipe(Effect.provide(PriceCatalog.layerNone))) },
+          expected
+        )
+        assert.strictEqual((yield* known(answer({ usage: served({ reportedNanoUsd: 0 }) }))).nanoUsd, 0)
+      }))
+
+    it.effect("prices each pass at its own model, tier and region", () =>
+      Effect.gen(function*() {
+        // claude-opus-5-5, 4 / 20: 10k * 4 + 1k * 20, in the US 1.1 times it; claude-haiku-4-5, 1 / 5: 10k * 1 + 1k * 5
+        const price = yield* known(answer({
+          ...opus,
+          usage: passes(pass({ inferenceGeo: "us" }), pass({ model: "claude-haiku-4-5" }))
+        }))
+
+        assert.containSubset(price, {
+          nanoUsd: 66_000_000 + 15_000_000,
+          source: "prices",
+          matchedModel: "claude-opus-5-5"
+        })
+        assert.containSubset(price.parts, { input: 54_000_000, output: 27_000_000 })
+        assert.notProperty(price, "factor")
+      }))
+
+    it.effect.each<readonly [title: string, tokens: Usage.Usage, usd: number]>([
+      // claude-sonnet-4-5, 3 / 15 to 200k of input, above it 6 / 22.5: 2 * (150k * 3 + 1k * 15)
+      ["two short passes", passes(sonnet(150_000), sonnet(150_000)), 0.93],
+      // 150k * 3 + 1k * 15 + 250k * 6 + 1k * 22.5
+      ["a short and a long pass", passes(sonnet(150_000), sonnet(250_000)), 1.9875],
+      // 300k * 3 + 10k * 15
+      ["runs that are short on average", new Usage.Usage({ ...usage(300_000, 0, 0, 10_000), modelRuns: 2 }), 1.05],
+      // 600k * 6 + 10k * 22.5
+      ["runs that are long on average", new Usage.Usage({ ...usage(600_000, 0, 0, 10_000), modelRuns: 2 }), 3.825]
+    ])("judges by itself whether a context is long: %s", ([, tokens, usd]) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* known(answer({ ...opus, model: "claude-sonnet-4-5", usage: tokens }))).usd, usd)
+      }))
+
+    it.effect("adds a stated cost of one pass to the price of another", () =>
+      Effect.gen(function*() {
+        const half = passes(pass({}), pass({ reportedNanoUsd: 5 }))
+        const free = passes(pass({ reportedNanoUsd: 0 }), pass({ reportedNanoUsd: 0 }))
+
+        assert.containSubset(yield* known(answer({ ...opus, usage: half })), { nanoUsd: 60_000_005, source: "prices" })
+        assert.containSubset(yield* known(answer({ ...opus, usage: free })), { nanoUsd: 0, source: "provider" })
+      }))
+
+    it.effect("says when the price of a pass is that of a model with a similar name", () =>
+      Effect.gen(function*() {
+        const price = yield* known(
+          answer({ ...opus, usage: passes(pass({}), pass({ model: "claude-opus-4-6-fast" })) })
+        )
+
+        assert.strictEqual(price.matchedBy, "prefix")
+      }))
+
     it.effect("takes the time that it is told before the answer's own", () =>
       Effect.gen(function*() {
         const old = answer({
@@ -122,30 +180,21 @@ describe("Cost", () => {
       ["an unknown model", { model: "gpt-6.1-sol" }],
       ["an answer without usage", { usage: undefined }],
       ["a long context in OpenAI's priority tier", {
-        usage: usage(128_001, 0, 0, 1),
-        response: { service_tier: "priority" }
+        usage: new Usage.Usage({ ...usage(128_001, 0, 0, 1), serviceTier: "priority" })
       }],
       ["OpenAI's priority tier of a model without published rates", {
         model: "gpt-5-nano",
-        response: { service_tier: "priority" }
+        usage: served({ serviceTier: "priority" })
       }],
       ["OpenAI's cache writes for twelve hours, whose rate is not published", {
         model: "gpt-5.6-sol",
         usage: new Usage.Usage({ ...usage(20_000, 0, 10_000, 10_000), cacheWrite1hTokens: 10_000 })
       }],
-      ["turns that were served differently", {
-        usage: new Usage.Usage({ ...usage(20_000, 80_000, 0, 10_000), serviceTier: "mixed" })
-      }],
-      ["Anthropic's priority tier", { ...opus, response: { usage: { service_tier: "priority" } } }],
-      ["Anthropic's fast mode", { ...opus, response: { usage: { service_tier: "standard", speed: "fast" } } }],
-      [
-        "cache writes of several turns, whose split is not told",
-        {
-          ...opus,
-          usage: usage(20_000, 80_000, 10_000, 10_000),
-          response: { usage: { cache_creation: { ephemeral_1h_input_tokens: 4000 } } }
-        }
-      ]
+      ["the tier auto after a request for another one", { usage: served({ serviceTier: "auto" }) }],
+      ["a pass of an unknown model", { ...opus, usage: passes(pass({}), pass({ model: "claude-unknown" })) }],
+      ["web searches without a rate", { model: "gpt-5.3-codex", usage: served({ webSearches: 1 }) }],
+      ["Anthropic's priority tier", { ...opus, usage: served({ serviceTier: "priority" }) }],
+      ["Anthropic's fast mode", { ...opus, usage: served({ serviceTier: "fast" }) }]
     ])("has no price for %s", ([, parts]) =>
       Effect.gen(function*() {
         assert.isTrue(Option.isNone(yield* Cost.of(answer(parts), { at: now })))
@@ -355,6 +404,45 @@ describe("Cost", () => {
         assert.deepStrictEqual(summary(yield* Cost.ofSession(info)), [usd])
       }).pipe(Effect.provide(acme)))
 
+    it.effect("takes the costs that the provider states", () =>
+      Effect.gen(function*() {
+        const stated = (nanoUsd: number) => new Usage.Usage({ ...usage(10_000, 0, 0, 0), reportedNanoUsd: nanoUsd })
+        const refused = new Reason.StreamInterrupted({ message: "Cut", content: "Par", usage: stated(1) })
+        const cost = yield* Cost.ofSession(session(
+          [
+            { state: "refused", reason: refused },
+            { state: "ended", reason: jobFailed(stated(20)) },
+            { state: "accepted" }
+          ],
+          { _tag: "Answered", answer: answer({ usage: stated(300) }) }
+        ))
+
+        assert.deepStrictEqual(
+          cost.submissions.map(({ cost }) => typeof cost === "string" ? cost : [cost.source, cost.nanoUsd]),
+          [["provider", 1], ["provider", 20], ["provider", 300]]
+        )
+        assert.strictEqual(cost.total.nanoUsd, 321)
+        assert.isTrue(cost.total.complete)
+      }))
+
+    it.effect("keeps a stated cost in the journal", () =>
+      Effect.gen(function*() {
+        const ask = Holdfast.execute({ model: "acme/some/model", prompt: "Hello", session: "s" })
+        const fresh = yield* ask
+        const stored = yield* ask
+        const cost = yield* Cost.ofSession(yield* Holdfast.inspect("s"))
+
+        assert.containSubset(fresh.cost, { source: "provider", nanoUsd: 42 })
+        assert.strictEqual(stored.attempts, 0)
+        assert.deepStrictEqual(stored.cost, fresh.cost)
+        assert.deepStrictEqual(cost.total, { usd: 4.2e-8, nanoUsd: 42, unknown: 0, complete: true })
+      }).pipe(Effect.provide(
+        Holdfast.layerTest(() => ({
+          content: "Hi",
+          usage: new Usage.Usage({ ...usage(10_000, 0, 0, 10_000), reportedNanoUsd: 42 })
+        }))
+      )))
+
     it.effect("does not know what a running job will have cost", () =>
       Effect.gen(function*() {
         const cost = yield* Cost.ofSession(session([{ state: "accepted", jobId: "job-1" }]))
@@ -404,13 +492,13 @@ const acme = PriceCatalog.layer({ overrides: { "acme/some/model": { inputPerMill
 const known = (answer: LlmResponse.LlmResponse) =>
   TestClock.setTime(now).pipe(Effect.andThen(Cost.of(answer)), Effect.flatMap(Effect.fromOption))
 
-const usage = (
+function usage(
   inputTokens: number,
   cacheReadTokens: number,
   cacheWriteTokens: number,
   outputTokens: number
-): Usage.Usage =>
-  new Usage.Usage({
+): Usage.Usage {
+  return new Usage.Usage({
     inputTokens,
     cacheReadTokens,
     cacheWriteTokens,
@@ -418,6 +506,34 @@ const usage = (
     reasoningTokens: 0,
     totalTokens: inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
   })
+}
+
+const served = (facts: Partial<Usage.Usage>): Usage.Usage =>
+  new Usage.Usage({
+    ...usage(20_000, 80_000, facts.cacheWriteTokens ?? 0, 10_000),
+    ...facts
+  })
+
+function pass(facts: Partial<Usage.UsagePass>): Usage.UsagePass {
+  return {
+    inputTokens: 10_000,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 1000,
+    reasoningTokens: 0,
+    model: "claude-opus-5-5",
+    ...facts
+  }
+}
+
+function sonnet(inputTokens: number): Usage.UsagePass {
+  return pass({ model: "claude-sonnet-4-5", inputTokens })
+}
+
+function passes(...all: ReadonlyArray<Usage.UsagePass>): Usage.Usage {
+  const inputTokens = all.reduce((sum, pass) => sum + pass.inputTokens, 0)
+  return new Usage.Usage({ ...usage(inputTokens, 0, 0, 1000 * all.length), passes: all })
+}
 
 const answer = (parts: Parts): LlmResponse.LlmResponse => {
   const { usage: tokens, ...rest } = { usage: usage(20_000, 80_000, 0, 10_000), ...parts }

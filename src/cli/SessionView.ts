@@ -78,7 +78,9 @@ const costOf = (cost: SubmissionCost["cost"]): string => {
   if (cost === "none") return "nothing"
   if (cost === "unknown") return "unknown"
   // A model newer than the price list may have got its elder's price.
-  const by = cost.matchedBy === "prefix" ? `, by the price of ${oneLine(cost.matchedModel, 100)}` : ""
+  const by = cost.matchedBy === "prefix"
+    ? `, by the price of ${oneLine(cost.matchedModel ?? "another model", 100)}`
+    : ""
   return `${Dollars.format(cost.nanoUsd)}${by}`
 }
 

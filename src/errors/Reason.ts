@@ -247,7 +247,7 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
   /** The text so far, or the empty string. */
   content: Schema.String,
   usage: Schema.optional(Usage),
-  /** What stopped it, in the provider's word: `max_output_tokens`, `length`, `max_tokens`, … */
+  /** What stopped it, in the provider's word: `max_output_tokens`, `length`, `max_tokens`, …; `unknown` where it gives none. */
   limit: Schema.String
 }) {}
 
@@ -289,6 +289,22 @@ export class JobCancelled extends Schema.TaggedError<JobCancelled>("holdfast/err
 export class JobExpired extends Schema.TaggedError<JobExpired>("holdfast/errors/Reason/JobExpired")(
   "JobExpired",
   said
+) {}
+
+/**
+ * Error reason for a response, or one event of a stream, that is longer than
+ * 64 MiB after decompression. The rest of it is not read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseTooLarge extends Schema.TaggedError<ResponseTooLarge>("holdfast/errors/Reason/ResponseTooLarge")(
+  "ResponseTooLarge",
+  {
+    ...said,
+    /** The longest response that is read, in bytes. */
+    limit: Schema.Natural
+  }
 ) {}
 
 /**
@@ -459,6 +475,7 @@ export const NonRetryableReason = Schema.Union([
   JobFailed,
   JobCancelled,
   JobExpired,
+  ResponseTooLarge,
   SubmissionUncertain,
   SessionMismatch,
   SessionNotFound,

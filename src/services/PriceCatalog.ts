@@ -17,16 +17,18 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Usage } from "../errors/Usage.ts"
 import * as GenaiPrices from "./internal/GenaiPrices.ts"
-import { factorOf } from "./internal/PriceFactors.ts"
+import { cacheReadShareOf, factorOf, requestFeeOf } from "./internal/PriceFactors.ts"
 import * as ModelCatalog from "./ModelCatalog.ts"
 
 /**
- * Schema for what tokens cost.
+ * Schema for what an answer cost.
  *
  * **Details**
  *
  * Amounts are whole nano-dollars (10⁻⁹ US dollars): each part is rounded once,
  * to the nearest, and `nanoUsd` is exactly the sum of the parts.
+ *
+ * A cost that the provider states has no parts, entry or factor.
  *
  * @category schemas
  * @since 0.1.0
@@ -35,29 +37,36 @@ export class Price extends Schema.Class<Price>("holdfast/services/PriceCatalog/P
   /** The same in US dollars: `nanoUsd / 1e9`. Add up `nanoUsd`, not this. */
   usd: Schema.Finite,
   nanoUsd: Schema.Natural,
-  /** The catalogue's entry, or the key of the override. */
-  matchedModel: Schema.String,
+  /**
+   * - `provider`: the provider states this cost in its answer
+   * - `prices`: the tokens and calls by the catalogue's prices
+   */
+  source: Schema.Literals(["provider", "prices"]),
+  /** The catalogue's entry, or the key of the override; of several models, that of the first pass. */
+  matchedModel: Schema.optionalKey(Schema.String),
   /**
    * - `exact`: the entry is for this model, or for the model that this is a dated snapshot of
    * - `prefix`: only a pattern of the entry fits, such as how the name begins; a model newer than the catalogue may get
    *   its elder's price
    * - `override`
    */
-  matchedBy: Schema.Literals(["exact", "prefix", "override"]),
+  matchedBy: Schema.optionalKey(Schema.Literals(["exact", "prefix", "override"])),
   /** `override`, or `genai-prices/` and whose prices they are. */
-  priceSource: Schema.String,
-  /** What all rates were multiplied with: 1, or 0.5 for a batch, … */
-  factor: Schema.Finite,
+  priceSource: Schema.optionalKey(Schema.String),
+  /** What the rates of tokens were multiplied with: 1, or 0.5 for a batch, … Absent when passes have several. */
+  factor: Schema.optionalKey(Schema.Finite),
   /** In nano-dollars. */
-  parts: Schema.Struct({
+  parts: Schema.optionalKey(Schema.Struct({
     input: Schema.Natural,
     cacheRead: Schema.Natural,
     cacheWrite: Schema.Natural,
     output: Schema.Natural,
     reasoning: Schema.Natural,
     /** What the provider takes per request. */
-    request: Schema.Natural
-  })
+    request: Schema.Natural,
+    /** What the provider takes for the web searches that it ran. */
+    webSearch: Schema.Natural
+  }))
 }) {}
 
 /**
@@ -75,7 +84,7 @@ export interface Query {
   /**
    * The tier that the provider says it has used.
    *
-   * @default the standard tier
+   * @default usage.serviceTier
    */
   readonly serviceTier?: string | undefined
   /**
@@ -84,12 +93,16 @@ export interface Query {
    * @default false
    */
   readonly batch?: boolean | undefined
-  /** Anthropic's `inference_geo`. */
+  /**
+   * Anthropic's `inference_geo`.
+   *
+   * @default usage.inferenceGeo
+   */
   readonly inferenceGeo?: string | undefined
   /**
    * How many of `usage.cacheWriteTokens` are kept for longer than usual, as `Usage` has it.
    *
-   * @default 0
+   * @default usage.cacheWrite1hTokens
    */
   readonly cacheWrite1hTokens?: number | undefined
   /**
@@ -116,6 +129,8 @@ export interface Override {
   readonly cacheWritePerMillion?: number | undefined
   /** Without it, an answer with such tokens has no price. */
   readonly cacheWrite1hPerMillion?: number | undefined
+  /** Web searches that the provider bills by the call. Without it, an answer with such searches has no price. */
+  readonly webSearchPerThousand?: number | undefined
   /**
    * What a service tier multiplies the rates with: `{ priority: 2 }`.
    *
@@ -175,7 +190,10 @@ export declare namespace PriceCatalog {
    * @since 0.1.0
    */
   export interface Service {
-    /** Returns what tokens cost; `None`, and not zero, when that is not known. */
+    /**
+     * Returns what tokens cost; `None`, and not zero, when that is not known. Of `usage`, `passes` and
+     * `reportedNanoUsd` do not count: `Cost.of` asks for each pass, and takes what the provider states.
+     */
     readonly price: (query: Query) => Effect.Effect<Option.Option<Price>>
   }
 }
@@ -185,29 +203,34 @@ export declare namespace PriceCatalog {
  *
  * **Details**
  *
- * The price is the provider's list price of the tokens. There is none for an
- * unknown model or provider, for tokens without a rate, and for a service tier
- * or region whose factor is not published. Known factors:
+ * The price is the provider's list price of the tokens, with Perplexity's fee
+ * per request and the fees of web searches. There is none for an unknown model
+ * or provider, for tokens or searches without a rate, for a Perplexity model
+ * whose `searchContextSize` is not known, and for a service tier or region
+ * whose factor is not published. Known factors, which multiply no fee:
  *
  * | provider | factor |
  * | --- | --- |
  * | `openai` | flex and batch 0.5; priority 1.67 to 2.5 by model, to 128,000 input tokens |
- * | `anthropic` | batch 0.5; `inference_geo` of `us` 1.1 |
+ * | `anthropic` | batch 0.5; `inference_geo` of `us` 1.1; fast mode 2 for Opus 4.8 and 5, 6 for Opus 4.6 and 4.7 |
  * | `gemini` | flex and batch 0.5 |
  * | `groq` | flex 1 |
  *
  * **Gotchas**
  *
- * - Not in it: tools that are billed by the call (web search, code execution),
- *   the higher rates of audio tokens, surcharges of regional endpoints,
- *   discounts of your contract, taxes.
+ * - Not in it: other tools that are billed by the call (file search, code
+ *   execution), the higher rates of audio tokens, surcharges of regional
+ *   endpoints, discounts of your contract, taxes.
+ * - A search by `web_search_preview` counts as one by `web_search`, though
+ *   OpenAI takes more for it at models that do not reason.
  * - Throws a `RangeError` for a rate or factor that is negative or not finite.
  *
  * **Source**
  *
  * OpenAI, "Flex processing", "Batch API" and "Priority processing"; Anthropic,
- * "Pricing" (batch processing, data residency); Google, "Gemini API
- * optimization"; Groq, "Flex processing".
+ * "Pricing" (batch processing, data residency) and "Fast mode"; Google, "Gemini
+ * API optimization"; Groq, "Flex processing"; Mistral, "Prompt caching"; Perplexity,
+ * "Pricing".
  *
  * @category constructors
  * @since 0.1.0
@@ -219,13 +242,19 @@ export const make = (options: Options = {}): PriceCatalog.Service => {
       const override = overrideOf(query)
       const { usage } = query
       const inputTokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
-      const factor = factorOf({ ...query, inputTokens }, override?.tiers)
+      const factor = factorOf({
+        ...query,
+        serviceTier: query.serviceTier ?? usage.serviceTier,
+        inferenceGeo: query.inferenceGeo ?? usage.inferenceGeo,
+        inputTokens
+      }, override?.tiers)
       if (factor === undefined) return Option.none()
       if (override !== undefined) return bill(override, query, factor)
       const found = yield* published({
         provider: keyOf(query.provider),
         model: query.model.trim(),
-        inputTokens,
+        // The context of one run, and not of all, has to be long.
+        inputTokens: inputTokens / Math.max(usage.modelRuns ?? 1, 1),
         at: query.at ?? (yield* Clock.currentTimeMillis)
       })
       return Option.flatMap(
@@ -264,7 +293,7 @@ export const layerNone: Layer.Layer<never> = Layer.succeed(PriceCatalog, none)
 interface Entry {
   readonly rates: GenaiPrices.Rates
   readonly model: string
-  readonly matchedBy: Price["matchedBy"]
+  readonly matchedBy: NonNullable<Price["matchedBy"]>
   readonly source: string
   readonly tiers?: ReadonlyMap<string, number> | undefined
 }
@@ -282,6 +311,7 @@ const overridesOf = ({ overrides = {} }: Options): (query: Query) => Entry | und
         cacheRead: override.cacheReadPerMillion,
         cacheWrite: override.cacheWritePerMillion,
         cacheWrite1h: override.cacheWrite1hPerMillion,
+        webSearches: override.webSearchPerThousand,
         output: override.outputPerMillion
       },
       model,
@@ -316,27 +346,43 @@ const validate = (model: string, { serviceTiers = {}, ...rates }: Override): voi
 
 const bill = (
   { matchedBy, model, rates, source }: Entry,
-  { cacheWrite1hTokens = 0, usage }: Query,
+  { cacheWrite1hTokens, provider, usage }: Query,
   factor: number
 ): Option.Option<Price> => {
   const inputRate = rates.input
+  const share = cacheReadShareOf(keyOf(provider))
+  const cacheReadRate = rates.cacheRead ?? (
+    matchedBy === "override" || inputRate === undefined || share === undefined ? inputRate : inputRate * share
+  )
   const amount = (tokens: number, perMillion: number | undefined): number =>
     // Tokens without a rate make the whole sum unknown.
     tokens === 0 ? 0 : perMillion === undefined ? Number.NaN : Math.round(tokens * perMillion * factor * 1000)
-  const kept1h = Math.min(cacheWrite1hTokens, usage.cacheWriteTokens)
+  const fee = (calls: number, perThousand: number | undefined): number =>
+    calls === 0 ? 0 : perThousand === undefined ? Number.NaN : Math.round(calls * perThousand * 1e6)
+  const kept1h = Math.min(cacheWrite1hTokens ?? usage.cacheWrite1hTokens ?? 0, usage.cacheWriteTokens)
   const parts = {
     input: amount(usage.inputTokens, inputRate),
-    cacheRead: amount(usage.cacheReadTokens, rates.cacheRead ?? inputRate),
+    cacheRead: amount(usage.cacheReadTokens, cacheReadRate),
     cacheWrite: amount(usage.cacheWriteTokens - kept1h, rates.cacheWrite ?? inputRate) +
       amount(kept1h, rates.cacheWrite1h),
     output: amount(usage.outputTokens, rates.output),
     reasoning: amount(usage.reasoningTokens, rates.reasoning ?? rates.output),
-    request: Math.round((rates.request ?? 0) * factor * 1e9)
+    request: rates.requests === undefined ? 0 : fee(1, requestFeeOf(rates.requests, usage.searchContextSize)),
+    webSearch: fee(usage.webSearches ?? 0, rates.webSearches)
   }
   const nanoUsd = Object.values(parts).reduce((sum, part) => sum + part, 0)
   return Number.isSafeInteger(nanoUsd)
     ? Option.some(
-      new Price({ usd: nanoUsd / 1e9, nanoUsd, matchedModel: model, matchedBy, priceSource: source, factor, parts })
+      new Price({
+        usd: nanoUsd / 1e9,
+        nanoUsd,
+        source: "prices",
+        matchedModel: model,
+        matchedBy,
+        priceSource: source,
+        factor,
+        parts
+      })
     )
     : Option.none()
 }

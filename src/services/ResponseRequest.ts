@@ -243,8 +243,9 @@ export interface RequestInput {
    */
   readonly journal?: Input["journal"]
   /**
-   * Longest silence of a stream: before its first event, and between two of them. A background job that is silent for
-   * longer is only watched anew. Another call is cut: before the first piece of its answer it is made again, by the retry
+   * Longest waits for a stream: `firstEvent` for its first event, `idle` for the next byte after that. Comments, pings and
+   * other bytes that are no event end the wait of `idle`, not that of `firstEvent`. A background job's stream that is
+   * silent for longer is only opened again. Another call is cut: before the first piece of its answer it is made again, by the retry
    * schedule, and may be paid for again.
    *
    * @default 5 minutes each; 1 minute each for a background job

@@ -8,11 +8,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
-import type { Usage } from "../errors/Usage.ts"
 import { LlmResponse } from "../services/LlmResponse.ts"
 import * as ModelCatalog from "../services/ModelCatalog.ts"
-import { Price, PriceCatalog, type Query } from "../services/PriceCatalog.ts"
+import { Price, PriceCatalog } from "../services/PriceCatalog.ts"
 import type { StrategyName } from "../services/ResponseRequest.ts"
+import * as PassPrices from "./internal/PassPrices.ts"
 import type { SessionInfo, SubmissionInfo } from "./Sessions.ts"
 
 /**
@@ -39,9 +39,9 @@ export interface Options {
 export const SubmissionCost = Schema.Struct({
   submissionId: Schema.String,
   /**
-   * - a price: the provider told how many tokens it used
+   * - a price: the provider states the cost, or the tokens
    * - `none`: the provider did not take it
-   * - `unknown`: it may have cost something; nobody told how much, or there is no price for it
+   * - `unknown`: it may have cost something, but the amount is not known, or there is no price for it
    */
   cost: Schema.Union([Price, Schema.Literals(["none", "unknown"])])
 })
@@ -84,20 +84,26 @@ export const SessionCost = Schema.Struct({
 export type SessionCost = typeof SessionCost.Type
 
 /**
- * Returns what an answer has cost by the `PriceCatalog`; `None` when it does
- * not tell its tokens or there is no price for them.
+ * Returns what an answer cost: what the provider states, or else the price of
+ * its tokens by the `PriceCatalog`. `None` when the answer counts no tokens, or
+ * there is no price for them.
  *
  * **Details**
  *
  * Takes the model, the service tier and the region that the provider says it
  * has used. An answer of a background job of `anthropic` is one of a batch.
+ * Each pass of `usage.passes` is priced by itself: at its own model, and at the
+ * tier for long contexts that its own input reaches.
  * The cost of earlier submissions of the same session is not in it.
  *
  * **Gotchas**
  *
- * The tokens alone: see `PriceCatalog.make` for what is not in it. An answer
- * that took several turns of one request is billed as one turn, so that its
- * input may reach a tier for long contexts that no turn has reached.
+ * - See `PriceCatalog.make` for what the prices leave out.
+ * - A provider that runs tools and does not count each pass by itself is billed
+ *   as for one; at OpenAI the input may then reach a tier for long contexts that
+ *   no pass has reached, and at Anthropic the mean input of its runs chooses it.
+ * - A background job whose end names the tier `auto` is priced at the standard
+ *   one: what its request asked for is not journaled.
  *
  * @see {@link ofSession} for all that was paid for a session
  *
@@ -105,9 +111,9 @@ export type SessionCost = typeof SessionCost.Type
  * @since 0.1.0
  */
 export const of = (answer: LlmResponse, options?: Options): Effect.Effect<Option.Option<Price>> =>
-  Option.match(queryOf(answer, options?.at ?? madeAt(answer)), {
+  Option.match(billedOf(answer, options?.at ?? madeAt(answer)), {
     onNone: () => Effect.succeedNone,
-    onSome: priceOf
+    onSome: PassPrices.priceOf
   })
 
 /**
@@ -168,8 +174,8 @@ export const added = (answer: LlmResponse, prices: Prices = PriceCatalog): Effec
  *
  * **Gotchas**
  *
- * A reason does not tell the model that answered: its tokens count as those of
- * the model that was asked for.
+ * The usage of a reason names no model, unless it has `passes`: its tokens count
+ * as those of the model that was asked for.
  *
  * @category combinators
  * @since 0.1.0
@@ -184,28 +190,25 @@ export const ofSession = (info: SessionInfo): Effect.Effect<SessionCost> =>
     (submissions) => ({ submissions, total: totalOf(submissions) })
   )
 
-const priceOf = (query: Query): Effect.Effect<Option.Option<Price>> =>
-  Effect.flatMap(PriceCatalog, (catalog) => catalog.price(query))
-
 const costOf = (info: SessionInfo, submission: SubmissionInfo): Effect.Effect<SubmissionCost["cost"]> => {
   const isRefused = submission.state === "refused"
-  if (isRefused && Option.isNone(queryOfReason(submission, submission.reason))) return Effect.succeed("none")
+  if (isRefused && Option.isNone(billedOfReason(submission, submission.reason))) return Effect.succeed("none")
   return Effect.map(
-    Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: priceOf }),
+    Option.match(paid(info, submission), { onNone: () => Effect.succeedNone, onSome: PassPrices.priceOf }),
     Option.getOrElse(() => "unknown" as const)
   )
 }
 
-const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<Query> => {
+const paid = (info: SessionInfo, submission: SubmissionInfo): Option.Option<PassPrices.Billed> => {
   const { settlement } = info
-  if (submission.state !== "accepted") return queryOfReason(submission, submission.reason)
+  if (submission.state !== "accepted") return billedOfReason(submission, submission.reason)
   if (settlement === undefined) return Option.none()
   // Of a settled session, this is the submission that it was settled with.
   switch (settlement._tag) {
     case "Answered":
-      return queryOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
+      return billedOf(settlement.answer, madeAt(settlement.answer) ?? submission.at.epochMilliseconds)
     case "Failed":
-      return queryOfReason(submission, settlement.error.reason)
+      return billedOfReason(submission, settlement.error.reason)
     case "Reference":
       return Option.none()
   }
@@ -221,35 +224,27 @@ const totalOf = (submissions: ReadonlyArray<SubmissionCost>): SessionCost["total
 const isBatch = (provider: string, strategy: StrategyName): boolean =>
   provider === "anthropic" && strategy === "background"
 
-const queryOf = (answer: LlmResponse, at: number | undefined): Option.Option<Query> => {
-  const { model, provider, strategy, usage } = answer
-  const body = fieldsOf(answer.response)
-  const counted = fieldsOf(body["usage"])
-  const cacheWrite1hTokens = keptForAnHour(counted, usage)
-  return usage === undefined || cacheWrite1hTokens === undefined ? Option.none() : Option.some({
+const billedOf = (
+  { model, provider, strategy, usage }: LlmResponse,
+  at: number | undefined
+): Option.Option<PassPrices.Billed> =>
+  usage === undefined ? Option.none() : Option.some({
     provider,
     model,
     usage,
     batch: isBatch(provider, strategy),
-    serviceTier: usage.serviceTier ?? tierOf(body, counted),
-    inferenceGeo: usage.inferenceGeo ?? textOf(counted["inference_geo"]),
-    cacheWrite1hTokens,
     at
   })
-}
 
-const queryOfReason = (
+const billedOfReason = (
   { at, model, provider, strategy }: SubmissionInfo,
   reason: RetryableReason | NonRetryableReason | undefined
-): Option.Option<Query> =>
+): Option.Option<PassPrices.Billed> =>
   reason === undefined || !("usage" in reason) || reason.usage === undefined ? Option.none() : Option.some({
     provider,
     model: bareName(provider, model),
     usage: reason.usage,
     batch: isBatch(provider, strategy),
-    serviceTier: reason.usage.serviceTier,
-    inferenceGeo: reason.usage.inferenceGeo,
-    cacheWrite1hTokens: reason.usage.cacheWrite1hTokens,
     at: at.epochMilliseconds
   })
 
@@ -262,24 +257,6 @@ const bareName = (provider: string, model: string): string => {
     : parsed.name
 }
 
-// OpenAI names the tier beside the usage, Anthropic within it, where a fast model is a matter of `speed`.
-const tierOf = (body: Fields, counted: Fields): string | undefined => {
-  const speed = textOf(counted["speed"])
-  return speed === undefined || speed === "standard"
-    ? textOf(body["service_tier"]) ?? textOf(counted["service_tier"])
-    : speed
-}
-
-// Answers of older journals have it in the body alone, which has the split of its own turn; the usage is that of all
-// turns. If they differ, nobody knows the other split.
-const keptForAnHour = (counted: Fields, usage: Usage | undefined): number | undefined => {
-  if (usage?.cacheWrite1hTokens !== undefined) return usage.cacheWrite1hTokens
-  const written = fieldsOf(counted["cache_creation"])
-  const for1h = numberOf(written["ephemeral_1h_input_tokens"]) ?? 0
-  const for5m = numberOf(written["ephemeral_5m_input_tokens"]) ?? 0
-  return for1h === 0 || for1h + for5m === usage?.cacheWriteTokens ? for1h : undefined
-}
-
 // In seconds; a server that counts in something else is not believed.
 const madeAt = ({ response }: LlmResponse): number | undefined => {
   const body = fieldsOf(response)
@@ -290,7 +267,5 @@ const madeAt = ({ response }: LlmResponse): number | undefined => {
 type Fields = { readonly [key: string]: unknown }
 
 const fieldsOf = (value: unknown): Fields => Predicate.isReadonlyObject(value) ? value : {}
-
-const textOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
 const numberOf = (value: unknown): number | undefined => typeof value === "number" ? value : undefined

@@ -48,11 +48,12 @@ const price = (nanoUsd: number, prefixOf?: string): PriceCatalog.Price =>
   new PriceCatalog.Price({
     usd: nanoUsd / 1e9,
     nanoUsd,
+    source: "prices",
     matchedModel: prefixOf ?? "gpt-5",
     matchedBy: prefixOf === undefined ? "exact" : "prefix",
     priceSource: "genai-prices/openai",
     factor: 1,
-    parts: { input: nanoUsd, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0, request: 0 }
+    parts: { input: nanoUsd, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0, request: 0, webSearch: 0 }
   })
 
 const detailsOf = (

@@ -162,6 +162,7 @@ describe("StrategyError", () => {
       | "JobFailed"
       | "JobCancelled"
       | "JobExpired"
+      | "ResponseTooLarge"
       | "SubmissionUncertain"
       | "SessionMismatch"
       | "SessionNotFound"
@@ -229,6 +230,7 @@ const nonRetryables: Array<Reason.NonRetryableReason> = [
   new Reason.JobFailed({ ...said, reason: new Reason.ContentFiltered({ ...said, content: "partial" }), usage }),
   new Reason.JobCancelled({ ...said, content: "partial", usage }),
   new Reason.JobExpired(said),
+  new Reason.ResponseTooLarge({ ...said, limit: 67_108_864 }),
   new Reason.SubmissionUncertain({ ...said, submissionId: "sub_1" }),
   new Reason.SessionMismatch(said),
   new Reason.SessionNotFound(said),

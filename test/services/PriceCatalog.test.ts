@@ -48,12 +48,22 @@ describe("PriceCatalog", () => {
       ],
       // 10k * 10: reasoning is billed as output
       ["reasoning as output", { model: "gpt-5", usage: usage({ outputTokens: 4000, reasoningTokens: 6000 }) }, 0.1],
-      // sonar-pro: 3 / – / 15, and 14 per thousand requests. 1k * 3 + 1k * 15 + 0.014
+      // sonar-pro: 3 / – / 15, and 6, 10 or 14 per thousand requests. 1k * 3 + 1k * 15 + 0.006
+      ["a request with little search context", sonar("sonar-pro", "low"), 0.024],
+      ["a request with some search context", sonar("sonar-pro", "medium"), 0.028],
+      ["a request with much search context", sonar("sonar-pro", "high"), 0.032],
+      // sonar: 1 / – / 1, and 5, 8 or 12 per thousand requests
+      ["a request to another model", sonar("sonar", "low"), 0.007],
+      // mistral-large: 2 / – / 6, cached tokens at a tenth of the input. 20k * 2 + 80k * 0.2 + 10k * 6
+      ["Mistral's cached tokens", { provider: "mistral", model: "mistral-large-latest", usage: cached }, 0.116],
+      // 10 per thousand searches, in a batch too: 3 * 0.01 + (20k * 4 + 80k * 0.2 + 10k * 20) / 2
       [
-        "a fee for the request",
-        { provider: "perplexity", model: "sonar-pro", usage: usage({ inputTokens: 1000, outputTokens: 1000 }) },
-        0.032
+        "Anthropic's web searches",
+        { provider: "anthropic", model: "claude-opus-5-5", usage: searched(3), batch: true },
+        0.178
       ],
+      // 2 * 0.01 + 0.135
+      ["OpenAI's web searches", { model: "gpt-5", usage: searched(2) }, 0.155],
       ["nothing for no tokens", { model: "gpt-5", usage: usage({}) }, 0],
       ["the factor of batches", { model: "gpt-5", usage: cached, batch: true }, 0.0675],
       ["the factor of flex", { model: "gpt-5", usage: cached, serviceTier: "flex" }, 0.0675],
@@ -93,6 +103,22 @@ describe("PriceCatalog", () => {
         assert.strictEqual((yield* known({ model, usage: cached, serviceTier: "priority" })).usd, usd)
       }))
 
+    // Anthropic, "Fast mode", 2026-11: 20k of input, 80k of cached input and 10k of output.
+    it.effect.each<readonly [model: string, rates: string, usd: number | undefined]>([
+      ["claude-opus-5", "10 / 1 / 50", 0.78],
+      ["claude-opus-5-20260723", "10 / 1 / 50", 0.78],
+      ["claude-opus-4-8", "10 / 1 / 50", 0.78],
+      ["claude-opus-4-7", "30 / 3 / 150", 2.34],
+      ["claude-opus-4-6", "30 / 3 / 150", 2.34],
+      ["claude-opus-5-5", "rates that are not known here", undefined],
+      ["claude-sonnet-4-6", "no rates, as it has no fast mode", undefined]
+    ])("bills the fast mode of %s at %s", ([model, , usd]) =>
+      Effect.gen(function*() {
+        const found = yield* price({ provider: "anthropic", model, usage: cached, serviceTier: "fast" })
+
+        assert.strictEqual(Option.getOrUndefined(found)?.usd, usd)
+      }))
+
     it.effect("says what each part costs, in nano-dollars", () =>
       Effect.gen(function*() {
         const price = yield* known({ provider: "anthropic", model: "claude-opus-5-5", usage: written, batch: true })
@@ -102,6 +128,7 @@ describe("PriceCatalog", () => {
           nanoUsd: 153_000_000,
           matchedModel: "claude-opus-5-5",
           matchedBy: "exact",
+          source: "prices",
           priceSource: "genai-prices/anthropic",
           factor: 0.5,
           parts: {
@@ -110,7 +137,8 @@ describe("PriceCatalog", () => {
             cacheWrite: 25_000_000,
             output: 100_000_000,
             reasoning: 0,
-            request: 0
+            request: 0,
+            webSearch: 0
           }
         })
       }))
@@ -187,6 +215,9 @@ describe("PriceCatalog", () => {
         "cache writes for an hour without a rate for them",
         { model: "gpt-5.6-sol", usage: written, cacheWrite1hTokens: 1000 }
       ],
+      ["a request whose search context is not known", { provider: "perplexity", model: "sonar-pro", usage: cached }],
+      ["an unknown size of search context", sonar("sonar-pro", "huge")],
+      ["web searches without a rate for them", { model: "gpt-5.3-codex", usage: searched(1) }],
       ["a model that bills tokens which are not told", { provider: "perplexity", model: "sonar-deep-research" }],
       ["an entry without any price", { provider: "gemini", model: "gemma-4-31b-it", usage: cached }],
       ["an impossible time", { model: "o3", usage: cached, at: Number.NaN }]
@@ -225,7 +256,7 @@ describe("PriceCatalog", () => {
             { providerId: id, timestamp: today }
           )
 
-          const parts = Object.values(price.parts).reduce((sum, part) => sum + part, 0)
+          const parts = Object.values(price.parts ?? {}).reduce((sum, part) => sum + part, 0)
           assert.strictEqual(price.nanoUsd, parts)
           assert.strictEqual(price.usd, price.nanoUsd / 1e9)
           // Five roundings of half a nano-dollar at most.
@@ -401,7 +432,7 @@ const Model = Schema.Literals([
   "bedrock aws us.anthropic.claude-opus-5-5-v1:0",
   "xai x-ai grok-4",
   "openrouter openrouter google/gemini-3.5-flash",
-  "perplexity perplexity sonar-pro"
+  "perplexity perplexity sonar-pro-search"
 ])
 
 const usage = (buckets: Partial<typeof Tokens.Type>): Usage.Usage => {
@@ -417,6 +448,14 @@ const usage = (buckets: Partial<typeof Tokens.Type>): Usage.Usage => {
 }
 
 const cached = usage({ inputTokens: 20_000, cacheReadTokens: 80_000, outputTokens: 10_000 })
+
+const searched = (webSearches: number): Usage.Usage => new Usage.Usage({ ...cached, webSearches })
+
+const sonar = (model: string, searchContextSize: string): Asked => ({
+  provider: "perplexity",
+  model,
+  usage: new Usage.Usage({ ...usage({ inputTokens: 1000, outputTokens: 1000 }), searchContextSize })
+})
 
 const written = usage({
   inputTokens: 10_000,

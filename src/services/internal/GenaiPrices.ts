@@ -28,8 +28,10 @@ export interface Rates {
   readonly output?: number | undefined
   /** Absent: as `output`. */
   readonly reasoning?: number | undefined
-  /** In US dollars per request. */
-  readonly request?: number | undefined
+  /** In US dollars per 1,000 requests, at the largest search context. */
+  readonly requests?: number | undefined
+  /** In US dollars per 1,000 web searches that the provider bills by the call. */
+  readonly webSearches?: number | undefined
 }
 
 /**
@@ -205,7 +207,6 @@ const ratesOf = (price: ModelPrice, { inputTokens, model }: Wanted): Option.Opti
     // OpenRouter's word for models that cost nothing; elsewhere an empty entry only says that nobody knows.
     return model.endsWith(":free") ? Option.some({ input: 0, output: 0 }) : Option.none()
   }
-  const perThousandRequests = rate("requests_kcount")
   return Option.some({
     input: rate("input_mtok"),
     cacheRead: rate("cache_read_mtok"),
@@ -213,7 +214,8 @@ const ratesOf = (price: ModelPrice, { inputTokens, model }: Wanted): Option.Opti
     cacheWrite1h: rate("cache_write_1h_mtok"),
     output: rate("output_mtok"),
     reasoning: rate("output_reasoning_mtok"),
-    request: perThousandRequests === undefined ? undefined : perThousandRequests / 1000
+    requests: rate("requests_kcount"),
+    webSearches: rate("web_searches_kcount")
   })
 }
 

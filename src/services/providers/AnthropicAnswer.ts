@@ -6,12 +6,12 @@
  */
 import type * as Redacted from "effect/Redacted"
 import { EmptyContent, Incomplete, InvalidResponse, maxMessageLength, Refusal } from "../../errors/Reason.ts"
-import type { Usage } from "../../errors/Usage.ts"
-import { Answer, type FinishReason } from "../LlmResponse.ts"
+import type { Usage, UsagePass } from "../../errors/Usage.ts"
+import { Answer } from "../LlmResponse.ts"
 import type { Outcome } from "../Provider.ts"
 import * as AnthropicUsage from "./internal/AnthropicUsage.ts"
 import * as Failure from "./internal/Failure.ts"
-import { fieldsOf, isFields, textOf } from "./internal/JsonBody.ts"
+import { type Fields, fieldsOf, isFields, itemsOf, textOf } from "./internal/JsonBody.ts"
 import { blockText } from "./internal/MessageAccumulator.ts"
 import * as Scrub from "./internal/Scrub.ts"
 
@@ -25,7 +25,7 @@ import * as Scrub from "./internal/Scrub.ts"
 export interface Progress {
   /** The content blocks so far, as the API sent them. */
   readonly blocks: ReadonlyArray<unknown>
-  readonly usage: Usage | undefined
+  readonly passes: ReadonlyArray<UsagePass>
 }
 
 /**
@@ -67,15 +67,24 @@ export interface Context {
  *
  * The content is the text blocks, joined; thinking, tool calls and citations
  * are only in `response`. After pauses, content and usage are those of all
- * turns; `response` is the last body with the blocks of all turns.
+ * turns; `response` is the last body with the blocks of all turns. The finish
+ * reason is `tool-calls` when a `tool_use` block waits for the caller.
+ *
+ * The model is the one that answered: after a fallback on the server, the one
+ * of its `fallback_message` iteration or `fallback` block.
+ *
+ * A refusal without output costs nothing at Anthropic's own API.
  *
  * | `stop_reason` | outcome |
  * | --- | --- |
- * | `end_turn`, `stop_sequence` | an answer, or `EmptyContent` |
- * | `tool_use` | an answer with the finish reason `tool-calls` |
- * | `max_tokens`, `model_context_window_exceeded` | `Incomplete` |
+ * | `end_turn`, `stop_sequence`, `tool_use` | an answer, or `EmptyContent` |
+ * | `max_tokens`, `model_context_window_exceeded`, `compaction` | `Incomplete` |
  * | `refusal` | `Refusal`, with the API's explanation and its category as `code` |
  * | any other | `Incomplete`, or `InvalidResponse` without text and tool calls: an unknown end is no success |
+ *
+ * **Source**
+ *
+ * Anthropic, "Handling stop reasons", "Refusals and fallback" and "Streaming refusals" (billing).
  *
  * @category constructors
  * @since 0.1.0
@@ -86,35 +95,38 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
   if (stopReason === "") return unreadable("The message has no stop_reason")
   const progress: Progress = {
     blocks: [...before.blocks, ...body.content],
-    usage: usageOf(body.usage, before)
+    passes: [...before.passes, ...withFreeRefusal(passesOf(body, context), stopReason, context)]
   }
   if (stopReason === "pause_turn") return { _tag: "Paused", progress }
-  const finishReason = finishReasons.get(stopReason)
   const content = contentOf(progress.blocks)
-  const isEmpty = content.trim() === "" && !progress.blocks.some((block) => fieldsOf(block).type === "tool_use")
-  if (finishReason === undefined) {
-    const outcome = failure(stopReason, body.stop_details, content, progress, context)
+  const hasCalls = progress.blocks.some((block) => fieldsOf(block).type === "tool_use")
+  const isEmpty = content.trim() === "" && !hasCalls
+  if (!ends.has(stopReason)) {
+    const usage = spent(progress, body, context)
+    const outcome = failure(stopReason, body.stop_details, content, usage, context)
     return outcome === undefined
-      ? unknownEnd(stopReason, content, isEmpty, progress, context)
+      ? unknownEnd(stopReason, content, isEmpty, usage, context)
       : { _tag: "Ended", outcome }
   }
   if (isEmpty) {
     const message = "The answer holds neither text nor a tool call"
     return {
       _tag: "Ended",
-      outcome: Failure.final(new EmptyContent({ ...said(context), message, usage: progress.usage }))
+      outcome: Failure.final(new EmptyContent({ ...said(context), message, usage: spent(progress, body, context) }))
     }
   }
+  const model = modelOf(body, context)
+  const usage = AnthropicUsage.total(progress.passes, model)
   return {
     _tag: "Ended",
     outcome: {
       _tag: "Succeeded",
       answer: new Answer({
         content,
-        finishReason: content.trim() === "" ? "tool-calls" : finishReason,
+        finishReason: hasCalls ? "tool-calls" : "stop",
         response: before.blocks.length === 0 ? body : { ...body, content: progress.blocks },
-        model: typeof body.model === "string" ? body.model : context.model,
-        ...(progress.usage === undefined ? undefined : { usage: progress.usage }),
+        model,
+        ...(usage === undefined ? undefined : { usage }),
         ...(typeof body.id === "string" ? { responseId: body.id } : undefined)
       })
     }
@@ -128,7 +140,12 @@ export const read = (body: unknown, before: Progress, context: Context): Reading
  * @since 0.1.0
  */
 export const stillPaused = (progress: Progress, context: Context): Outcome =>
-  incomplete("pause_turn", contentOf(progress.blocks), progress, context)
+  incomplete(
+    "pause_turn",
+    contentOf(progress.blocks),
+    AnthropicUsage.total(progress.passes, progress.passes[0]?.model ?? context.model),
+    context
+  )
 
 /**
  * Returns what may be kept of a word of the provider's: capped at 200 characters, without keys.
@@ -140,13 +157,16 @@ export const wordOf = (text: string, { keys = [] }: { readonly keys?: Context["k
   Scrub.make(keys)(text, 200)
 
 /**
- * Returns the tokens that a `usage` counts, with those of the turns before it.
+ * Returns the tokens that a message counts so far, with those of the turns
+ * before it.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const usageOf = (usage: unknown, before: Progress): Usage | undefined =>
-  AnthropicUsage.sum(before.usage, AnthropicUsage.usageOf(usage))
+export const usageOf = (body: unknown, before: Progress, context: Context): Usage | undefined => {
+  const message = fieldsOf(body)
+  return AnthropicUsage.total([...before.passes, ...passesOf(message, context)], modelOf(message, context))
+}
 
 /**
  * No turn yet.
@@ -154,29 +174,54 @@ export const usageOf = (usage: unknown, before: Progress): Usage | undefined =>
  * @category models
  * @since 0.1.0
  */
-export const noProgress: Progress = { blocks: [], usage: undefined }
+export const noProgress: Progress = { blocks: [], passes: [] }
 
 const said = (context: Context) => ({
   provider: context.provider,
   requestId: context.requestId === undefined ? undefined : wordOf(context.requestId, context)
 })
 
-const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
-  ["end_turn", "stop"],
-  ["stop_sequence", "stop"],
-  ["tool_use", "tool-calls"]
-])
+const ends: ReadonlySet<string> = new Set(["end_turn", "stop_sequence", "tool_use"])
+
+// A stream begins with the model that was asked for, and only its usage or a block says that another took over.
+const modelOf = (body: Fields, context: Context): string => fallbackOf(body) || textOf(body.model) || context.model
+
+const fallbackOf = (body: Fields): string => {
+  const block = itemsOf(body.content).map(fieldsOf).findLast(({ type }) => type === "fallback")
+  return AnthropicUsage.servedBy(body.usage) || textOf(fieldsOf(block?.to).model)
+}
+
+// Failures carry the names of models into logs and journals: a server may echo a key in them.
+const passesOf = (body: Fields, context: Context): ReadonlyArray<UsagePass> =>
+  AnthropicUsage.passesOf(body.usage, modelOf(body, context)).map((pass) => ({
+    ...pass,
+    model: wordOf(pass.model, context)
+  }))
+
+const withFreeRefusal = (
+  passes: ReadonlyArray<UsagePass>,
+  stopReason: string,
+  { provider }: Context
+): ReadonlyArray<UsagePass> => {
+  const isFree = stopReason === "refusal" && provider === "anthropic" &&
+    passes.every(({ outputTokens, reasoningTokens }) => outputTokens + reasoningTokens === 0)
+  return isFree ? passes.map((pass) => ({ reportedNanoUsd: 0, ...pass })) : passes
+}
+
+// A failure names no model: its tokens count as those of the model that was asked for, unless another took over.
+const spent = (progress: Progress, body: Fields, context: Context): Usage | undefined =>
+  AnthropicUsage.total(progress.passes, fallbackOf(body) === "" ? modelOf(body, context) : context.model)
 
 const unreadable = (message: string): Reading => ({ _tag: "Unreadable", message })
 
-const incomplete = (limit: string, content: string, progress: Progress, context: Context): Outcome =>
+const incomplete = (limit: string, content: string, usage: Usage | undefined, context: Context): Outcome =>
   Failure.final(
     new Incomplete({
       ...said(context),
       message: `The answer stopped at ${limit}`,
       content,
       limit,
-      usage: progress.usage
+      usage
     })
   )
 
@@ -184,13 +229,14 @@ const failure = (
   stopReason: string,
   details: unknown,
   content: string,
-  progress: Progress,
+  usage: Usage | undefined,
   context: Context
 ): Outcome | undefined => {
   switch (stopReason) {
     case "max_tokens":
     case "model_context_window_exceeded":
-      return incomplete(stopReason, content, progress, context)
+    case "compaction":
+      return incomplete(stopReason, content, usage, context)
     case "refusal": {
       const { category, explanation } = fieldsOf(details)
       return Failure.final(
@@ -201,7 +247,7 @@ const failure = (
             : Scrub.make(context.keys ?? [])(textOf(explanation), maxMessageLength),
           code: typeof category === "string" ? wordOf(category, context) : undefined,
           content,
-          usage: progress.usage
+          usage
         })
       )
     }
@@ -214,14 +260,14 @@ const unknownEnd = (
   stopReason: string,
   content: string,
   isEmpty: boolean,
-  progress: Progress,
+  usage: Usage | undefined,
   context: Context
 ): Reading => {
   const unknownStop = wordOf(stopReason, context)
   const message = `The message has an unknown stop_reason, ${JSON.stringify(unknownStop)}`
   const outcome: Outcome = isEmpty
     ? { _tag: "Failed", verdict: { _tag: "Retryable", reason: new InvalidResponse({ ...said(context), message }) } }
-    : incomplete(unknownStop, content, progress, context)
+    : incomplete(unknownStop, content, usage, context)
   return { _tag: "Ended", outcome, unknownStop }
 }
 

@@ -10,7 +10,7 @@ import type { StreamEvent } from "../Provider.ts"
 import * as Answers from "./AnthropicAnswer.ts"
 import type { Context as Asked } from "./AnthropicMessages.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
-import { blockText, MessageAccumulator } from "./internal/MessageAccumulator.ts"
+import { blockText, type EndedBlock, MessageAccumulator } from "./internal/MessageAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
 import * as Failure from "./internal/Failure.ts"
@@ -38,13 +38,15 @@ export interface Turn {
  *
  * The events are put together to the body of a plain message, with blocks and
  * deltas of unknown types, which `AnthropicAnswer.read` judges at
- * `message_stop`. A turn that pauses ends without `Ended`, with `paused` set.
+ * `message_stop`. A message whose `message_delta` has said why it stopped is
+ * whole: whatever comes after that is no failure. A turn that pauses ends
+ * without `Ended`, with `paused` set.
  *
  * | event | becomes |
  * | --- | --- |
  * | `message_start` | `Started` in the first turn, `Usage` |
  * | `content_block_delta` | `Text` or `Reasoning` |
- * | `content_block_stop` of a `tool_use` | `ToolCall` |
+ * | `content_block_stop` of a `tool_use` | `ToolCall`, once for each id |
  * | `message_delta` | `Usage` |
  * | `message_stop` | `Ended` |
  * | `ping`, any other | nothing |
@@ -80,17 +82,18 @@ export const makeReader = (turn: Turn) => (opened: EventStream.Opened): EventStr
  * @since 0.1.0
  */
 export const readWhole = (
-  { body, headers, status }: Reply,
+  reply: Reply,
   before: Answers.Progress,
   asked: Asked,
   context: ErrorClassifier.Context
 ): Result.Result<Exclude<Answers.Reading, { readonly _tag: "Unreadable" }>, ProviderError> => {
+  const { body, headers, status } = reply
   const said = saidOf(headers, status, context)
   const reading = Answers.read(body, before, { ...asked, requestId: said.requestId, keys: context.keys })
   if (reading._tag !== "Unreadable") return Result.succeed(reading)
   return Result.fail(
-    !isFields(body) || body.type === "error" || isErrorSet(body.error)
-      ? ErrorClassifier.fromBody({ status, headers, body }, context)
+    !isFields(body) || body.type !== "message" || isErrorSet(body.error)
+      ? ErrorClassifier.fromBody(reply, context)
       : invalid(reading.message, said)
   )
 }
@@ -99,6 +102,7 @@ class Reader implements EventStream.Reader {
   readonly #turn: Turn
   readonly #opened: EventStream.Opened
   readonly #message = new MessageAccumulator()
+  readonly #calls = new Set<string>()
 
   constructor(turn: Turn, opened: EventStream.Opened) {
     this.#turn = turn
@@ -106,6 +110,15 @@ class Reader implements EventStream.Reader {
   }
 
   take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
+    const step = this.#take(event, out)
+    return typeof step !== "string" && this.#message.isStopped ? this.#judge(out) : step
+  }
+
+  finish(out: Array<StreamEvent>): EventStream.Step {
+    return this.#message.isStopped ? this.#judge(out) : "More"
+  }
+
+  #take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
     const body = parse(event.data)
     if (!isFields(body)) return this.#stray(event)
     const type = textOf(body.type) || event.name
@@ -128,24 +141,16 @@ class Reader implements EventStream.Reader {
     return type === "error" || isErrorSet(body.error) ? this.#error(body) : "More"
   }
 
-  finish(): EventStream.Step {
-    return "Over"
-  }
-
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
     const { body } = reply
     if (isFields(body)) this.#started(body, out)
     const step = this.#end(reply, out, (out) => {
       for (const block of itemsOf(fieldsOf(body).content).map(fieldsOf)) {
         StreamedAnswer.pushText(blockText(block), out)
-        pushToolCall(block, JSON.stringify(block.input ?? {}), out)
+        this.#call({ block, input: JSON.stringify(block.input ?? {}) }, out)
       }
     })
     return step
-  }
-
-  alive(): StreamEvent | undefined {
-    return this.#message.isStarted ? { _tag: "Status", status: "in_progress", phase: "running" } : undefined
   }
 
   #start(message: Fields, out: Array<StreamEvent>): EventStream.Step {
@@ -185,18 +190,29 @@ class Reader implements EventStream.Reader {
   #blockEnd(body: Fields, out: Array<StreamEvent>): EventStream.Step {
     const ended = this.#message.endBlock(body.index)
     if (ended === undefined) return this.#outOfOrder("content_block_stop")
-    pushToolCall(ended.block, ended.input, out)
+    this.#call(ended, out)
     return "More"
   }
 
   #count(out: Array<StreamEvent>): void {
-    const usage = Answers.usageOf(this.#message.usage, this.#turn.before)
+    const usage = Answers.usageOf(this.#message.head, this.#turn.before, this.#turn.asked)
     if (usage !== undefined) out.push({ _tag: "Usage", usage })
   }
 
   #judge(out: Array<StreamEvent>): EventStream.Step {
     const { headers, status } = this.#opened.response
-    return this.#end({ status, headers, body: this.#message.body }, out, () => {})
+    const open = this.#message.endBlocks()
+    return this.#end({ status, headers, body: this.#message.body }, out, (out) => {
+      for (const ended of open) this.#call(ended, out)
+    })
+  }
+
+  // Tools that the server runs itself are no call for the caller.
+  #call({ block, input }: EndedBlock, out: Array<StreamEvent>): void {
+    const id = textOf(block.id)
+    if (block.type !== "tool_use" || this.#calls.has(id)) return
+    if (id !== "") this.#calls.add(id)
+    out.push({ _tag: "ToolCall", id, name: textOf(block.name), arguments: input })
   }
 
   #end(
@@ -241,9 +257,3 @@ const saidOf = (headers: Headers, status: number, context: ErrorClassifier.Conte
 
 const invalid = (message: string, said: ReturnType<typeof saidOf>): ProviderError =>
   Failure.uncertain(new InvalidResponse({ ...said, message }))
-
-// Tools that the server runs itself are no answer.
-const pushToolCall = (block: Fields, input: string, out: Array<StreamEvent>): void => {
-  if (block.type !== "tool_use") return
-  out.push({ _tag: "ToolCall", id: textOf(block.id), name: textOf(block.name), arguments: input })
-}

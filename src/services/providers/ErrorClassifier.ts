@@ -10,6 +10,7 @@ import type * as Redacted from "effect/Redacted"
 import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import * as Reason from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
+import * as Arrived from "./internal/Arrived.ts"
 import * as ErrorFacts from "./internal/ErrorFacts.ts"
 import { isRetryable, type Kind, type RetryableKind } from "./internal/ErrorTable.ts"
 import * as ForeignValue from "./internal/ForeignValue.ts"
@@ -73,8 +74,10 @@ export const classify = (error: unknown, context: Context): ProviderError => {
  *
  * **Details**
  *
- * `body` is the parsed body or its text. An answer that does not say that it
- * is an error, under a 2xx, is `InvalidResponse`.
+ * `body` is the parsed body or its text, of which `length` characters arrived.
+ * An answer that does not say that it is an error, under a 2xx, is
+ * `InvalidResponse`; its message names the content type, the length and the
+ * first 100 characters.
  *
  * @category constructors
  * @since 0.1.0
@@ -84,15 +87,19 @@ export const fromBody = (answer: {
   /** A `Headers`, or a record. */
   readonly headers?: unknown
   readonly body: unknown
-}, context: Context): ProviderError =>
-  fromFacts(
-    ErrorFacts.ofAnswer({
-      status: ForeignValue.status(answer, "status"),
-      headers: ForeignValue.get(answer, "headers"),
-      body: ForeignValue.get(answer, "body")
-    }),
-    context
+  readonly length?: number | undefined
+}, context: Context): ProviderError => {
+  const status = ForeignValue.status(answer, "status")
+  const body = ForeignValue.get(answer, "body")
+  const facts = ErrorFacts.ofAnswer({ status, headers: ForeignValue.get(answer, "headers"), body })
+  return fromFacts(
+    facts,
+    context,
+    isSuccess(status) && !facts.isError
+      ? Arrived.describe({ ...facts, status, body, length: ForeignValue.get(answer, "length") }, scrubOf(context))
+      : undefined
   )
+}
 
 /**
  * Returns the verdict on a job that ended as failed, from its `error`.
@@ -145,9 +152,9 @@ const isProviderError = (error: unknown): error is ProviderError => {
   }
 }
 
-const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => {
+const fromFacts = (facts: ErrorFacts.Facts, context: Context, fallback = fallbackOf(facts.status)): ProviderError => {
   const ruling = Ruling.of(facts)
-  const said = saidOf(facts, ruling, context, fallbackOf(facts.status))
+  const said = saidOf(facts, ruling, context, fallback)
   const { evidence, kind } = ruling
   const verdict: Verdict = isRetryable(kind)
     ? { _tag: "Retryable", reason: retryableReasons[kind](said), ...waitOf(kind, facts, context) }
@@ -155,10 +162,12 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => 
   return new ProviderError({ verdict, evidence })
 }
 
-const fallbackOf = (status: number | undefined): string => {
-  if (status === undefined) return "No answer"
-  return status >= 200 && status < 300 ? `HTTP ${status} with a body that cannot be read` : `HTTP ${status}`
-}
+const fallbackOf = (status: number | undefined): string => status === undefined ? "No answer" : `HTTP ${status}`
+
+const isSuccess = (status: number | undefined): status is number =>
+  status !== undefined && status >= 200 && status < 300
+
+const scrubOf = ({ keys = [] }: Context) => Scrub.make(keys)
 
 type Wait = Pick<Extract<Verdict, { readonly _tag: "Retryable" }>, "retryAfter" | "retryHint">
 
@@ -179,7 +188,7 @@ const saidOf = (
   context: Context,
   fallback: string
 ): Reason.Said => {
-  const scrub = Scrub.make(context.keys ?? [])
+  const scrub = scrubOf(context)
   const transportCode = facts.links.find((link) => link.code !== undefined)?.code
   const words = {
     code: facts.code ?? transportCode,

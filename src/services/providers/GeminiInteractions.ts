@@ -11,11 +11,12 @@ import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobsApi, JobState } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
+import * as GeminiEvents from "./internal/GeminiEvents.ts"
 import * as GeminiInput from "./internal/GeminiInput.ts"
 import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
 import * as HttpCall from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
-import { parse, type Reply } from "./internal/JsonBody.ts"
+import type { Reply } from "./internal/JsonBody.ts"
 import type { Fetch } from "./Transport.ts"
 
 /**
@@ -157,8 +158,10 @@ const send = Effect.fnUntraced(function*(
       ...(body === undefined ? undefined : { body: JSON.stringify(body) })
     })
   }
-  const { context, reply: { headers, status, text } } = yield* HttpCall.read({ contextNow, request })
-  const reply: Reply = { status, headers, body: parse(text) }
+  const { context, events, reply: plain } = yield* HttpCall.read({ contextNow, request })
+  const reply: Reply = events === undefined
+    ? plain
+    : { ...plain, body: GeminiEvents.interactionOf(events) ?? plain.text }
   return reply.status >= 200 && reply.status < 300
     ? { reply, context }
     : yield* ErrorClassifier.fromBody(reply, context)

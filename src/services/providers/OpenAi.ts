@@ -17,7 +17,9 @@ import * as EventStream from "./internal/EventStream.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
+import * as OpenAiJob from "./internal/OpenAiJob.ts"
 import type { Payload } from "./internal/Payload.ts"
+import * as Played from "./internal/Played.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 import * as OpenAiResponsesStream from "./OpenAiResponsesStream.ts"
 import type { Fetch } from "./Transport.ts"
@@ -64,6 +66,12 @@ export interface Options {
    * @default "30 days"
    */
   readonly retention?: Duration.Duration | undefined
+  /**
+   * Whether the host's Responses API reports an answer that was cut at its limit as complete.
+   *
+   * @default false
+   */
+  readonly hidesLimit?: boolean | undefined
 }
 
 /**
@@ -86,6 +94,9 @@ export interface Ports {
  * Cheap: the SDK is imported by the first request. Its retries are off, it
  * reads no environment variable and logs nothing. Interrupting a call aborts
  * its request. There is no timeout of its own.
+ *
+ * A body is read by what it contains: an event stream in answer to a plain call,
+ * and JSON in answer to a stream, are understood as well.
  *
  * Streams: see `OpenAiResponsesStream.makeReader` and
  * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
@@ -136,24 +147,20 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
-    const { context, reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-    return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+    const answer = yield* send({ operation: "retrieve", method: "get", path, model })
+    return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
   })
   return {
-    submit: Effect.fnUntraced(function*(request, job) {
-      const body = yield* payloadOf(request, job)
-      const { context, reply } = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
-      const state = yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
-      const jobId = OpenAiResponses.idOf(reply.body)
+    submit: Effect.fnUntraced(function*(request, submission) {
+      const body = yield* payloadOf(request, submission)
+      const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
+      const job = yield* Effect.fromResult(OpenAiJob.of(answer))
       // An end needs no id; a job that goes on cannot be found again without one.
-      return jobId === "" && state._tag !== "Ended"
-        ? yield* Effect.fromResult(OpenAiOutcome.invalid("The job was accepted without an id", reply, context))
-        : {
-          jobId,
-          state: state._tag === "Ended"
-            ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
-            : state
-        }
+      return job.jobId === "" && job.state._tag !== "Ended"
+        ? yield* Effect.fromResult(
+          OpenAiOutcome.invalid("The job was accepted without an id", answer.reply, answer.context)
+        )
+        : job
     }),
     submitStream: (request, job) =>
       EventStream.make(
@@ -182,14 +189,13 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     retrieve,
     submissionOf: Effect.fnUntraced(function*(jobId) {
       const path = yield* pathOf(jobId, options.name)
-      const { reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-      return OpenAiResponses.submissionOf(reply.body)
+      return OpenAiJob.submissionOf(yield* send({ operation: "retrieve", method: "get", path, model }))
     }),
     cancel: Effect.fnUntraced(
       function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
         const path = `${yield* pathOf(jobId, options.name)}/cancel`
-        const { context, reply } = yield* send({ operation: "cancel", method: "post", path, model })
-        return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+        const answer = yield* send({ operation: "cancel", method: "post", path, model })
+        return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
       },
       (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
@@ -216,8 +222,14 @@ const makeResponses = (
   }
   return {
     create: Effect.fnUntraced(function*(request) {
-      const { context, reply } = yield* send(yield* callOf(request))
-      return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
+      const answer = yield* send(yield* callOf(request))
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          OpenAiResponsesStream.makeReader({ isJob: false }),
+          () => OpenAiResponses.outcomeOf(answer.reply, answer.context)
+        )
+      )
     }),
     stream: (request) =>
       EventStream.make(
@@ -238,8 +250,14 @@ const makeCompletions = (
   return {
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
-      const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })
-      return yield* Effect.fromResult(ChatCompletions.outcomeOf(reply, context))
+      const answer = yield* send({ operation: "call", method: "post", path, body, model })
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          ChatCompletionsStream.makeReader,
+          () => ChatCompletions.outcomeOf(answer.reply, answer.context)
+        )
+      )
     }),
     stream: (request) =>
       EventStream.make(

@@ -43,6 +43,11 @@ export interface Row {
   readonly structuredOutput: "json_schema" | "json_object" | "none"
   /** The same of Responses; `response_format`: in the field of Chat Completions. */
   readonly responsesStructuredOutput: "json_schema" | "response_format" | "none"
+  /**
+   * Whether Responses there report an answer that was cut at its limit as complete. A server of the user's own, which has
+   * no row, is taken to do so.
+   */
+  readonly hidesLimit?: boolean | undefined
   /** Where background jobs are, if they are interactions of Gemini's own API. */
   readonly interactionsBaseUrl?: string | undefined
   /** What to do when it cannot be used from the environment alone. */
@@ -87,6 +92,8 @@ const nativeInBoth = { ...native, responsesStructuredOutput: "json_schema" } as 
 const jsonMode = { structuredOutput: "json_object" } as const
 
 const local = { key: "optional", path: "/v1" } as const
+
+const hidesLimit = { hidesLimit: true } as const
 
 /**
  * One row per provider.
@@ -208,8 +215,18 @@ export const providerTable: ReadonlyArray<Row> = [
   row("lambda_ai", "https://api.lambda.ai/v1", ["LAMBDA_API_KEY"]),
   row("friendliai", "https://api.friendli.ai/serverless/v1", ["FRIENDLI_TOKEN"], native),
   row("hosted_vllm", undefined, ["HOSTED_VLLM_API_KEY"], { ...local, responses: true, ...nativeInBoth }),
-  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true, ...native }),
-  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], { ...local, responses: true, ...native }),
-  row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], local),
+  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], {
+    ...local,
+    responses: true,
+    ...native,
+    ...hidesLimit
+  }),
+  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], {
+    ...local,
+    responses: true,
+    ...native,
+    ...hidesLimit
+  }),
+  row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], { ...local, ...hidesLimit }),
   row("litellm_proxy", undefined, ["LITELLM_PROXY_API_KEY"], { path: "/v1", responses: true, ...nativeInBoth })
 ]

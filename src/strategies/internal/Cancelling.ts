@@ -9,7 +9,7 @@ import { JobCancelled } from "../../errors/Reason.ts"
 import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import { type AcceptedSubmission, CancelRequested } from "../../services/Session.ts"
 import { record, type SessionJournal } from "./Journaling.ts"
-import { bounded } from "./Polling.ts"
+import { bounded } from "./WaitingJob.ts"
 import { recordEnd } from "./Submitting.ts"
 
 /** How long a cancel may take, its journal entry included; the next run tries again. */

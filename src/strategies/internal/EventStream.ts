@@ -55,9 +55,14 @@ const conclude = (reader: Reader, response: LlmResponse): Effect.Effect<Events, 
   const { resumed: replayed } = response
   const rest = reader.rest(response.content)
   const completed: ResponseEvent = { _tag: "Completed", response, replayed }
-  if (rest === undefined) return Effect.succeed([completed])
-  if (rest._tag === "Delta") {
-    return Effect.succeed([{ _tag: "TextDelta", delta: rest.delta, offset: rest.offset, replayed }, completed])
+  if (rest?._tag !== "Contradicted") {
+    const events: ReadonlyArray<ResponseEvent> = [
+      ...(rest === undefined ? [] : [{ ...rest, _tag: "TextDelta" as const, replayed }]),
+      ...reader.missingCalls.map((call): ResponseEvent => ({ ...call, _tag: "ToolCall", replayed })),
+      completed
+    ]
+    const [first = completed, ...others] = events
+    return Effect.succeed([first, ...others])
   }
   return Effect.fail(
     new Retryable({

@@ -9,7 +9,7 @@ import { type SessionStoreError, VersionConflict } from "../../errors/SessionSto
 import { NonRetryable, Retryable } from "../../errors/StrategyError.ts"
 import { apply, emptyState, type Entry, fold, noVersion, type SessionState, Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 
 /** What a session has come to, at a version. */
 export interface Loaded {

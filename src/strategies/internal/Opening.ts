@@ -9,8 +9,9 @@ import * as Latch from "effect/Latch"
 import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobState, StreamEvent } from "../../services/Provider.ts"
-import { monotonicMillis } from "./Deadlines.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import { type Read, read, type Reading } from "./Reading.ts"
+import { ofHeldCall } from "./StreamEnd.ts"
 
 /**
  * A connection that is closed sooner after the job's creation can leave the job queued for ever, milliseconds.
@@ -40,7 +41,8 @@ export interface Opened {
 /** Starts a job by its stream, and succeeds once the provider has told its id. */
 export const open = Effect.fnUntraced(function*(
   stream: Stream.Stream<StreamEvent, ProviderError>,
-  reading: Omit<Reading, "onStarted" | "isClosing">
+  reading: Omit<Reading, "onStarted" | "isClosing">,
+  model: string
 ): Effect.fn.Return<Opened, ProviderError> {
   const started = Deferred.makeUnsafe<string, Read>()
   const isJournaled = Latch.makeUnsafe(false)
@@ -76,7 +78,11 @@ export const open = Effect.fnUntraced(function*(
     })),
     Effect.catch((over): Effect.Effect<Opened, ProviderError> =>
       over._tag === "Ended"
-        ? Effect.succeed({ jobId: "", state: { _tag: "Ended", outcome: over.outcome } })
+        ? Effect.succeed({
+          jobId: "",
+          // Without an id there is no job to poll.
+          state: { _tag: "Ended", outcome: ofHeldCall(reading.transcript.emitted(model), over.outcome) }
+        })
         : Effect.fail(over.error)
     ),
     Effect.onInterrupt(() => close)

@@ -8,8 +8,8 @@ import { InvalidRequest } from "../../errors/Reason.ts"
 import * as Fingerprint from "../../services/Fingerprint.ts"
 import type { JobsApi, ResponsesApi } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
-import type { ResponseRequest } from "../../services/ResponseRequest.ts"
-import type { Candidate, Means } from "./Run.ts"
+import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
+import type { Means } from "./Run.ts"
 
 /** Longest time that a call waits for a job, unless the request or the provider's `JobsApi` says otherwise. */
 export const defaultJobDeadline: Duration.Duration = Duration.minutes(60)
@@ -17,11 +17,17 @@ export const defaultJobDeadline: Duration.Duration = Duration.minutes(60)
 /** Longest time that a held call waits, unless the request says otherwise. */
 const defaultHeldDeadline = Duration.minutes(15)
 
+/** A request to one model, and the strategy by which it is asked. */
+export interface Call {
+  readonly request: ResponseRequest
+  readonly strategy: StrategyName
+}
+
 /** Finds the provider and the means to send to it; fails before anything is sent. */
 export const prepare = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
-  { request, strategy }: Candidate
+  { request, strategy }: Call
 ): Effect.fn.Return<Means, ProviderError> {
   const provider = yield* providers.resolve(request.model)
   const { completions, jobs, name, responses } = provider
@@ -44,7 +50,7 @@ export const prepare = Effect.fnUntraced(function*(
 /** Longest time that a call waits. A provider that cannot be resolved is the run's to report, if the session needs it. */
 export const deadlineOf = (
   providers: Providers["Service"],
-  { request: { deadline, model }, strategy }: Candidate
+  { request: { deadline, model }, strategy }: Call
 ): Effect.Effect<Duration.Duration> => {
   if (deadline !== undefined) return Effect.succeed(deadline)
   if (strategy !== "background") return Effect.succeed(defaultHeldDeadline)

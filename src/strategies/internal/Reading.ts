@@ -9,13 +9,13 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { Outcome, StreamEvent } from "../../services/Provider.ts"
-import { restOf } from "./Deadlines.ts"
+import { restOf } from "./MonotonicTime.ts"
 import type { Run } from "./Run.ts"
 import type { Transcript } from "./Transcript.ts"
 
 /** How a stream was over. */
 export type Read =
-  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | { readonly _tag: "Ended"; readonly outcome: Outcome; readonly isDisputed: boolean }
   /** Without its last event: it was cut, or silent for too long. */
   | { readonly _tag: "Cut"; readonly error: ProviderError; readonly usage: Usage | undefined }
 
@@ -60,10 +60,14 @@ const timeToRead = 1000
 class StreamReader {
   private readonly reading: Reading
   private readonly clock: Clock.Clock
+  /** When anything was received; before the first event, when the stream was opened. */
   private heardAt: number
+  /** When the last event other than `Alive` was received. */
+  private eventAt: number
   private isWaiting = false
   private usage: Usage | undefined
   private status: string | undefined
+  private cursorBefore: string | undefined
   /** Events up to here were read from an earlier stream of the same job. */
   private readonly seen: number | undefined
   private readonly source: string | undefined
@@ -72,8 +76,9 @@ class StreamReader {
   constructor(reading: Reading, clock: Clock.Clock) {
     this.reading = reading
     this.clock = clock
-    this.heardAt = this.now
+    this.heardAt = this.eventAt = this.now
     this.seen = numberOf(reading.transcript.cursor)
+    this.cursorBefore = reading.transcript.cursor
     this.source = reading.transcript.source
   }
 
@@ -88,28 +93,34 @@ class StreamReader {
   ): Effect.Effect<void, Extract<Read, { readonly _tag: "Ended" }>> {
     const { onStarted, run, transcript } = this.reading
     const { now } = this
-    if (transcript.isReplaying === true && this.hasBegun && now - this.heardAt >= backlogPause) {
+    if (events.every(isAlive)) {
+      if (this.hasBegun) this.heardAt = now
+      return Effect.void
+    }
+    if (transcript.isReplaying === true && this.hasBegun && now - this.eventAt >= backlogPause) {
       transcript.isReplaying = false
     }
     const isReplay = transcript.isReplaying ?? false
-    this.heardAt = now
+    this.heardAt = this.eventAt = now
     this.hasBegun = true
     for (let index = from; index < events.length; index++) {
       const event = events[index]
       if (event === undefined || this.isOld(event)) continue
       const { isMuted } = this
-      if (event.cursor !== undefined && !isMuted) transcript.cursor = event.cursor
+      if (event.cursor !== undefined && !isMuted) this.moveTo(event)
       switch (event._tag) {
+        case "Alive":
+          continue
         case "Ended":
           transcript.tell()
-          return Effect.fail({ _tag: "Ended", outcome: event.outcome })
+          return Effect.fail({ _tag: "Ended", outcome: event.outcome, isDisputed: event.isDisputed === true })
         case "Started":
           if (onStarted === undefined) break
           // Nothing is read meanwhile: that is no silence of the provider.
           this.isWaiting = true
           return Effect.flatMap(onStarted(event.responseId), () => {
             this.isWaiting = false
-            this.heardAt = this.now
+            this.heardAt = this.eventAt = this.now
             if (!this.isMuted) transcript.write(event, isReplay)
             return this.heed(events, index + 1)
           })
@@ -133,6 +144,19 @@ class StreamReader {
     return this.isAhead ? this.waitForRoom : Effect.void
   }
 
+  /**
+   * Moves the transcript's cursor to an event. The job may go on although its stream says that it has ended: then the
+   * stream is opened again before that event of the wire, which may have become several here.
+   */
+  private moveTo({ _tag, cursor }: StreamEvent): void {
+    const { transcript } = this.reading
+    if (_tag === "Ended") transcript.cursor = transcript.cursor === cursor ? this.cursorBefore : transcript.cursor
+    else if (transcript.cursor !== cursor) {
+      this.cursorBefore = transcript.cursor
+      transcript.cursor = cursor
+    }
+  }
+
   /** Whether all that wait for it are too far behind. */
   private get isAhead(): boolean {
     const { run, transcript } = this.reading
@@ -145,7 +169,7 @@ class StreamReader {
     this.isWaiting = true
     return Effect.sync(this.reading.transcript.whenRoom(() => {
       this.isWaiting = false
-      this.heardAt = this.now
+      this.heardAt = this.eventAt = this.now
       resume(Effect.void)
     }))
   })
@@ -184,6 +208,8 @@ class StreamReader {
     return number !== undefined && number <= seen
   }
 }
+
+const isAlive = ({ _tag }: StreamEvent): boolean => _tag === "Alive"
 
 const numberOf = (cursor: string | undefined): number | undefined => {
   const number = cursor === undefined ? undefined : /^\d+(?= |$)/.exec(cursor)?.[0]

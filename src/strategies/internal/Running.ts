@@ -2,23 +2,27 @@
  * The runs of a process: one for each key, joined by all callers with that key.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { LlmResponse } from "../../services/LlmResponse.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
-import * as Deadlines from "./Deadlines.ts"
-import type { Doubts } from "./Doubts.ts"
-import { drive, sessionMismatch } from "./Driving.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
+import { drive, sessionMismatch } from "./Loop.ts"
 import * as Journaling from "./Journaling.ts"
-import { Run, type RunResult, type Waiter } from "./Run.ts"
+import * as Poller from "./Poller.ts"
+import { isParked, type Order, Run, type RunResult, type Waiter } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
+import { defaultConcurrency, SubmitGates } from "./SubmitGate.ts"
+import * as TimerQueue from "./TimerQueue.ts"
+import * as UncertainSubmissions from "./UncertainSubmissions.ts"
 
 export interface Running {
   /** Starts the run of the caller's session, or joins the one that there is, and waits for it. */
@@ -30,6 +34,12 @@ export interface Running {
   readonly shared: Shared
 }
 
+export interface Options {
+  readonly pollSchedule?: Shared["pollSchedule"] | undefined
+  readonly submitConcurrency?: number | undefined
+  readonly versions?: Poller.Versions | undefined
+}
+
 /** How long the layer's end waits for submissions and cancels on their way. */
 const grace = Duration.seconds(10)
 
@@ -38,18 +48,18 @@ const unwinding = Duration.seconds(5)
 
 /**
  * Creates the runs of a scope. When it closes, they are interrupted, and so is who comes later; submissions and cancels
- * that are on their way get 10 seconds, and what is interrupted then another 5. `isHinted` tells whether somebody will
- * say that a job has ended, and `complete` adds to each response what runs do not know.
+ * that are on their way get 10 seconds, and what is interrupted then another 5. `complete` adds to each response what
+ * runs do not know.
  */
 export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
-  isHinted: () => boolean,
-  complete: Callers["complete"]
+  complete: Callers["complete"],
+  { pollSchedule = (asked) => asked, submitConcurrency = defaultConcurrency, versions }: Options = {}
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
-  const doubts: Doubts = { seen: new Map(), lost: new Map(), unsent: new Set() }
+  const uncertain = UncertainSubmissions.make()
   const background = new Set<Fiber.Fiber<unknown, unknown>>()
 
   const scope = yield* Effect.scope
@@ -58,7 +68,7 @@ export const make = Effect.fnUntraced(function*(
     isClosed = true
     return finish(active, background)
   })
-  const deadlines = yield* Deadlines.make
+  const deadlines = yield* TimerQueue.make
 
   /** Forks work that outlives its caller, and that the scope's end waits for. */
   const detach = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
@@ -68,37 +78,59 @@ export const make = Effect.fnUntraced(function*(
       return fiber
     })
 
+  // A run keeps neither the context nor the span of its first caller, who may leave before others.
+  const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<never>())
+
+  /** Forks work that the scope's end waits for. */
+  const fork = <A, E>(work: Effect.Effect<A, E>): Fiber.Fiber<A, E> => {
+    const fiber = Effect.runForkWith(context)(work)
+    if (fiber.pollUnsafe() !== undefined) return fiber
+    background.add(fiber)
+    fiber.addObserver(() => background.delete(fiber))
+    return fiber
+  }
+
+  const work: Shared["work"] = (run, effect) => {
+    const fiber = run.work(() => fork(effect))
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) {
+        if (exit.value !== isParked) end(run, Exit.succeed(exit.value))
+        return
+      }
+      // It was interrupted on its way to wait without a fiber.
+      if (!run.interruptParked()) end(run, Exit.failCause(exit.cause))
+    })
+  }
+
   const shared: Shared = {
     providers,
     namespace,
-    doubts,
+    uncertain,
+    submitGates: new SubmitGates(submitConcurrency),
+    pollSchedule,
     ignorant: new Set(),
+    poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
-    drive: (run) => drive(run, shared)
+    work
   }
 
-  const start = (run: Run, context: Context.Context<never>): void => {
+  const start = (run: Run, order: Order | undefined): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
     active.add(run)
-    const fiber = run.fiber = Effect.runForkWith(context)(drive(run, shared))
-    background.add(fiber)
-    fiber.addObserver((exit) => {
-      end(run, exit)
-      if (run.stream !== undefined) Effect.runForkWith(context)(detach(run.stream.close))
-      background.delete(fiber)
-    })
+    work(run, drive(run, order, shared))
     // The deadlines of all callers may have passed while it was forked.
-    if (run.waiters.length === 0) fiber.interruptUnsafe()
+    if (run.waiters.length === 0) run.interrupt()
   }
 
   const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
     run.exit = exit
-    // Nobody can come back to it, to be in doubt.
+    if (run.stream !== undefined) fork(run.closeStream)
+    // No later run can load it.
     if (!run.spec.journal.durable) {
-      for (const id of run.mine) doubts.lost.delete(id)
+      for (const id of run.own) uncertain.lost.delete(id)
     }
     run.tell(undefined)
     for (const waiter of run.dismissAll()) waiter.done(exit)
@@ -112,7 +144,7 @@ export const make = Effect.fnUntraced(function*(
   const leave = (run: Run, waiter: Waiter): void => {
     if (!run.dismiss(waiter) || run.waiters.length > 0) return
     forget(run)
-    run.fiber?.interruptUnsafe()
+    run.interrupt()
   }
 
   const callers: Callers = { deadlines, complete, leave }
@@ -126,34 +158,32 @@ export const make = Effect.fnUntraced(function*(
     running: Run | undefined,
     again: Effect.Effect<LlmResponse, StrategyError>
   ): Effect.Effect<LlmResponse, StrategyError> =>
-    Effect.contextWith((context: Context.Context<never>) =>
-      Effect.callback((resume) => {
-        // Nobody would end its wait any more.
-        if (isClosed) return resume(Effect.interrupt)
-        const { key } = call.spec
-        // A run that came to its end while this caller was looking at the journal tells it too.
-        const ended = running?.hasLostKey === false ? running.exit : undefined
-        const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
-        if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
-        const run = running ?? newRun(call)
-        // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
-        // looks again.
-        const waiter = new Caller(
-          run,
-          callers,
-          call,
-          resume,
-          (call.order === undefined) === run.canSubmit ? again : undefined
-        )
-        if (ended !== undefined && isTold) return waiter.done(ended)
-        run.isHinted = isHinted()
-        run.admit(waiter)
-        const interrupted = waiter.register()
-        // A deadline that has passed already is told so at once.
-        if (running === undefined && run.waiters.includes(waiter)) start(run, context)
-        return interrupted
-      })
-    )
+    Effect.callback((resume) => {
+      // Nobody would end its wait any more.
+      if (isClosed) return resume(Effect.interrupt)
+      const { key } = call.spec
+      // A run that came to its end while this caller was looking at the journal tells it too.
+      const ended = running?.hasLostKey === false ? running.exit : undefined
+      const isTold = ended !== undefined && (Exit.isSuccess(ended) || !Cause.hasInterrupts(ended.cause))
+      if (key !== undefined && runs.get(key) !== running && !isTold) return resume(again)
+      const run = running ?? newRun(call)
+      // A run without a request cannot submit, and one with a request may lose the key to another: then this caller
+      // looks again.
+      const waiter = new Caller(
+        run,
+        callers,
+        call,
+        resume,
+        (call.order === undefined) === run.canSubmit ? again : undefined
+      )
+      if (ended !== undefined && isTold) return waiter.done(ended)
+      run.admit(waiter)
+      if (call.milestones !== undefined) run.report(call.milestones)
+      const interrupted = waiter.register()
+      // A deadline that has passed already is told so at once.
+      if (running === undefined && run.waiters.includes(waiter)) start(run, call.order)
+      return interrupted
+    })
 
   /** Starts the run of the caller's session, or joins the one that there is. */
   const enter = (call: Call): Effect.Effect<LlmResponse, StrategyError> =>
@@ -170,9 +200,9 @@ export const make = Effect.fnUntraced(function*(
    * request, gives up its key.
    */
   const checkJoin = Effect.fnUntraced(function*(run: Run, call: Call) {
-    const { marks, spec } = run
+    const { spec, submissions } = run
     const { fingerprint, key } = call.spec
-    const left = deadlineAt(call) - (yield* Deadlines.monotonicMillis)
+    const left = deadlineAt(call) - (yield* monotonicMillis)
     // What a store is doing cannot always be interrupted, and the caller's deadline does not wait for it.
     const loading = yield* Effect.forkDetach(Effect.result(spec.journal.load), { startImmediately: true })
     const loaded = yield* Effect.timeoutOption(Fiber.join(loading), Duration.millis(left))
@@ -183,7 +213,7 @@ export const make = Effect.fnUntraced(function*(
       return isSame ? undefined : yield* Journaling.unavailable(loaded.value.failure, key)
     }
     const { state } = loaded.value.success
-    const isLost = !marks.every((id) => Journaling.hasSubmission(state, id)) ||
+    const isLost = !submissions.every((id) => Journaling.hasSubmission(state, id)) ||
       (spec.fingerprint !== undefined && state.fingerprint !== undefined && state.fingerprint !== spec.fingerprint)
     if (isLost) {
       run.hasLostKey = true
@@ -197,7 +227,7 @@ export const make = Effect.fnUntraced(function*(
 })
 
 const newRun = ({ order, spec }: Call): Run => {
-  const run = new Run(spec, order)
+  const run = new Run(spec, order !== undefined)
   if (order?.request.streamTimeouts !== undefined) run.patience = patienceOf(order.request, "job")
   return run
 }
@@ -207,7 +237,7 @@ const finish = (
   background: ReadonlySet<Fiber.Fiber<unknown, unknown>>
 ): Effect.Effect<unknown> =>
   Effect.suspend(() => {
-    for (const run of active) run.fiber?.interruptUnsafe()
+    for (const run of active) run.interrupt()
     return drained(background)
   }).pipe(
     Effect.timeoutOption(grace),

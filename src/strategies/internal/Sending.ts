@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { StreamInterrupted } from "../../errors/Reason.ts"
@@ -10,29 +11,27 @@ import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Outcome } from "../../services/Provider.ts"
 import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import { Prepared, type Submission } from "../../services/Session.ts"
-import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import { cancelJob, cancelSurplus } from "./Cancelling.ts"
-import { monotonicMillis } from "./Deadlines.ts"
-import { jobPatience } from "./Following.ts"
-import { fallbackOf } from "./GoingOn.ts"
-import { woken } from "./Hints.ts"
+import { isSurplus } from "./Decision.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
+import { jobPatience } from "./JobStream.ts"
 import { currentMillis, type Loaded } from "./Journaling.ts"
 import { open, type Opened, type OpenStream } from "./Opening.ts"
 import { type Patience, read } from "./Reading.ts"
-import type { Candidate, Means, Run } from "./Run.ts"
+import type { Call } from "./Preparing.ts"
+import type { Means, Run } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
+import * as StreamEnd from "./StreamEnd.ts"
 import {
   announce,
   callHeld,
   type HeldCall,
   type Holding,
   insist,
-  isSurplus,
   type JobSubmitted,
   submitJob,
   withdraw
 } from "./Submitting.ts"
-import { policyOf } from "./Uncertainty.ts"
 
 /** A submission that was sent, and what became of it. */
 export interface Sent {
@@ -55,9 +54,17 @@ export const patienceOf = (
   }
 }
 
-/** The request that goes to a model: as the caller made it, or with what was wrong with the last answer. */
-export const requestOf = ({ fault }: Run, { request }: Candidate): ResponseRequest =>
-  fault === undefined ? request : StructuredOutput.repaired(request, fault.content, fault.issues ?? fault.message)
+/** One submission to send. */
+export interface ToSend extends Call {
+  readonly means: Means
+  readonly purpose: "answer" | "repair"
+  /** The ends of it for which another model is asked. */
+  readonly fallbackOn: ReadonlyArray<string> | undefined
+  /** Whether an answer that does not fit the request's schema is sent back. */
+  readonly isRepaired: boolean
+  /** Whether it may be sent again when its outcome is not known. */
+  readonly isRepeatable: boolean
+}
 
 /**
  * Sends one submission. `undefined` when it was not sent: somebody else wrote
@@ -67,23 +74,23 @@ export const send = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
   loaded: Loaded,
-  candidate: Candidate,
-  means: Means
+  toSend: ToSend
 ): Effect.fn.Return<Sent | undefined, StrategyError> {
-  if (means._tag === "Job") return yield* sendJob(run, shared, loaded, candidate, means)
+  const { means } = toSend
+  if (means._tag === "Job") return yield* sendJob(run, shared, loaded, toSend, means)
   // What was claimed is either waited for, or said to be over, whenever the run is interrupted.
-  return yield* Effect.uninterruptibleMask((restore) => holdCall(run, shared, loaded, candidate, means, restore))
+  return yield* Effect.uninterruptibleMask((restore) => holdCall(run, shared, loaded, toSend, means, restore))
 })
 
 const holdCall = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
   loaded: Loaded,
-  candidate: Candidate,
+  toSend: ToSend,
   means: Extract<Means, { readonly _tag: "Held" }>,
   restore: Holding["restore"]
 ): Effect.fn.Return<Sent | undefined, StrategyError> {
-  const claimed = yield* claim(run, shared, loaded, candidate, means)
+  const claimed = yield* claim(run, shared, loaded, toSend)
   if (claimed === undefined) return undefined
   const { submission } = claimed
   run.update({ phase: "running", status: "waiting for the answer" })
@@ -92,11 +99,11 @@ const holdCall = Effect.fnUntraced(function*(
     result: yield* callHeld(
       run.spec.journal,
       submission,
-      heldCall(run, candidate, means, submission.id),
+      heldCall(run, toSend, means, submission.id),
       {
-        isRepeatable: policyOf(run, candidate.strategy) === "resubmit",
+        isRepeatable: toSend.isRepeatable,
         restore,
-        woken: woken(run),
+        woken: run.wakes.next,
         textSoFar: () => run.transcript?.text || undefined
       }
     )
@@ -107,16 +114,21 @@ const sendJob = Effect.fnUntraced(function*(
   run: Run,
   shared: Shared,
   loaded: Loaded,
-  candidate: Candidate,
+  toSend: ToSend,
   means: Extract<Means, { readonly _tag: "Job" }>
 ): Effect.fn.Return<Sent | undefined, StrategyError> {
   const { journal } = run.spec
-  const sending = yield* Effect.uninterruptible(
+  const gate = shared.submitGates.of(means.provider)
+  const sending = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const claimed = yield* claim(run, shared, loaded, candidate, means)
+      yield* restore(gate.take(1))
+      const claimed = yield* claim(run, shared, loaded, toSend).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) && exit.value !== undefined ? Effect.void : gate.release(1))
+      )
       if (claimed === undefined) return undefined
       const { left, submission } = claimed
-      const fiber = yield* submitJob(journal, submission, submitting(run, candidate, means, submission.id), left).pipe(
+      const fiber = yield* submitJob(journal, submission, submitting(run, toSend, means, submission.id), left).pipe(
+        Effect.ensuring(gate.release(1)),
         Effect.tap((result) =>
           result._tag === "Accepted" && result.state === undefined
             ? shared.attend(insist(journal, result.job))
@@ -145,8 +157,9 @@ const sendJob = Effect.fnUntraced(function*(
 
 /** Writes down that a request is about to be sent: whoever does that at the version that was read may send. */
 const claim = Effect.fnUntraced(
-  function*(run: Run, { doubts: { unsent } }: Shared, { state, version }: Loaded, candidate: Candidate, means: Means) {
+  function*(run: Run, { uncertain: { unsent } }: Shared, { state, version }: Loaded, toSend: ToSend) {
     const { fingerprint, journal } = run.spec
+    const { means } = toSend
     const at = yield* currentMillis
     const since = yield* monotonicMillis
     const claimed = fingerprint === undefined || state.fingerprint !== undefined
@@ -154,10 +167,9 @@ const claim = Effect.fnUntraced(
       : yield* journal.append(Prepared.make({ at, fingerprint }), version)
     if (run.waiters.length === 0) return undefined
     const submission = yield* announce(journal, claimed, {
-      ...candidate,
+      ...toSend,
       provider: means.provider,
-      fallbackOn: means._tag === "Job" ? fallbackOf(run) : undefined,
-      purpose: run.fault === undefined ? "answer" : "repair",
+      fallbackOn: means._tag === "Job" ? toSend.fallbackOn : undefined,
       isStreamed: run.transcript !== undefined && means._tag === "Job" && means.open !== undefined
     }, unsent)
     const left = submission.sent.submitTimeout - ((yield* monotonicMillis) - since)
@@ -172,7 +184,7 @@ const claim = Effect.fnUntraced(
       )
       return undefined
     }
-    run.mine = run.mine.concat(submission.id)
+    run.addSubmission(submission.id)
     run.update({ phase: "submit", status: "submitting", attempts: run.progress.attempts + 1 })
     return { submission, left: Duration.millis(left) }
   },
@@ -186,7 +198,7 @@ const claim = Effect.fnUntraced(
 /** A job's submission, watched from its beginning if somebody watches. */
 const submitting = (
   run: Run,
-  { request }: Candidate,
+  { request }: ToSend,
   means: Extract<Means, { readonly _tag: "Job" }>,
   submissionId: string
 ): Effect.Effect<Opened, ProviderError> => {
@@ -194,7 +206,8 @@ const submitting = (
   if (transcript === undefined || means.open === undefined || !transcript.turnTo(submissionId)) {
     return means.submit(submissionId)
   }
-  return open(means.open(submissionId), { run, transcript, patience: patienceOf(request, "job") })
+  const patience = patienceOf(request, "job")
+  return open(means.open(submissionId), { run, transcript, patience }, means.provider.model)
 }
 
 /**
@@ -217,22 +230,24 @@ const keep = (
 
 // A job that nobody waits for any more, or that was to be cancelled before it had an id.
 const isUnwanted = (run: Run, { job, state }: Extract<JobSubmitted, { readonly _tag: "Accepted" }>): boolean =>
-  (run.waiters.length === 0 && run.spec.onInterrupt === "cancel") ||
+  (run.waiters.length === 0 && run.onInterrupt === "cancel") ||
   (state !== undefined && state.submissions.some(({ cancelRequested, id }) => id === job.id && cancelRequested))
 
 /** A held call, watched as its answer grows if somebody watches. */
 const heldCall = (
   run: Run,
-  { request }: Candidate,
-  { call, stream }: Extract<Means, { readonly _tag: "Held" }>,
+  { request }: ToSend,
+  { call, provider: { model }, stream }: Extract<Means, { readonly _tag: "Held" }>,
   submissionId: string
 ): Effect.Effect<Outcome, ProviderError> => {
   const { transcript } = run
-  if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) return call
+  if (transcript === undefined || stream === undefined || !transcript.turnTo(submissionId)) {
+    return Effect.tap(call, (outcome) => Effect.sync(() => run.noteCalls(outcome)))
+  }
   return Effect.flatMap(
     read(stream(), { run, transcript, patience: patienceOf(request, "held") }),
     (over): Effect.Effect<Outcome, ProviderError> => {
-      if (over._tag === "Ended") return Effect.succeed(over.outcome)
+      if (over._tag === "Ended") return Effect.succeed(StreamEnd.ofHeldCall(transcript.emitted(model), over.outcome))
       const { verdict } = over.error
       // The same call would fail in the same way again.
       if (!transcript.hasContent || verdict._tag === "NonRetryable") return Effect.fail(over.error)

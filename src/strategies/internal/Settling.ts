@@ -4,62 +4,49 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
+import type { ProviderError } from "../../errors/ProviderError.ts"
 import { JobExpired } from "../../errors/Reason.ts"
 import { StoreUnavailable } from "../../errors/SessionStoreError.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
-import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
-import type { JobsApi, Outcome } from "../../services/Provider.ts"
+import { Answer, LlmResponse, type PassedOver } from "../../services/LlmResponse.ts"
+import type { JobsApi } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
-import {
-  jobsOf,
-  openSubmissions,
-  type SessionState,
-  Settled,
-  type Settlement,
-  type Submission
-} from "../../services/Session.ts"
-import { forgetDoubts } from "./Doubts.ts"
-import { passedOverFor } from "./GoingOn.ts"
+import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
+import { type FinalOutcome, hasEnded, isFinal, isReplaced, passedOverBefore } from "./Decision.ts"
 import { warnOfIgnored } from "./IgnoredBackground.ts"
 import { hasSubmission, record } from "./Journaling.ts"
-import { pollToEnd, watchOf } from "./Polling.ts"
 import type { Run, RunResult } from "./Run.ts"
 import type { Shared } from "./Shared.ts"
+import { forgetResolved } from "./UncertainSubmissions.ts"
+import * as WaitingJob from "./WaitingJob.ts"
 import { withoutText } from "./WithoutText.ts"
 
-/** An outcome that nothing will change: an answer, or a failure that another submission could not cure. */
-export type Final =
-  | Extract<Outcome, { readonly _tag: "Succeeded" }>
-  | {
-    readonly _tag: "Failed"
-    readonly verdict: Extract<Verdict, { readonly _tag: "NonRetryable" }>
-    readonly ignoredBackground?: boolean | undefined
-  }
-
-export const isFinal = (outcome: Outcome): outcome is Final =>
-  outcome._tag === "Succeeded" || outcome.verdict._tag === "NonRetryable"
+/** The run that settles a session, and what it knows of the session without the journal. */
+export interface Settling {
+  readonly run: Run
+  readonly shared: Shared
+  readonly passedOver: ReadonlyArray<PassedOver>
+  /** How many submissions the session has. */
+  readonly submissions: number
+}
 
 /**
- * Settles a session with an end, unless it is settled already: the first one
- * wins. When the journal cannot be written for 30 seconds, the end is returned
- * all the same, with the number of submissions that is known without it.
- * `elsewhere` goes on with a session that has left this end behind for another submission.
+ * Settles a session with an outcome, unless it is settled already: the first one wins. When the journal cannot be written
+ * for 30 seconds, the outcome is returned all the same, as not settled. `undefined` when another process has replaced the
+ * submission meanwhile, and no part of its answer was streamed here.
  */
 export const settle = Effect.fnUntraced(function*(
-  run: Run,
-  shared: Shared,
+  settling: Settling,
   submission: Submission,
-  end: Final,
-  knownSubmissions: number,
-  elsewhere?: Effect.Effect<RunResult, StrategyError>
-): Effect.fn.Return<RunResult, StrategyError> {
+  end: FinalOutcome
+): Effect.fn.Return<RunResult | undefined, StrategyError> {
+  const { run, shared } = settling
   let mine: typeof Settled.Type | undefined
-  const settling = record(run.spec.journal, (state, at) => {
+  const recording = record(run.spec.journal, (state, at) => {
     if (state.settled !== undefined || !hasSubmission(state, submission.id)) return undefined
-    // Somebody has found that only another job can cure it.
+    // Another process has recorded that only another job can help.
     if (end._tag === "Failed" && hasEnded(state, submission.id)) return undefined
-    const settlement = settlementOf(run, submission, end, state)
+    const settlement = settlementOf(settling, submission, end, state)
     return mine = Settled.make({
       at,
       submissionId: submission.id,
@@ -68,12 +55,12 @@ export const settle = Effect.fnUntraced(function*(
     })
   })
   if (end.ignoredBackground === true) yield* warnOfIgnored(shared, submission)
-  const unsettled = run.unsettled = conclude(run, submission, end, knownSubmissions, false)
+  const unsettled = run.unsettled = conclude(settling, submission, end, false)
   // Nobody comes back to a call without a session.
   if (!run.spec.journal.durable) return yield* unsettled
-  const recorded = yield* Effect.result(Effect.raceFirst(settling, unanswered)).pipe(
+  const recorded = yield* Effect.result(Effect.raceFirst(recording, unanswered)).pipe(
     // Nobody waits any more, but the answer is here, and may have been paid for.
-    Effect.onInterrupt(() => settling.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
+    Effect.onInterrupt(() => recording.pipe(Effect.timeout("2 seconds"), Effect.ignore({ log: "Debug" })))
   )
   if (recorded._tag === "Failure") {
     yield* Effect.logError("The session is at its end, but could not be settled", {
@@ -85,17 +72,17 @@ export const settle = Effect.fnUntraced(function*(
   }
   const state = recorded.success
   const { settled } = state
-  forgetDoubts(shared.doubts, state)
-  if (elsewhere !== undefined && settled === undefined && isLeft(state, submission.id)) {
+  forgetResolved(shared.uncertain, state)
+  if (settled === undefined && isReplaced(state, submission.id) && run.transcript?.hasContent !== true) {
     run.unsettled = undefined
-    return yield* elsewhere
+    return undefined
   }
   // A session that was removed, and perhaps made again for another request, is not this run's to settle or to read.
   if (settled === undefined || !hasSubmission(state, submission.id)) return yield* unsettled
   // The same job's answer need not be fetched once more.
   const isReference = settled.settlement._tag === "Reference" && settled.submissionId === submission.id
   return settled === mine || isReference
-    ? yield* conclude(run, submission, end, state.submissions.length, true)
+    ? yield* conclude({ ...settling, submissions: state.submissions.length }, submission, end, true)
     : yield* settledResult(run, shared, state, settled)
 })
 
@@ -124,7 +111,7 @@ export const settledResult = Effect.fnUntraced(function*(
         provider: answer.provider,
         strategy: answer.strategy,
         submissions: state.submissions.length,
-        resumed: !run.mine.includes(submissionId),
+        resumed: !run.own.includes(submissionId),
         passedOver: answer.passedOver ?? [],
         settled: true
       }
@@ -136,15 +123,15 @@ export const settledResult = Effect.fnUntraced(function*(
       if (submission === undefined || submission.sent.strategy === "completions" || settlement.jobId === "") {
         return yield* unreachable(run, settlement.jobId)
       }
-      run.awaited = submissionId
-      run.update({ jobId: settlement.jobId })
-      run.passedOver = passedOverFor(state, submissionId)
       const jobs = yield* jobsFor(run, shared.providers, submission)
       if (jobs === undefined) return yield* unreachable(run, settlement.jobId)
       const accepted = submission.accepted ?? { ...settled, _tag: "Accepted" as const, jobId: settlement.jobId }
-      const outcome = yield* pollToEnd(yield* watchOf(run, jobs, { ...submission, accepted }, undefined))
+      const job = { ...submission, accepted }
+      run.awaitJob(job)
+      const outcome = yield* shared.poller.wait(yield* WaitingJob.make(run, jobs, job, undefined))
+      const passedOver = passedOverBefore(state, submissionId)
       return isFinal(outcome)
-        ? yield* conclude(run, submission, outcome, state.submissions.length, true)
+        ? yield* conclude({ run, shared, passedOver, submissions: state.submissions.length }, submission, outcome, true)
         : yield* unreachable(run, settlement.jobId)
     }
   }
@@ -170,18 +157,10 @@ export const jobsFor = (
     Effect.mapError((error: ProviderError) => run.failure(error))
   )
 
-/** Whether somebody has written down a submission's end, and made another one behind it. */
-export const isLeft = (state: SessionState, submissionId: string): boolean =>
-  hasEnded(state, submissionId) && (jobsOf(state).length > 0 || openSubmissions(state).length > 0)
-
-const hasEnded = (state: SessionState, submissionId: string): boolean =>
-  state.submissions.some(({ closed, id }) => id === submissionId && closed?._tag === "Ended")
-
 const conclude = (
-  run: Run,
+  { passedOver, run, submissions }: Settling,
   submission: Submission,
-  end: Final,
-  submissions: number,
+  end: FinalOutcome,
   settled: boolean
 ): Exit.Exit<RunResult, NonRetryable> =>
   end._tag === "Failed" ? Exit.fail(errorOf(run, end)) : Exit.succeed({
@@ -189,15 +168,20 @@ const conclude = (
     provider: submission.sent.provider,
     strategy: submission.sent.strategy,
     submissions,
-    resumed: !run.mine.includes(submission.id),
-    passedOver: run.passedOver,
+    resumed: !run.own.includes(submission.id),
+    passedOver,
     settled
   })
 
-const errorOf = (run: Run, { verdict }: Extract<Final, { readonly _tag: "Failed" }>): NonRetryable =>
+const errorOf = (run: Run, { verdict }: Extract<FinalOutcome, { readonly _tag: "Failed" }>): NonRetryable =>
   new NonRetryable({ reason: verdict.reason, session: run.spec.key, jobId: run.progress.jobId })
 
-const settlementOf = (run: Run, submission: Submission, end: Final, state: SessionState): Settlement => {
+const settlementOf = (
+  { passedOver, run }: Settling,
+  submission: Submission,
+  end: FinalOutcome,
+  state: SessionState
+): Settlement => {
   const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
   const isIdOnly = submission.sent.journal === "ids-only"
   // What the provider no longer has cannot be fetched again; that it has not is all there is to keep.
@@ -224,7 +208,7 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
       polls: run.progress.polls,
       elapsed: Duration.zero,
       resumed: false,
-      ...(run.passedOver.length === 0 ? {} : { passedOver: run.passedOver }),
+      ...(passedOver.length === 0 ? {} : { passedOver }),
       settled: true
     })
   }

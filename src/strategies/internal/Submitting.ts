@@ -15,7 +15,6 @@ import {
   acceptedAs,
   type AcceptedSubmission,
   Ended,
-  jobsOf,
   NotSubmitted,
   type SessionState,
   type Submission,
@@ -24,7 +23,8 @@ import {
 } from "../../services/Session.ts"
 import { currentMillis, hasSubmission, isOpen, record, type SessionJournal } from "./Journaling.ts"
 import type { Opened, OpenStream } from "./Opening.ts"
-import { unanswered } from "./Polling.ts"
+import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
+import { unanswered } from "./WaitingJob.ts"
 import { withoutText } from "./WithoutText.ts"
 
 /** A submission that the provider does not have, or may have. */
@@ -59,6 +59,8 @@ export interface Announcement {
   readonly purpose: "answer" | "repair"
   /** Whether it asks for a job whose stream can be opened again. */
   readonly isStreamed: boolean
+  /** Whether an answer that does not fit the request's schema is sent back. */
+  readonly isRepaired: boolean
   /** For what ends of it another model is asked. */
   readonly fallbackOn: ReadonlyArray<string> | undefined
 }
@@ -70,8 +72,8 @@ export interface Announcement {
 export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
-  { fallbackOn, isStreamed, provider, purpose, request, strategy }: Announcement,
-  unsent: Set<string>
+  { fallbackOn, isRepaired, isStreamed, provider, purpose, request, strategy }: Announcement,
+  unsent: UncertainSubmissions["unsent"]
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
   const sent = Submitting.make({
@@ -87,13 +89,14 @@ export const announce = Effect.fnUntraced(function*(
     ),
     store: request.store ?? true,
     ...(isStreamed ? { stream: true } : {}),
+    ...(isRepaired ? { repair: true } : {}),
     ...(fallbackOn === undefined ? {} : { fallbackOn }),
     ...(request.journal === undefined ? {} : { journal: request.journal }),
     ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
     ...(provider.organization === undefined ? {} : { organization: provider.organization }),
     ...(provider.project === undefined ? {} : { project: provider.project })
   })
-  const forgo = Effect.sync(() => unsent.add(id))
+  const forgo = Effect.sync(() => unsent.set(id, true))
   yield* journal.append(sent, version).pipe(
     Effect.tapErrorTag("StoreUnavailable", () => forgo),
     Effect.onInterrupt(() => forgo)
@@ -108,12 +111,12 @@ export const announce = Effect.fnUntraced(function*(
 export const withdraw = (
   journal: SessionJournal,
   { id: submissionId }: Submission,
-  unsent: Set<string>,
+  unsent: UncertainSubmissions["unsent"],
   message: string
 ): Effect.Effect<void> =>
   recordNotSubmitted(journal, submissionId, new Network({ message })).pipe(
     Effect.timeout("2 seconds"),
-    Effect.catch(() => Effect.sync(() => unsent.add(submissionId)))
+    Effect.catch(() => Effect.sync(() => unsent.set(submissionId, true)))
   )
 
 /**
@@ -242,10 +245,6 @@ export const insist = (journal: SessionJournal, { accepted }: AcceptedSubmission
     Effect.retry({ while: ({ _tag }) => _tag === "StoreUnavailable" }),
     Effect.ignore({ log: "Warn" })
   )
-
-/** Whether the session waits for another job than this one, or for none. */
-export const isSurplus = (state: SessionState, submissionId: string): boolean =>
-  state.settled !== undefined ? state.settled.submissionId !== submissionId : jobsOf(state)[0]?.id !== submissionId
 
 /** The last part of a submission's timeout, which is waited for by itself. */
 const lastPart = Duration.seconds(1)

@@ -52,14 +52,17 @@ describe("AnthropicAnswer.read", () => {
       output_tokens: 5,
       output_tokens_details: { thinking_tokens: 30 }
     }, { reasoningTokens: 5 }],
-    ["counts what is no number as 0", { input_tokens: "10", output_tokens: 1.5 }, {}]
+    ["counts what is no number as 0", { input_tokens: "10", output_tokens: 1 }, { outputTokens: 1 }]
   ])("%s", (_, wire, expected) => {
     assert.deepStrictEqual(answerOf({ ...message("end_turn"), usage: wire }).usage, usage(expected))
   })
 
-  it("has no usage when the server told none", () => {
-    assert.isUndefined(answerOf({ ...message("end_turn"), usage: null }).usage)
-  })
+  it.each([null, {}, { input_tokens: 0, output_tokens: 0 }, { input_tokens: "1" }])(
+    "has no usage when the server counts nothing: %j",
+    (usage) => {
+      assert.isUndefined(answerOf({ ...message("end_turn"), usage }).usage)
+    }
+  )
 
   it("names the model as it was asked for when the server does not", () => {
     const answer = answerOf({ content: [{ type: "text", text: "Hi" }], stop_reason: "end_turn" })
@@ -79,19 +82,22 @@ describe("AnthropicAnswer.read", () => {
     assert.strictEqual(answer.content, "")
   })
 
-  it.each(["max_tokens", "model_context_window_exceeded"])("is Incomplete at %s, with text and usage", (limit) => {
-    const verdict = verdictOf(message(limit))
+  it.each(["max_tokens", "model_context_window_exceeded", "compaction"])(
+    "is Incomplete at %s, with text and usage",
+    (limit) => {
+      const verdict = verdictOf(message(limit))
 
-    assert.strictEqual(verdict._tag, "NonRetryable")
-    assert.strictEqual(verdict.reason._tag, "Incomplete")
-    assert.deepInclude(verdict.reason, {
-      content: "Hi",
-      limit,
-      usage: usage({ inputTokens: 10, outputTokens: 20 }),
-      requestId: "req_1",
-      provider: "anthropic"
-    })
-  })
+      assert.strictEqual(verdict._tag, "NonRetryable")
+      assert.strictEqual(verdict.reason._tag, "Incomplete")
+      assert.deepInclude(verdict.reason, {
+        content: "Hi",
+        limit,
+        usage: usage({ inputTokens: 10, outputTokens: 20 }),
+        requestId: "req_1",
+        provider: "anthropic"
+      })
+    }
+  )
 
   it("is a Refusal with the explanation and the category", () => {
     const verdict = verdictOf({
@@ -207,10 +213,52 @@ describe("AnthropicAnswer.read", () => {
           response: { ...second, content: [...first.content as [], ...second.content as []] },
           model: "claude-opus-5-5-20261001",
           responseId: "msg_1",
-          usage: usage({ inputTokens: 20, outputTokens: 40 })
+          usage: new Usage({ ...usage({ inputTokens: 20, outputTokens: 40 }), passes: [turn, turn] })
         })
       }
     })
+  })
+
+  it.each<[string, object, object]>([
+    ["its iterations", {}, { iterations: [{ type: "fallback_message", model: "claude-opus-4-8", input_tokens: 10 }] }],
+    [
+      "its block",
+      { content: [{ type: "fallback", to: { model: "claude-opus-4-8" } }, { type: "text", text: "Hi" }] },
+      {}
+    ]
+  ])("names the model of a fallback on the server by %s", (_, fields, counted) => {
+    const body = { ...message("end_turn"), ...fields, usage: { input_tokens: 10, output_tokens: 1, ...counted } }
+
+    assert.strictEqual(answerOf(body).model, "claude-opus-4-8")
+    assert.notProperty(answerOf(body).usage, "passes")
+    assert.containSubset(usageOfFailure({ ...body, stop_reason: "max_tokens" })?.passes, [{
+      model: "claude-opus-4-8"
+    }])
+  })
+
+  it.each<[string, object, string, number | undefined]>([
+    ["nothing for a refusal without output", { output_tokens: 0 }, "anthropic", 0],
+    ["a refusal after output", { output_tokens: 3 }, "anthropic", undefined],
+    ["a refusal at another cloud", { output_tokens: 0 }, "bedrock_mantle", undefined]
+  ])("bills %s", (_, usage, provider, expected) => {
+    const body = { ...message("refusal", []), usage: { input_tokens: 10, ...usage } }
+    const reading = AnthropicAnswer.read(body, AnthropicAnswer.noProgress, { ...context, provider })
+    const reason = reading._tag === "Ended" && reading.outcome._tag === "Failed"
+      ? reading.outcome.verdict.reason
+      : undefined
+
+    assert.strictEqual(reason?._tag, "Refusal")
+    assert.strictEqual(reason?._tag === "Refusal" ? reason.usage?.inputTokens : undefined, 10)
+    assert.strictEqual(reason?._tag === "Refusal" ? reason.usage?.reportedNanoUsd : undefined, expected)
+  })
+
+  it("has no answer in the call of a tool that is not there", () => {
+    assert.strictEqual(answerOf(message("tool_use", [{ type: "text", text: "Hi" }])).finishReason, "stop")
+    const ran = read(message("tool_use", [{ type: "server_tool_use", id: "srvtoolu_1", name: "web_search" }]))
+    assert.strictEqual(
+      ran._tag === "Ended" && ran.outcome._tag === "Failed" && ran.outcome.verdict.reason._tag,
+      "EmptyContent"
+    )
   })
 
   const recorded = recordedMessages()
@@ -221,9 +269,9 @@ describe("AnthropicAnswer.read", () => {
       assert.notStrictEqual(reading._tag, "Unreadable", file)
       const progress = reading._tag === "Paused" ? reading.progress : undefined
       const outcome = reading._tag === "Ended" ? reading.outcome : undefined
-      const tokens = progress?.usage ??
-        (outcome?._tag === "Succeeded" ? outcome.answer.usage : undefined)
-      assert.isAbove(tokens?.totalTokens ?? 0, 0, file)
+      const tokens = progress?.passes[0]?.inputTokens ??
+        (outcome?._tag === "Succeeded" ? outcome.answer.usage?.totalTokens : undefined)
+      assert.isAbove(tokens ?? 0, 0, file)
       seen.add(outcome?._tag ?? reading._tag)
     }
 
@@ -239,6 +287,11 @@ const answerOf = (body: unknown): Answer => {
   const reading = read(body)
   if (reading._tag === "Ended" && reading.outcome._tag === "Succeeded") return reading.outcome.answer
   throw new Error(`no answer: ${JSON.stringify(reading)}`)
+}
+
+const usageOfFailure = (body: unknown): Usage | undefined => {
+  const { reason } = verdictOf(body)
+  return "usage" in reason ? reason.usage : undefined
 }
 
 const verdictOf = (body: unknown): Verdict => {
@@ -268,7 +321,21 @@ function message(stopReason: string | null, content: unknown = [{ type: "text", 
   }
 }
 
-const usage = (buckets: Partial<Omit<Usage, "serviceTier" | "inferenceGeo">>): Usage => {
+const turn = {
+  inputTokens: 10,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 20,
+  reasoningTokens: 0,
+  model: "claude-opus-5-5-20261001"
+}
+
+type Buckets = Pick<
+  Usage,
+  "inputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "outputTokens" | "reasoningTokens"
+>
+
+const usage = (buckets: Partial<Buckets>): Usage => {
   const all = {
     inputTokens: 0,
     cacheReadTokens: 0,

@@ -115,12 +115,12 @@ describe("AnthropicMessagesStream", () => {
 
       assert.strictEqual(endOf(result), "cut")
       assert.deepStrictEqual(turn.paused?.blocks, [{ type: "text", text: "One " }])
-      assert.strictEqual(turn.paused?.usage?.totalTokens, 15)
+      assert.containSubset(turn.paused?.passes, [{ inputTokens: 10, outputTokens: 5 }])
     }))
 
   it.effect("adds a turn up with those before it, and does not start anew", () =>
     Effect.gen(function*() {
-      const before = { blocks: [{ type: "text", text: "One " }], usage: undefined }
+      const before = { blocks: [{ type: "text", text: "One " }], passes: [] }
       const turn = { ...newTurn(), before }
       const events = [started, ...text(0, "two"), ended("end_turn"), { type: "message_stop" }]
       const result = yield* read(AnthropicMessagesStream.makeReader(turn), wire(events))
@@ -131,14 +131,125 @@ describe("AnthropicMessagesStream", () => {
       assert.strictEqual(outcome?._tag === "Succeeded" ? outcome.answer.content : "", "One two")
     }))
 
-  it.effect("is cut without message_stop, wherever it breaks off", () =>
+  it.effect("is whole from its stop reason on, and cut before, wherever it breaks off", () =>
     Effect.gen(function*() {
       const body = wire([started, ...text(0, "Hello"), ended("end_turn"), { type: "message_stop" }])
       const first = body.indexOf("\n\n") + 2
-      for (let at = first; at < body.length; at += 7) {
+      const whole = body.indexOf("event: message_stop")
+      for (let at = first; at < body.length; at++) {
+        // The empty line after an event may be missing.
+        if (at === whole - 2 || at === whole - 1) continue
         const result = yield* read(AnthropicMessagesStream.makeReader(newTurn()), body.slice(0, at))
-        assert.strictEqual(endOf(result), "cut", `cut at ${at}`)
+        assert.strictEqual(endOf(result), at < whole ? "cut" : "stop", `cut at ${at}`)
       }
+    }))
+
+  it.effect("pauses without message_stop", () =>
+    Effect.gen(function*() {
+      const turn = newTurn()
+      const events = [started, ...text(0, "One "), ended("pause_turn")]
+      const result = yield* read(AnthropicMessagesStream.makeReader(turn), wire(events))
+
+      assert.strictEqual(endOf(result), "cut")
+      assert.strictEqual(turn.paused?.blocks.length, 1)
+    }))
+
+  it.effect("is cut when only message_start names a stop reason", () =>
+    Effect.gen(function*() {
+      const early = { ...started, message: { ...started.message, stop_reason: "end_turn" } }
+      const result = yield* read(AnthropicMessagesStream.makeReader(newTurn()), wire([early, ...text(0, "Hel")]))
+
+      assert.strictEqual(endOf(result), "cut")
+    }))
+
+  it.effect.each<[string, object]>([
+    ["an error", { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }],
+    ["a second message", { ...started, message: { ...started.message, id: "msg_2" } }],
+    ["a block twice", block(0, { type: "text", text: "" })]
+  ])("ends well before %s that comes after the stop reason", ([_title, event]) =>
+    Effect.gen(function*() {
+      const result = yield* run([started, ...text(0, "Hi"), ended("end_turn"), event])
+
+      assert.strictEqual(endOf(result), "stop")
+      assert.strictEqual(textOf(result.events), "Hi")
+    }))
+
+  it.effect("emits a tool call whose block has no end, before the end of the answer", () =>
+    Effect.gen(function*() {
+      const result = yield* run([
+        started,
+        block(0, { type: "tool_use", id: "toolu_1", name: "add", input: {} }),
+        delta(0, { type: "input_json_delta", partial_json: "{\"a\":1}" }),
+        ended("tool_use")
+      ])
+      const outcome = outcomeOf(result.events)
+
+      assert.deepStrictEqual(result.events.filter((event) => event._tag === "ToolCall"), [
+        { _tag: "ToolCall", id: "toolu_1", name: "add", arguments: "{\"a\":1}" }
+      ])
+      assert.strictEqual(result.events.at(-1)?._tag, "Ended")
+      assert.containSubset(outcome?._tag === "Succeeded" ? outcome.answer.response : undefined, {
+        content: [{ input: { a: 1 } }]
+      })
+    }))
+
+  it.effect("emits a repeated tool call once", () =>
+    Effect.gen(function*() {
+      const call = { type: "tool_use", id: "toolu_1", name: "now", input: {} }
+      const result = yield* run([started, block(0, call), stop(0), stop(0), block(1, call), stop(1), ended("tool_use")])
+
+      assert.strictEqual(result.events.filter((event) => event._tag === "ToolCall").length, 1)
+    }))
+
+  it.effect.each<[string, ReadonlyArray<object>, string]>([
+    ["a tool that the server runs", [
+      block(0, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
+      stop(0),
+      ...text(1, "Hi"),
+      ended("tool_use")
+    ], "stop"],
+    ["a call beside text that ends its turn", [
+      ...text(0, "Hi"),
+      block(1, { type: "tool_use", id: "toolu_1", name: "now", input: {} }),
+      stop(1),
+      ended("end_turn")
+    ], "tool-calls"]
+  ])("has the finish reason that the caller has to act on: %s", ([_title, events, expected]) =>
+    Effect.gen(function*() {
+      const result = yield* run([started, ...events])
+
+      assert.strictEqual(endOf(result), expected)
+      assert.strictEqual(result.events.some((event) => event._tag === "ToolCall"), expected === "tool-calls")
+    }))
+
+  it.effect.each<[string, object, object, object]>([
+    ["zeros at the end", { input_tokens: 10, cache_read_input_tokens: 5 }, {
+      input_tokens: 0,
+      cache_read_input_tokens: 0,
+      output_tokens: 7
+    }, { inputTokens: 10, cacheReadTokens: 5, outputTokens: 7 }],
+    ["the input at the end alone", { input_tokens: 0, output_tokens: 0 }, { input_tokens: 10, output_tokens: 7 }, {
+      inputTokens: 10,
+      outputTokens: 7
+    }],
+    ["nothing but zeros", { input_tokens: 0 }, { input_tokens: 0, output_tokens: 0 }, {}]
+  ])("counts a stream with %s", ([_title, first, last, expected]) =>
+    Effect.gen(function*() {
+      const begun = { ...started, message: { ...started.message, usage: first } }
+      const { events } = yield* run([begun, ...text(0, "Hi"), ended("end_turn", last)])
+      const outcome = outcomeOf(events)
+      const usage = outcome?._tag === "Succeeded" ? outcome.answer.usage : undefined
+
+      assert.deepStrictEqual(
+        { ...usage },
+        Object.keys(expected).length === 0 ? {} : {
+          cacheReadTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+          totalTokens: Object.values(expected).reduce((sum: number, count) => sum + Number(count), 0),
+          ...expected
+        }
+      )
     }))
 
   it.effect.each<[string, ReadonlyArray<object>]>([
@@ -162,7 +273,7 @@ describe("AnthropicMessagesStream", () => {
   it.effect("overlooks that a message starts twice, and the beats of gateways", () =>
     Effect.gen(function*() {
       const body = `event: keepalive\ndata: -\n\n${
-        wire([started, started, ...text(0, "Hi"), ended("end_turn"), { type: "message_stop" }])
+        wire([started, started, ...text(0, "Hi"), started, ended("end_turn"), { type: "message_stop" }])
       }`
       const result = yield* read(AnthropicMessagesStream.makeReader(newTurn()), body)
 

@@ -231,10 +231,25 @@ describe("ErrorClassifier", () => {
     })
   })
 
-  it("does not quote a broken answer, which may hold the prompt", () => {
-    const error = http(200, "{\"instructions\": \"the prompt\", \"outp")
+  it("says what arrived under a 2xx that cannot be read, in at most 100 characters and without keys", () => {
+    const headers = { "content-type": "text/html; charset=utf-8" }
+    const body = `<html>\n${"x".repeat(70)} sk-proj-0123456789abcdefghij ${"y".repeat(9000)}`
+    const { message } = ErrorClassifier.fromBody({ status: 200, headers, body }, context).verdict.reason
 
-    assert.strictEqual(error.verdict.reason.message, "HTTP 200 with a body that cannot be read")
+    assert.strictEqual(
+      message,
+      `HTTP 200 with a body that cannot be read: text/html; charset=utf-8, 9107 characters: <html> ${
+        "x".repeat(70)
+      } [redacted] ${"y".repeat(10)}…`
+    )
+    assert.strictEqual(
+      http(204, "").verdict.reason.message,
+      "HTTP 204 with a body that cannot be read: no content type, empty"
+    )
+    assert.strictEqual(
+      http(200, { id: 1 }).verdict.reason.message,
+      "HTTP 200 with a body that cannot be read: no content type, 8 characters: {\"id\":1}"
+    )
   })
 
   describe("of an error in a stream or under 200", () => {

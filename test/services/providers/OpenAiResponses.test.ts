@@ -203,7 +203,7 @@ describe("OpenAiResponses.stateOf", () => {
     assert.strictEqual((answer.response as Record<string, unknown>).service_tier, "flex")
   })
 
-  it.each(["function_call", "custom_tool_call", "mcp_approval_request", "image_generation_call"])(
+  it.each(["function_call", "custom_tool_call", "mcp_approval_request"])(
     "takes %s alone for an answer without text",
     (type) => {
       const { answer } = succeededOf(stateOf(response({ output: [{ type, name: "f", arguments: "{}" }] })))

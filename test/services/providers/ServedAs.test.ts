@@ -64,6 +64,18 @@ describe("The usage of an answer, and of a failure", () => {
     assert.strictEqual(state._tag === "Ended" ? usageOf(state.outcome)?.serviceTier : undefined, "flex")
   })
 
+  it("is absent when an interaction counts nothing but zeros", () => {
+    const body = {
+      id: "i",
+      status: "completed",
+      steps: [{ type: "model_output", content: [{ type: "text", text: "Hi" }] }],
+      usage: { total_input_tokens: 0, total_output_tokens: 0, total_tokens: 0 }
+    }
+    const state = Result.getOrThrow(GeminiOutcome.stateOf(reply(body), context))
+
+    assert.isUndefined(state._tag === "Ended" ? usageOf(state.outcome) : null)
+  })
+
   it.each<[string, object, Partial<Usage>]>([
     ["the standard tier anywhere as nothing", { service_tier: "standard", inference_geo: "not_available" }, {}],
     ["a batch", { service_tier: "batch" }, { serviceTier: "batch" }],
@@ -93,7 +105,27 @@ describe("The usage of an answer, and of a failure", () => {
     )
   })
 
-  it("adds up the turns of Anthropic, and tells when they were served differently", () => {
+  it.each<[answered: unknown, asked: unknown, expected: string | undefined]>([
+    ["auto", undefined, undefined],
+    ["auto", "auto", undefined],
+    ["auto", "default", undefined],
+    ["auto", "priority", "auto"],
+    ["AUTO", "flex", "AUTO"],
+    ["default", "priority", undefined],
+    ["priority", undefined, "priority"],
+    [undefined, "priority", undefined],
+    [null, "flex", undefined]
+  ])("has for the tier %s, after a request for %s: %s", (service_tier, askedTier, expected) => {
+    const asked = { ...context, askedTier }
+    const chat = { choices: [{ message: { content: "Hi" }, finish_reason: "stop" }], usage: { prompt_tokens: 1 } }
+    const held = Result.getOrThrow(OpenAiResponses.outcomeOf(reply({ ...completed, service_tier }), asked))
+    const completion = Result.getOrThrow(ChatCompletions.outcomeOf(reply({ ...chat, service_tier }), asked))
+
+    assert.strictEqual(usageOf(held)?.serviceTier, expected)
+    assert.strictEqual(usageOf(completion)?.serviceTier, expected)
+  })
+
+  it("adds up the turns of Anthropic, and says when they were served differently", () => {
     const creation = { cache_creation_input_tokens: 5, cache_creation: { ephemeral_1h_input_tokens: 5 } }
     const same = twoTurns({ ...creation, service_tier: "batch" }, { ...creation, service_tier: "batch" })
     const other = twoTurns({ service_tier: "batch" }, { service_tier: "standard", inference_geo: "us" })
@@ -101,6 +133,7 @@ describe("The usage of an answer, and of a failure", () => {
     assert.deepInclude(same, { cacheWriteTokens: 10, cacheWrite1hTokens: 10, serviceTier: "batch" })
     assert.strictEqual(other?.serviceTier, "mixed")
     assert.notProperty(other, "inferenceGeo")
+    assert.containSubset(other?.passes, [{ serviceTier: "batch" }, { inferenceGeo: "us" }])
   })
 })
 

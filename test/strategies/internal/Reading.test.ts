@@ -14,7 +14,7 @@ describe("Reading", () => {
     Effect.gen(function*() {
       const run = makeRun()
       const reader = new Reader()
-      run.admit({ deadlineAt: Infinity, reader, done: () => {} })
+      run.admit({ dueAt: Infinity, onInterrupt: "detach", reader, done: () => {} })
       const { transcript } = run
       if (transcript === undefined) return assert.fail("nobody watches")
       const text = (n: number): StreamEvent => ({ _tag: "Text", delta: "x".repeat(300_000), cursor: `${n}` })
@@ -39,7 +39,7 @@ describe("Reading", () => {
     ([expected, millis]) =>
       Effect.gen(function*() {
         const run = makeRun()
-        run.admit({ deadlineAt: Infinity, reader: new Reader(), done: () => {} })
+        run.admit({ dueAt: Infinity, onInterrupt: "detach", reader: new Reader(), done: () => {} })
         const { transcript } = run
         if (transcript === undefined) return assert.fail("nobody watches")
         const clock = yield* Clock.Clock
@@ -66,6 +66,41 @@ describe("Reading", () => {
         yield* TestClock.adjust("2 hours")
 
         assert.strictEqual((yield* Fiber.join(reading))._tag, expected)
+      })
+  )
+
+  it.effect.each(
+    [
+      ["idle", ["Text", "Alive", "Alive", "Alive", "Alive"], "The stream was silent for 1m", 320],
+      ["firstEvent", ["Alive", "Alive", "Alive"], "The stream was silent for 2m, from its beginning", 120]
+    ] as const
+  )(
+    "takes any byte as life for idle, and only an event for firstEvent: %s",
+    ([_name, tags, message, seconds]) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        run.admit({ dueAt: Infinity, onInterrupt: "detach", reader: new Reader(), done: () => {} })
+        const { transcript } = run
+        if (transcript === undefined) return assert.fail("nobody watches")
+        const events = Stream.fromIterable(tags).pipe(
+          Stream.rechunk(1),
+          Stream.mapEffect((_tag) =>
+            Effect.delay(
+              Effect.succeed<StreamEvent>(_tag === "Text" ? { _tag, delta: "Hi" } : { _tag }),
+              _tag === "Text" ? "100 seconds" : "40 seconds"
+            )
+          ),
+          Stream.concat(Stream.never)
+        )
+        const reading = yield* read(events, { run, transcript, patience: { firstEvent: 120_000, idle: 60_000 } }).pipe(
+          Effect.zipWith(Clock.currentTimeMillis, (over, at) => ({ over, at })),
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* TestClock.adjust("1 hour")
+        const { at, over } = yield* Fiber.join(reading)
+
+        assert.strictEqual(over._tag === "Cut" ? over.error.verdict.reason.message : over._tag, message)
+        assert.strictEqual(at, seconds * 1000)
       })
   )
 })

@@ -42,7 +42,7 @@ export interface Call {
  */
 export type Send = (
   call: Call
-) => Effect.Effect<{ readonly reply: HttpCall.TextReply; readonly context: ErrorClassifier.Context }, ProviderError>
+) => Effect.Effect<HttpCall.Answer, ProviderError>
 
 /**
  * Sends requests to one server.

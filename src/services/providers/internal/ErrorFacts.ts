@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { linesOf } from "./BodyParser.ts"
 import * as ForeignValue from "./ForeignValue.ts"
 import { maxRead } from "./Scrub.ts"
 
@@ -64,7 +65,7 @@ export const ofAnswer = (answer: {
   readonly body: unknown
 }): Facts => {
   const header = ForeignValue.headers(answer.headers)
-  const body = typeof answer.body === "string" ? ForeignValue.json(answer.body) ?? answer.body : answer.body
+  const body = typeof answer.body === "string" ? jsonOf(answer.body) ?? answer.body : answer.body
   if (typeof body === "string") return ofText(answer.status, header, body)
   const { isError, node, root } = nodeOf(body)
   const code = codesOf(node, root)
@@ -125,6 +126,13 @@ export const ofThrown = (thrown: unknown): Facts => {
   }
 }
 
+// Some servers send an error, too, as an event.
+const jsonOf = (text: string): unknown =>
+  ForeignValue.json(text) ??
+    (text.length > maxRead
+      ? undefined
+      : linesOf(text).map((line) => ForeignValue.json(line)).find(ForeignValue.isObject))
+
 const isBody = (value: unknown): boolean =>
   ForeignValue.isObject(value) && ForeignValue.string(value, "stack") === undefined ||
   typeof value === "string" && value !== ""
@@ -149,11 +157,11 @@ const ofText = (status: number | undefined, header: Facts["header"], body: strin
     type: undefined,
     param: undefined,
     requestId: requestIdOf(header),
-    // Text under a 2xx is a broken answer, and may hold what the provider echoes of the prompt.
-    message: isHtml
-      ? `HTML instead of JSON: ${titleOf(text)}`
-      : status !== undefined && status < 300
+    // Text under a 2xx is a broken answer, not a message.
+    message: status !== undefined && status < 300
       ? undefined
+      : isHtml
+      ? `HTML instead of JSON: ${titleOf(text)}`
       : text,
     text: isHtml ? "" : text.toLowerCase(),
     isError: false,

@@ -80,7 +80,8 @@ export const signals: ReadonlyMap<string, Kind> = rows({
     servicequotaexceededexception exceeded_current_quota_error arrearage accountoverdueerror
     operationdenied.serviceoverdue quota_per_day`,
   RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached rate_limit_reached_error
-    ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
+    ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached
+    usage_limit_reached`,
   Overloaded: `resource_unavailable overloaded_error overloaded server_is_overloaded engine_overloaded
     engine_overloaded_error serveroverloaded provider_overloaded capacity_exceeded service_unavailable_error service_unavailable
     unavailable modelnotreadyexception serviceunavailableexception`,

@@ -124,7 +124,14 @@ const incomplete = (
   content: string,
   said: { readonly provider: string; readonly usage: Usage | undefined }
 ): Outcome =>
-  Failure.final(new Reason.Incomplete({ ...said, content, limit, message: `The answer was cut by ${limit}` }))
+  Failure.final(
+    new Reason.Incomplete({
+      ...said,
+      content,
+      limit,
+      message: `The answer was cut short; the provider gives the reason ${limit}`
+    })
+  )
 
 // What Google's own client calls `output_text`: texts before a tool call, or before an image, are not the answer.
 const contentOf = (steps: ReadonlyArray<Fields>): string => {
@@ -204,7 +211,8 @@ const usageOf = (value: unknown, tier: unknown): Usage | undefined => {
   const fedBack = countOf(usage.total_tool_use_tokens) ?? 0
   const toolTokens = (countOf(usage.total_tokens) ?? Infinity) >= plain + fedBack ? fedBack : 0
   const totalTokens = plain + toolTokens
-  if (!Number.isSafeInteger(totalTokens)) return undefined
+  // A host that does not count writes zeros; no answer has neither input nor output.
+  if (totalTokens === 0 || !Number.isSafeInteger(totalTokens)) return undefined
   const cacheReadTokens = Math.min(countOf(usage.total_cached_tokens) ?? 0, input ?? 0)
   return new Usage({
     inputTokens: (input ?? 0) - cacheReadTokens + toolTokens,

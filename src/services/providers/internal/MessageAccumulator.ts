@@ -22,14 +22,21 @@ import { type Fields, fieldsOf, isFields, parse, textOf } from "./JsonBody.ts"
 export class MessageAccumulator {
   #message: Fields | undefined = undefined
   #blocks = new Map<unknown, Block>()
+  #isStopped = false
 
   get isStarted(): boolean {
     return this.#message !== undefined
   }
 
-  /** The latest `usage`: the counts of `message_delta` replace those of `message_start`. */
-  get usage(): unknown {
-    return this.#message?.usage
+  /** Whether a `message_delta` has said why the message stopped: it is whole. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** The message so far, with only those of its blocks that name who answers. */
+  get head(): unknown {
+    const content = [...this.#blocks.values()].flatMap(({ fields }) => fields.type === "fallback" ? [fields] : [])
+    return this.#message && { ...this.#message, content }
   }
 
   /** The message of all events so far. */
@@ -38,9 +45,12 @@ export class MessageAccumulator {
     return { ...this.#message, content: [...this.#blocks.values()].map(({ fields }) => grownFields(fields)) }
   }
 
-  /** Takes a `message_start`; `false` when it is another message's. */
+  /** Takes a `message_start`; `false` when it is another message's. Some gateways repeat it. */
   start(message: Fields): boolean {
-    if (this.#message !== undefined && (this.#blocks.size > 0 || this.#message.id !== message.id)) return false
+    const isRepeated = this.#message?.id === message.id
+    if (this.#message !== undefined && (this.#blocks.size > 0 || !isRepeated)) {
+      return isRepeated && textOf(message.id) !== ""
+    }
     this.#message = { ...message, content: [] }
     return true
   }
@@ -48,7 +58,7 @@ export class MessageAccumulator {
   /** Takes a `content_block_start`; `false` when it is out of order. */
   startBlock(index: unknown, fields: Fields): boolean {
     if (this.#message === undefined || this.#blocks.has(index)) return false
-    this.#blocks.set(index, { fields: { ...fields }, input: new GrowingText("") })
+    this.#blocks.set(index, { fields: { ...fields }, input: new GrowingText(""), isEnded: false })
     return true
   }
 
@@ -75,21 +85,28 @@ export class MessageAccumulator {
   }
 
   /** Takes a `content_block_stop`, and returns the block with its input as the model wrote it. */
-  endBlock(index: unknown): { readonly block: Fields; readonly input: string } | undefined {
+  endBlock(index: unknown): EndedBlock | undefined {
     const block = this.#blocks.get(index)
     if (block === undefined) return undefined
     const { fields } = block
     const input = block.input.text
     // Input that was cut is kept as the text that there is.
     if (input !== "") fields.input = parse(input)
+    block.isEnded = true
     return { block: fields, input: input === "" ? JSON.stringify(fields.input ?? {}) : input }
+  }
+
+  /** Ends the blocks that no `content_block_stop` has ended, and returns them. */
+  endBlocks(): ReadonlyArray<EndedBlock> {
+    return [...this.#blocks].flatMap(([index, { isEnded }]) => (isEnded ? undefined : this.endBlock(index)) ?? [])
   }
 
   /** Takes a `message_delta`; `false` when it is out of order. */
   update(event: Fields): boolean {
     if (this.#message === undefined) return false
     const { delta, type: _type, usage, ...rest } = event
-    const counted = Object.fromEntries(Object.entries(fieldsOf(usage)).filter(([, count]) => count !== null))
+    if (textOf(fieldsOf(delta).stop_reason) !== "") this.#isStopped = true
+    const counted = countsOf(fieldsOf(usage), fieldsOf(this.#message.usage))
     this.#message = {
       ...this.#message,
       ...rest,
@@ -103,6 +120,17 @@ export class MessageAccumulator {
 }
 
 /**
+ * A block that has ended, with its input as the model wrote it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndedBlock {
+  readonly block: Fields
+  readonly input: string
+}
+
+/**
  * Returns the text of a block, if it is one of text.
  *
  * @category combinators
@@ -113,7 +141,23 @@ export const blockText = (block: Fields): string => block.type === "text" ? text
 interface Block {
   readonly fields: Record<string, unknown>
   readonly input: GrowingText
+  isEnded: boolean
 }
+
+// The counts are cumulative, so a null or 0 after a count of the input is no count. With `iterations` it may be one: the
+// input before a compaction is counted there instead.
+const countsOf = (usage: Fields, before: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(usage).filter(([name, count]) =>
+      count !== null && (count !== 0 || !inputCounts.has(name) || usage.iterations != null || !before[name])
+    )
+  )
+
+const inputCounts: ReadonlySet<string> = new Set([
+  "input_tokens",
+  "cache_read_input_tokens",
+  "cache_creation_input_tokens"
+])
 
 const addFields = (fields: Record<string, unknown>, delta: Fields): void => {
   for (const key in delta) {

@@ -15,8 +15,9 @@ import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
+import * as ForeignValue from "./ForeignValue.ts"
 import * as HttpCall from "./HttpCall.ts"
-import { parse, type Reply } from "./JsonBody.ts"
+import { countOf } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 import type { Payload } from "./Payload.ts"
@@ -43,9 +44,7 @@ export interface Call {
  */
 export interface Client {
   /** Sends a request and reads its answer to the end. */
-  readonly send: (
-    call: Call
-  ) => Effect.Effect<{ readonly reply: Reply; readonly context: Context }, ProviderError>
+  readonly send: (call: Call) => Effect.Effect<HttpCall.Answer<Context>, ProviderError>
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
   readonly sendStream: (
     call: Call
@@ -85,8 +84,11 @@ export const make = (options: Options): Client => {
       provider: options.name,
       operation: call.operation,
       model: call.model,
+      askedTier: call.body?.["service_tier"],
       now: clock.currentTimeMillisUnsafe(),
-      keys: key === undefined ? [] : [key]
+      keys: key === undefined ? [] : [key],
+      outputLimit: countOf(call.body?.max_output_tokens),
+      hidesLimit: options.hidesLimit
     })
     const client = call.operation === "submit" ? clients.fresh : clients.shared
     const request = (signal: AbortSignal): Promise<Response> =>
@@ -98,10 +100,7 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
-    send: Effect.fnUntraced(function*(call) {
-      const { context, reply } = yield* HttpCall.read(yield* prepare(call))
-      return { context, reply: { status: reply.status, headers: reply.headers, body: parse(reply.text) } }
-    }),
+    send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
@@ -174,9 +173,11 @@ const importClients = async (options: Options): Promise<Clients> => {
       return this.#fetch(url, { ...init, method: (init?.method ?? "GET").toUpperCase() })
     }
 
-    // The SDK itself keeps only what a body has under `error`.
+    // The SDK itself keeps only what a body has under `error`. Without JSON it keeps the text, but beside any object it
+    // drops it.
     protected override makeStatusError(...[status, body, message, headers]: Parameters<OpenAI["makeStatusError"]>) {
-      return super.makeStatusError(status, Object(ErrorClassifier.sdkErrorBody(body)), message, headers)
+      const isJson = ForeignValue.isObject(body)
+      return super.makeStatusError(status, isJson ? Object(ErrorClassifier.sdkErrorBody(body)) : body, message, headers)
     }
   }
   return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }

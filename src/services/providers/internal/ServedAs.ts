@@ -9,11 +9,24 @@ import type { Usage } from "../../../errors/Usage.ts"
 /**
  * Returns the service tier that a body names, unless it is the standard one.
  *
+ * **Details**
+ *
+ * `auto` leaves the choice to the provider, which takes the standard tier unless the project is set up otherwise. A
+ * body that answers it to a request for another tier does not say which was used: then `auto` is kept, which has no
+ * price.
+ *
+ * **Source**
+ *
+ * OpenAI API reference, "Create a model response", `service_tier`.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const tierOf = (tier: unknown): { readonly serviceTier?: string } =>
-  isWord(tier) && !standardTiers.has(tier.toLowerCase()) ? { serviceTier: tier } : {}
+export const tierOf = (tier: unknown, asked?: unknown): { readonly serviceTier?: string } => {
+  if (!isWord(tier) || isStandard(tier)) return {}
+  const isOpen = tier.toLowerCase() === "auto"
+  return isOpen && (!isWord(asked) || isStandard(asked) || asked.toLowerCase() === "auto") ? {} : { serviceTier: tier }
+}
 
 /**
  * Returns what Anthropic's `usage` says beside the counts of tokens; a speed
@@ -34,28 +47,29 @@ export const ofAnthropic = (
 }
 
 /**
- * Returns what the usage of two turns together says beside the sums of its
- * buckets. Turns that were served differently have no price together: their
- * tier is `mixed`.
+ * Returns how several passes were served. Passes that were served differently have the tier `mixed`.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const summed = (
-  first: Usage,
-  second: Usage
-): Pick<Usage, "cacheWrite1hTokens" | "serviceTier" | "inferenceGeo"> => {
-  const { cacheWrite1hTokens, inferenceGeo, serviceTier } = second
-  const for1h = (first.cacheWrite1hTokens ?? 0) + (cacheWrite1hTokens ?? 0)
-  const isMixed = first.serviceTier !== serviceTier || first.inferenceGeo !== inferenceGeo
+export const together = (
+  passes: ReadonlyArray<Pick<Usage, "serviceTier" | "inferenceGeo">>
+): Pick<Usage, "serviceTier" | "inferenceGeo"> => {
+  const [first, ...others] = passes
+  if (first === undefined) return {}
+  const { inferenceGeo, serviceTier } = first
+  if (others.some((other) => other.serviceTier !== serviceTier || other.inferenceGeo !== inferenceGeo)) {
+    return { serviceTier: "mixed" }
+  }
   return {
-    ...(for1h === 0 ? undefined : { cacheWrite1hTokens: for1h }),
-    ...(isMixed ? { serviceTier: "mixed" } : serviceTier === undefined ? undefined : { serviceTier }),
-    ...(isMixed || inferenceGeo === undefined ? undefined : { inferenceGeo })
+    ...(serviceTier === undefined ? undefined : { serviceTier }),
+    ...(inferenceGeo === undefined ? undefined : { inferenceGeo })
   }
 }
 
 const standardTiers: ReadonlySet<string> = new Set(["default", "standard", "on_demand"])
+
+const isStandard = (tier: string): boolean => standardTiers.has(tier.toLowerCase())
 
 // A model that cannot be asked for by region answers with `not_available`.
 const anywhere: ReadonlySet<string> = new Set(["global", "not_available"])

@@ -1,19 +1,20 @@
 /**
- * Waits for a job: polls until it has ended, whatever the polls run into.
+ * A job that is waited for: looks at it once, and judges what a poll found, whatever the poll ran into.
  */
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { ProviderError } from "../../errors/ProviderError.ts"
+import * as Schedule from "effect/Schedule"
+import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import { InvalidResponse, JobExpired, Network } from "../../errors/Reason.ts"
 import { Retryable, type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import type { JobsApi, JobState, Outcome, Pending } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
-import { monotonicMillis, restOf } from "./Deadlines.ts"
-import { delaysOf } from "./Delays.ts"
-import { follow } from "./Following.ts"
-import { told } from "./Hints.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
+import { follow } from "./JobStream.ts"
 import type { Run } from "./Run.ts"
+import { nextDelay, type Steps } from "./ScheduleSteps.ts"
+import { ofPoll } from "./StreamEnd.ts"
 
 /** A question about a job that has not been answered for this long is given up. */
 export const pollTimeout = Duration.seconds(30)
@@ -24,32 +25,35 @@ const missingMillis = 60_000
 /** Polls may be refused for this long before that ends the run, milliseconds. */
 const deniedMillis = 300_000
 
-/**
- * Polls a job to its end.
- *
- * Fails, and leaves the session unsettled, when the status is unknown, when
- * the provider refuses polls for five minutes, when it does not know the job
- * for a minute although it should still keep it, when `queuedDeadline` passes
- * or the poll schedule ends. Every other failure of a poll is waited out.
- */
-export const pollToEnd = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.suspend(() => {
-    const { first } = watch
-    watch.first = undefined
-    return first === undefined ? poll(watch) : heed(watch, first)
-  })
+/** What a look at a job found: its outcome, or how long to wait before the next look, in milliseconds. */
+export type Look =
+  | { readonly _tag: "Ended"; readonly outcome: Outcome }
+  | { readonly _tag: "Waiting"; readonly delay: number }
 
 /**
- * A job that is polled, and what the polls have found so far. Nothing else of a job is kept from one poll to the
- * next: a generator would be kept with all that it ever held.
+ * Looks at a job: judges the state that is known already, or polls once, and reads its stream where there is one.
+ *
+ * Fails, and leaves the session unsettled, when the status is unknown, when the provider refuses polls for five minutes,
+ * when its answer is too large, when it does not know the job for a minute although it should still keep it, when `queuedDeadline` passes or the poll
+ * schedule ends. Every other failure of a poll is waited out.
  */
-export interface Watch {
+export const look = (job: WaitingJob): Effect.Effect<Look, StrategyError> =>
+  Effect.suspend(() => {
+    const { first } = job
+    job.first = undefined
+    return first === undefined ? poll(job) : judge(job, first)
+  })
+
+/** A job that is waited for, and what the polls have found so far. */
+export interface WaitingJob {
   readonly run: Run
   readonly jobs: JobsApi
   readonly job: AcceptedSubmission
+  /** Whether this run submitted the job. */
+  readonly isOwn: boolean
   /** The job's state, when it is known before the first poll. */
   first: JobState | undefined
-  readonly nextDelay: Effect.Success<ReturnType<typeof delaysOf<Pending>>>
+  readonly steps: Steps<Pending>
   readonly startedAt: number
   pending: Pending
   /** The provider has said something of the job. */
@@ -62,41 +66,49 @@ export interface Watch {
   isLeft: boolean
   /** The provider does not open the job's stream any more. */
   isStreamRefused: boolean
+  /** An end that only the stream has reported, or that a poll found empty. The next poll decides. */
+  hint: Outcome | undefined
+  /** A poll has found the job completed without content. */
+  isEmpty: boolean
   missingSince: number | undefined
   deniedSince: number | undefined
   queuedSince: number | undefined
 }
 
-/** Begins the polls of a job. */
-export const watchOf = (
+/** Creates the record of a job that this process begins to wait for. */
+export const make = (
   run: Run,
   jobs: JobsApi,
   job: AcceptedSubmission,
-  first: JobState | undefined
-): Effect.Effect<Watch> =>
-  Effect.zipWith(delaysOf(run.spec.poll), monotonicMillis, (nextDelay, startedAt) => ({
+  first: JobState | undefined,
+  schedule: Schedule.Schedule<unknown, Pending> = run.spec.poll
+): Effect.Effect<WaitingJob> =>
+  Effect.zipWith(Schedule.toStep(schedule), monotonicMillis, (steps, startedAt) => ({
     run,
     jobs,
     job,
     first,
-    nextDelay,
+    steps,
     startedAt,
     pending: { _tag: "Pending", status: "unknown", phase: run.progress.phase === "queued" ? "queued" : "running" },
     isKnown: false,
-    seenAt: run.mine.includes(job.id) ? startedAt : undefined,
+    isOwn: run.own.includes(job.id),
+    seenAt: run.own.includes(job.id) ? startedAt : undefined,
     isLeft: false,
     isStreamTaken: false,
     isStreamRefused: false,
+    hint: undefined,
+    isEmpty: false,
     missingSince: undefined,
     deniedSince: undefined,
     queuedSince: startedAt
   }))
 
-const poll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(retrieve(watch), (state) => heed(watch, state))
+const poll = (watch: WaitingJob): Effect.Effect<Look, StrategyError> =>
+  Effect.flatMap(retrieve(watch), (state) => judge(watch, state))
 
 /** Polls once. `undefined` when the poll failed in a way that can be waited out. */
-const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<JobState | undefined, StrategyError> {
+const retrieve = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Return<JobState | undefined, StrategyError> {
   const { job, jobs, run } = watch
   const { jobId } = job.accepted
   run.update({ polls: run.progress.polls + 1 })
@@ -115,14 +127,23 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   const deniedSince = watch.deniedSince = tag === "AuthenticationFailed" || tag === "PermissionDenied"
     ? watch.deniedSince ?? now
     : undefined
+  const { hint } = watch
+  if (hint !== undefined && (isUnconfirmable(hint, verdict) || now - (missingSince ?? now) >= missingMillis)) {
+    watch.isEmpty = true
+    return { _tag: "Ended", outcome: hint }
+  }
   if (missingSince !== undefined) {
     const kept = job.sent.store ? jobs.retention.stored : jobs.retention.unstored
     // Only between two processes must the wall clock do.
     const age = watch.seenAt === undefined
       ? (yield* Clock.currentTimeMillis) - job.accepted.at
       : now - watch.seenAt
-    if (age > Duration.toMillis(kept)) return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    if (age > Duration.toMillis(kept) && watch.hint === undefined) {
+      return { _tag: "Ended", outcome: expired(jobId, kept, result.failure) }
+    }
   }
+  // Every poll would read as much.
+  if (tag === "ResponseTooLarge") return yield* run.failure(result.failure)
   if (
     (missingSince !== undefined && now - missingSince >= missingMillis) ||
     (deniedSince !== undefined && now - deniedSince >= deniedMillis)
@@ -133,12 +154,28 @@ const retrieve = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Job
   return undefined
 })
 
-/** Ends with the state that was found, or waits and polls again. */
-const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome, StrategyError> => {
+/**
+ * Whether no poll will say more of an end: the server refuses it for good, and either the stream has emitted an answer, or
+ * the server ignores `background` and has no job.
+ */
+const isUnconfirmable = (hint: Outcome, verdict: Verdict): boolean =>
+  verdict._tag === "NonRetryable" && (hint._tag === "Succeeded" || hint.ignoredBackground === true)
+
+/**
+ * Judges the state that was found; `undefined` when the poll failed in a way that is waited out. An end that only the
+ * stream reports is polled first.
+ */
+const judge = (watch: WaitingJob, state: JobState | undefined): Effect.Effect<Look, StrategyError> => {
   const { job: { accepted: { jobId } }, run } = watch
   switch (state?._tag) {
-    case "Ended":
-      return Effect.succeed(state.outcome)
+    case "Ended": {
+      const outcome = ofPoll(state.outcome, watch)
+      if (outcome !== undefined) return Effect.succeed({ _tag: "Ended", outcome })
+      watch.isEmpty = true
+      const hint = watch.hint = watch.hint?._tag === "Succeeded" ? watch.hint : state.outcome
+      // The schedule may have no poll left.
+      return Effect.orElseSucceed(waiting(watch), (): Look => ({ _tag: "Ended", outcome: hint }))
+    }
     case "Unknown":
       return Effect.fail(
         new Retryable({
@@ -150,30 +187,28 @@ const heed = (watch: Watch, state: JobState | undefined): Effect.Effect<Outcome,
       )
     case "Pending":
       watch.pending = state
-      run.update({ phase: state.phase, status: state.status, jobId })
+      run.noteStatus(state, jobId, watch.isOwn)
+      if (watch.hint !== undefined) {
+        // The stream was wrong, and may be wrong again at once.
+        watch.hint = undefined
+        return waiting(watch)
+      }
   }
   // A poll that failed says nothing of the stream.
   const following = state === undefined ? undefined : follow(watch)
-  if (following === undefined) return waitAndPoll(watch)
-  return Effect.flatMap(following, ({ isDue, outcome }) => {
-    if (outcome !== undefined) return Effect.succeed(outcome)
-    return isDue ? poll(watch) : waitAndPoll(watch)
+  if (following === undefined) return waiting(watch)
+  return Effect.flatMap(following, ({ end, isDue }): Effect.Effect<Look, StrategyError> => {
+    if (end?._tag === "Certain") return Effect.succeed({ _tag: "Ended", outcome: end.outcome })
+    watch.hint = end?.outcome
+    return isDue || end !== undefined ? poll(watch) : waiting(watch)
   })
 }
 
-const waitAndPoll = (watch: Watch): Effect.Effect<Outcome, StrategyError> =>
-  Effect.flatMap(delayOf(watch), (delay) =>
-    // `Effect.sleep` would be kept, with all that it is made of, as long as it sleeps.
-    Clock.clockWith((clock) => {
-      const sleep = clock.sleep(delay)
-      return Effect.flatMap(watch.run.isHinted ? Effect.raceFirst(sleep, told(watch)) : sleep, pollOf(watch))
-    }))
+const waiting = (watch: WaitingJob): Effect.Effect<Look, Timeout> =>
+  Effect.map(delayOf(watch), (delay) => ({ _tag: "Waiting", delay }))
 
-// Not made where it is used, as all that is in sight there would be kept with it.
-const pollOf = (watch: Watch) => () => poll(watch)
-
-/** How long to wait before the next poll. Fails when the wait has come to its end. */
-const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Duration.Duration, Timeout> {
+/** How long to wait before the next poll, in milliseconds. Fails when the longest wait is over. */
+const delayOf = Effect.fnUntraced(function*(watch: WaitingJob): Effect.fn.Return<number, Timeout> {
   const { job, pending, run, startedAt } = watch
   const { key, queuedDeadline } = run.spec
   const now = yield* monotonicMillis
@@ -184,7 +219,7 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
   const left = !isQueued || watch.queuedSince === undefined || queuedDeadline === undefined || watch.isLeft
     ? Infinity
     : watch.queuedSince + Duration.toMillis(queuedDeadline) - now
-  const delay = yield* watch.nextDelay(pending)
+  const delay = yield* nextDelay(watch.steps, pending)
   if (delay._tag === "None" || left <= 0) {
     const elapsed = Duration.millis(now - startedAt)
     return yield* new Timeout({
@@ -195,7 +230,7 @@ const delayOf = Effect.fnUntraced(function*(watch: Watch): Effect.fn.Return<Dura
       jobId: job.accepted.jobId
     })
   }
-  return Duration.min(Duration.millis(delay.value), restOf(left))
+  return Math.min(delay.value, Math.max(left, 0.001))
 })
 
 /** Gives up an exchange after a while, as a connection that hangs. */

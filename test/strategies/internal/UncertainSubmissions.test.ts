@@ -8,17 +8,17 @@ import * as Running from "../../../src/strategies/internal/Running.ts"
 import { acceptedAs, submitting, write } from "../Journals.ts"
 import { paris } from "../Verdicts.ts"
 
-describe("Doubts", () => {
+describe("UncertainSubmissions", () => {
   it.effect.each([
     { what: "its job is known", entries: [acceptedAs("sub-1", "job-1")] },
     { what: "another submission has settled its session", entries: [submitting("sub-2"), acceptedAs("sub-2", "job-2")] }
-  ])("of a submission are forgotten when $what", ({ entries }) =>
+  ])("are forgotten when $what", ({ entries }) =>
     Effect.gen(function*() {
       const store = yield* SessionStore.makeMemory
       const provider = yield* ScriptedProvider.make({ retrieve: [ScriptedProvider.ended(paris)] })
       const { enter, shared } = yield* Effect.flatMap(
         Providers.Providers,
-        (providers) => Running.make(providers, "", () => false, Effect.succeed)
+        (providers) => Running.make(providers, "", Effect.succeed)
       ).pipe(Effect.provide(provider.layer))
       const call = {
         spec: {
@@ -38,12 +38,12 @@ describe("Doubts", () => {
       const first = yield* Effect.forkChild(Effect.flip(enter(call)), { startImmediately: true })
       yield* TestClock.adjust("2 minutes")
       yield* Fiber.join(first)
-      const before = [...shared.doubts.lost.keys()]
+      const before = [...shared.uncertain.lost.keys()]
       yield* write(store, entries)
       const { content } = yield* enter(call)
 
       assert.deepStrictEqual(before, ["sub-1"])
       assert.strictEqual(content, "Paris")
-      assert.deepStrictEqual([...shared.doubts.lost.keys(), ...shared.doubts.seen.keys()], [])
+      assert.deepStrictEqual([...shared.uncertain.lost.keys(), ...shared.uncertain.seen.keys()], [])
     }))
 })

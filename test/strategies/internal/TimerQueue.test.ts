@@ -1,21 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as Deadlines from "../../../src/strategies/internal/Deadlines.ts"
+import { monotonicMillis } from "../../../src/strategies/internal/MonotonicTime.ts"
+import * as TimerQueue from "../../../src/strategies/internal/TimerQueue.ts"
 
 const Plan = Schema.Struct({
   at: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 })),
   isTakenBack: Schema.Boolean
 })
 
-describe("Deadlines", () => {
+describe("TimerQueue", () => {
   it.effect.prop(
     "calls each deadline once, in order and in time, and none that was taken back",
     { plans: Schema.Array(Plan).check(Schema.isMaxLength(60)) },
     ({ plans }) =>
       Effect.scoped(Effect.gen(function*() {
-        const deadlines = yield* Deadlines.make
-        const start = yield* Deadlines.monotonicMillis
+        const deadlines = yield* TimerQueue.make
+        const start = yield* monotonicMillis
         const passed: Array<number> = []
         const late: Array<number> = []
         const registered = plans.map(({ at }, index) =>
@@ -45,7 +46,7 @@ describe("Deadlines", () => {
 
   it.effect("takes a deadline that comes before the one it waits for", () =>
     Effect.gen(function*() {
-      const deadlines = yield* Deadlines.make
+      const deadlines = yield* TimerQueue.make
       const passed: Array<string> = []
       register(deadlines, Infinity, () => passed.push("never"))
       register(deadlines, 10_000, () => passed.push("late"))
@@ -61,7 +62,7 @@ describe("Deadlines", () => {
 
   it.effect("keeps its order when one from the middle is taken back", () =>
     Effect.gen(function*() {
-      const deadlines = yield* Deadlines.make
+      const deadlines = yield* TimerQueue.make
       const passed: Array<number> = []
       // The last one, 8, takes the place of 101, below 100.
       const takeBack = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 8].map((at) =>
@@ -75,7 +76,7 @@ describe("Deadlines", () => {
 
   it.effect("calls for deadlines that have passed already", () =>
     Effect.gen(function*() {
-      const deadlines = yield* Deadlines.make
+      const deadlines = yield* TimerQueue.make
       const passed: Array<string> = []
       yield* TestClock.adjust("1 second")
       register(deadlines, 1000, () => passed.push("now"))
@@ -87,7 +88,7 @@ describe("Deadlines", () => {
 
   it.effect("allows deadlines to be registered and taken back while others pass", () =>
     Effect.gen(function*() {
-      const deadlines = yield* Deadlines.make
+      const deadlines = yield* TimerQueue.make
       const passed: Array<string> = []
       const takeBack = register(deadlines, 1000, () => passed.push("taken back"))
       register(deadlines, 500, () => {
@@ -118,7 +119,7 @@ describe("Deadlines", () => {
             )
         }
       })
-      const deadlines = yield* Effect.provideService(Deadlines.make, Clock.Clock, counting)
+      const deadlines = yield* Effect.provideService(TimerQueue.make, Clock.Clock, counting)
       const counts = [timers]
       const takeBack = register(deadlines, 1000, () => {})
       const takeBackToo = register(deadlines, 500, () => {})
@@ -136,8 +137,8 @@ describe("Deadlines", () => {
 })
 
 /** Adds a deadline; returns what takes it back. */
-const register = ({ add, remove }: Deadlines.Deadlines, deadlineAt: number, pass: () => void): () => void => {
-  const entry: Deadlines.Entry = { deadlineAt, pass, position: -1 }
+const register = ({ add, remove }: TimerQueue.TimerQueue, dueAt: number, fire: () => void): () => void => {
+  const entry: TimerQueue.Entry = { dueAt, fire, position: -1 }
   add(entry)
   return () => remove(entry)
 }
