@@ -81,6 +81,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Ports {
+  readonly ready: Effect.Effect<void, ProviderError>
   readonly jobs?: JobsApi
   readonly responses?: ResponsesApi
   readonly completions: CompletionsApi
@@ -137,6 +138,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
   })
 
 const makePorts = (options: Options, model: string, client: OpenAiClient.Client): Ports => ({
+  ready: client.ready,
   ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, client) } : undefined),
   ...(options.responsesApi ? { responses: makeResponses(options, model, client) } : undefined),
   completions: makeCompletions(options, model, client)

@@ -503,7 +503,7 @@ const adapter = (replies: ReadonlyArray<Reply>, options: Partial<GeminiInteracti
     })
     return Promise.resolve(new Response(typeof body === "string" ? body : JSON.stringify(body), { status }))
   }
-  const jobs = GeminiInteractions.make({
+  const { jobs } = GeminiInteractions.make({
     name: "gemini",
     apiKey: Redacted.make(secret),
     headers: { "x-extra": "1" },
