@@ -214,6 +214,10 @@ export const repairPrompt = (issues: string): string =>
  * Returns the request that asks for a faulty answer again: with the answer as
  * the assistant's turn, and what does not fit as the prompt after it.
  *
+ * **Details**
+ *
+ * Without an answer there is no such turn, as hosts refuse an empty one.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -222,7 +226,7 @@ export const repaired = (request: ResponseRequest, text: string, issues: string)
   messages: [
     ...(request.messages ?? []),
     { role: "user", content: request.prompt },
-    { role: "assistant", content: text }
+    ...(text.trim() === "" ? [] : [{ role: "assistant" as const, content: text }])
   ],
   prompt: repairPrompt(issues)
 })

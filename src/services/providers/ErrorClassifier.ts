@@ -113,6 +113,7 @@ export const jobFailure = (error: unknown, usage: Usage | undefined, context: Co
   const failed = (reason: Reason.JobFailed["reason"]) =>
     new Reason.JobFailed({ ...said, reason, ...(usage === undefined ? {} : { usage }) })
   const { kind } = ruling
+  if (kind === "InvalidOutput") return { _tag: "NonRetryable", reason: invalidOutput(said, facts, usage) }
   return isRetryable(kind)
     ? { _tag: "Retryable", reason: failed(retryableReasons[kind](said)), ...waitOf(kind, facts, context) }
     : { _tag: "NonRetryable", reason: failed(nonRetryableReasons[kind](said)) }
@@ -151,7 +152,7 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => 
   const { evidence, kind } = ruling
   const verdict: Verdict = isRetryable(kind)
     ? { _tag: "Retryable", reason: retryableReasons[kind](said), ...waitOf(kind, facts, context) }
-    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said) }
+    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said, facts) }
   return new ProviderError({ verdict, evidence })
 }
 
@@ -210,6 +211,18 @@ const retryableReasons = {
   InvalidResponse: (said: Reason.Said) => new Reason.InvalidResponse(said)
 } satisfies Record<RetryableKind, unknown>
 
+// Groq says so in place of the model's words.
+const outOfTokens = /^\s*max completion tokens reached/i
+
+const invalidOutput = (
+  said: Reason.Said,
+  { generation: content = "", message = "" }: ErrorFacts.Facts,
+  usage?: Usage
+): Reason.InvalidOutput | Reason.Incomplete =>
+  outOfTokens.test(content) || outOfTokens.test(message)
+    ? new Reason.Incomplete({ ...said, content: "", usage, limit: "max_completion_tokens" })
+    : new Reason.InvalidOutput({ ...said, content, usage })
+
 const nonRetryableReasons = {
   QuotaExceeded: (said: Reason.Said) => new Reason.QuotaExceeded(said),
   AuthenticationFailed: (said: Reason.Said) => new Reason.AuthenticationFailed(said),
@@ -218,5 +231,6 @@ const nonRetryableReasons = {
   InvalidRequest: (said: Reason.Said) => new Reason.InvalidRequest(said),
   ContextLengthExceeded: (said: Reason.Said) => new Reason.ContextLengthExceeded(said),
   ContentFiltered: (said: Reason.Said) => new Reason.ContentFiltered(said),
+  InvalidOutput: (said: Reason.Said, facts: ErrorFacts.Facts) => invalidOutput(said, facts),
   Certificate: (said: Reason.Said) => new Reason.Network(said)
 } satisfies Record<Exclude<Kind, RetryableKind>, unknown>

@@ -13,6 +13,7 @@ import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
+import * as CheckedByHost from "./internal/CheckedByHost.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
@@ -218,11 +219,14 @@ const makeResponses = (
     create: Effect.fnUntraced(function*(request) {
       const { context, reply } = yield* send(yield* callOf(request))
       return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
-    }),
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
-        OpenAiResponsesStream.makeReader({ isJob: false })
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
+          OpenAiResponsesStream.makeReader({ isJob: false })
+        ),
+        { request, model }
       )
   }
 }
@@ -240,14 +244,17 @@ const makeCompletions = (
       const body = yield* payloadOf(request)
       const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })
       return yield* Effect.fromResult(ChatCompletions.outcomeOf(reply, context))
-    }),
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(payloadOf(request), (payload) => {
-          const body = ChatCompletionsStream.toStreamed(payload, options.name)
-          return sendStream({ operation: "call", method: "post", path, body, model })
-        }),
-        ChatCompletionsStream.makeReader
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(payloadOf(request), (payload) => {
+            const body = ChatCompletionsStream.toStreamed(payload, options.name)
+            return sendStream({ operation: "call", method: "post", path, body, model })
+          }),
+          ChatCompletionsStream.makeReader
+        ),
+        { request, model }
       )
   }
 }
