@@ -162,7 +162,7 @@ export const providerTable: ReadonlyArray<Row> = [
   ),
   row("mistral", "https://api.mistral.ai/v1", ["MISTRAL_API_KEY"], native),
   row("groq", "https://api.groq.com/openai/v1", ["GROQ_API_KEY"], { responses: true, ...jsonMode }),
-  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], jsonMode),
+  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], { responses: true, ...jsonMode }),
   row("xai", "https://api.x.ai/v1", ["XAI_API_KEY"], { responses: true, ...nativeInBoth }),
   row("openrouter", "https://openrouter.ai/api/v1", ["OPENROUTER_API_KEY"], { responses: true }),
   row("together_ai", "https://api.together.xyz/v1", ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"], jsonMode),
@@ -208,7 +208,7 @@ export const providerTable: ReadonlyArray<Row> = [
   row("lambda_ai", "https://api.lambda.ai/v1", ["LAMBDA_API_KEY"]),
   row("friendliai", "https://api.friendli.ai/serverless/v1", ["FRIENDLI_TOKEN"], native),
   row("hosted_vllm", undefined, ["HOSTED_VLLM_API_KEY"], { ...local, responses: true, ...nativeInBoth }),
-  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true, ...native }),
+  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true, ...nativeInBoth }),
   row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], { ...local, responses: true, ...native }),
   row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], local),
   row("litellm_proxy", undefined, ["LITELLM_PROXY_API_KEY"], { path: "/v1", responses: true, ...nativeInBoth })

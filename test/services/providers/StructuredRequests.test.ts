@@ -43,6 +43,18 @@ describe("A request with a schema", () => {
     })
 
     it.each([
+      ["ollama", "qwen3:8b"],
+      ["hosted_vllm", "Qwen/Qwen3-32B"],
+      ["xai", "grok-5"]
+    ])("has it in text.format at %s for %s", (provider, model) => {
+      const body = responses({}, { provider, model })
+
+      assert.nestedPropertyVal(body, "text.format.type", "json_schema")
+      assert.notProperty(body, "instructions")
+    })
+
+    it.each([
+      ["deepseek", "deepseek-flash"],
       ["groq", "llama-4"],
       ["openrouter", "openai/gpt-5"],
       ["acme", "own-model"],
