@@ -29,7 +29,8 @@ export type JsonSchema = OutputShape.JsonSchema
  * - `openai`: that of OpenAI's strict mode, which most others understand too.
  *   Every key is required, and `null` where it may be left out; records are
  *   lists of pairs, tuples are objects with numbered keys.
- * - `anthropic`: the same, without limits of numbers and without recursion
+ * - `anthropic`: the same, without limits of numbers and lengths and without
+ *   recursion
  * - `plain`: JSON Schema as it is, draft 2020-12
  *
  * @category models

@@ -96,12 +96,6 @@ describe("GeminiInput.toPayload", () => {
     })
   })
 
-  it("asks for no stream, whatever the provider's own options say", () => {
-    const payload = GeminiInput.toPayload(request({ providerOptions: { stream: true } }), about)
-
-    assert.propertyVal(Result.getOrThrow(payload), "stream", false)
-  })
-
   it("refuses store: false, which a background job cannot have, and sends nothing", () => {
     const error = Result.getOrThrow(Result.flip(GeminiInput.toPayload(request({ store: false }), about)))
 

@@ -88,6 +88,23 @@ describe("A request with a schema", () => {
       assert.deepStrictEqual<unknown>(body["messages"], [{ role: "user", content: "Which city?" }])
     })
 
+    it("has no bounds of lists at Cerebras, and a recursive schema in words", () => {
+      const about = { provider: "cerebras", model: "gpt-oss-120b" }
+      const bounded = Schema.Struct({ tags: Schema.Array(Schema.String).check(Schema.isMinLength(1)) })
+
+      assert.nestedProperty(
+        chat({ schema: bounded }, openai),
+        "response_format.json_schema.schema.properties.tags.minItems"
+      )
+      assert.notNestedProperty(
+        chat({ schema: bounded }, about),
+        "response_format.json_schema.schema.properties.tags.minItems"
+      )
+      assert.nestedPropertyVal(chat({ schema: bounded }, about), "response_format.json_schema.strict", true)
+      assert.notProperty(chat({ schema: Tree }, about), "response_format")
+      assert.include(JSON.stringify(chat({ schema: Tree }, about)["messages"]), "JSON Schema")
+    })
+
     it("has nothing of it in a format of the user's own", () => {
       const body = chat({ providerOptions: { response_format: { type: "text" } } }, {
         provider: "xai",
