@@ -208,7 +208,7 @@ export const check = (request: Pick<ResponseRequest, "schema">, outcome: Outcome
  * @since 0.1.0
  */
 export const repairPrompt = (issues: string): string =>
-  `This answer does not fit the JSON Schema that it must fit:\n\n${issues}\n\n` +
+  `Your last answer does not fit the JSON Schema that it must fit:\n\n${issues}\n\n` +
   "Answer again with the whole JSON value, corrected, and nothing else."
 
 /**

@@ -234,6 +234,14 @@ describe("StructuredOutput.repaired", () => {
     assert.strictEqual(again.schema, City)
     assert.strictEqual(again.session, "s")
   })
+
+  it("has no turn of the assistant when nothing was answered", () => {
+    const request = decodeRequest({ model: "m", prompt: "Which city?", schema: City })
+
+    assert.deepStrictEqual(StructuredOutput.repaired(request, " ", "It is cut").messages, [
+      { role: "user", content: "Which city?" }
+    ])
+  })
 })
 
 describe("StructuredOutput.valueOf", () => {

@@ -101,7 +101,8 @@ const none = (): Parts => ({ blocks: [], others: [], isBroken: false })
 const wholesOf = (text: string, { end, place, start }: Thoughts.Section): ReadonlyArray<Span> => {
   const section = text.slice(start, end)
   const all = Fences.trimmed(section, { start: 0, end: section.length })
-  return [...(place === "answer" ? [all] : []), ...Fences.blocksOf(section)].map((block) => ({
+  const isAfterThoughts = place === "answer" && start > 0
+  return [...(isAfterThoughts ? [all] : []), ...Fences.blocksOf(section)].map((block) => ({
     start: start + block.start,
     end: start + block.end
   }))
