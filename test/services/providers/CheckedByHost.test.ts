@@ -115,6 +115,14 @@ describe("An answer that the host refuses", () => {
       assert.strictEqual(seen.length, 1)
     }))
 
+  it.live("in the middle of a stream has the text that was emitted, where the host does not quote it", () =>
+    Effect.gen(function*() {
+      const { stream } = yield* host([events(chunk(broken), refused(""))])
+      const error = yield* Effect.flip(Stream.runDrain(stream({ strategy: "completions" })))
+
+      assert.containSubset(error, { reason: { _tag: "InvalidOutput", content: broken } })
+    }))
+
   it.live.each<[string, string, boolean]>([
     ["goes on with what was emitted", `{"verdict":"pass",`, true],
     ["is all that was emitted", good, true],

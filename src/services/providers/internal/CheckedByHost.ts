@@ -57,27 +57,26 @@ export const ofStream = (
 
 /**
  * Hosts refuse answers that are good, such as those in a Markdown fence: what fits the schema by our own rule is an
- * answer, unless other text was emitted already.
+ * answer, unless other text was emitted already. Where the host does not quote the answer, it is what was emitted.
  */
 const outcomeOf = ({ verdict: { reason } }: ProviderError, about: About, emitted = ""): Outcome | undefined => {
   if (reason._tag === "Incomplete") return Failure.final(reason)
   if (reason._tag !== "InvalidOutput") return undefined
+  const { code, content: quoted, message } = reason
   const { schema } = about.request
-  const { code, content, message } = reason
-  if (schema === undefined) return Failure.final(reason)
-  const value = StructuredOutput.decode(schema, content)
-  if (Result.isFailure(value)) {
-    return Failure.final(new InvalidOutput({ ...reason, message, issues: value.failure }))
+  const invalid = (issues?: string) =>
+    Failure.final(new InvalidOutput({ ...reason, message, content: quoted || emitted, issues }))
+  if (schema === undefined) return invalid()
+  const value = StructuredOutput.decode(schema, quoted)
+  if (Result.isFailure(value)) return invalid(value.failure)
+  if (!quoted.startsWith(emitted)) return invalid()
+  return {
+    _tag: "Succeeded",
+    answer: new Answer({
+      content: quoted,
+      finishReason: "stop",
+      response: { error: { code, message, failed_generation: quoted } },
+      model: about.model
+    })
   }
-  return content.startsWith(emitted)
-    ? {
-      _tag: "Succeeded",
-      answer: new Answer({
-        content,
-        finishReason: "stop",
-        response: { error: { code, message, failed_generation: content } },
-        model: about.model
-      })
-    }
-    : Failure.final(reason)
 }
