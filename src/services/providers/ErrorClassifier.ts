@@ -101,7 +101,9 @@ export const fromBody = (answer: {
  *
  * The reason is `JobFailed`; its `reason` is what the same words would have
  * meant as an answer to a request. It is retryable, as a new job, when that
- * is; a code that is not known is `InvalidRequest`.
+ * is; a code that is not known is `InvalidRequest`. Where the host found that the
+ * answer does not fit, the reason is `InvalidOutput` itself, or `Incomplete`
+ * where the tokens did not suffice.
  *
  * @category constructors
  * @since 0.1.0

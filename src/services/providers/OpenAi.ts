@@ -98,6 +98,10 @@ export interface Ports {
  * with something else than a response, looks the job up again; so does one whose
  * reply has no usage yet.
  *
+ * A call whose answer the host itself finds not to fit (Groq's
+ * `json_validate_failed`) ends as an outcome: as an answer where it fits the
+ * request's schema all the same, else as `InvalidOutput`.
+ *
  * `store` is sent always to `openai`, to `azure` and to hosts with background
  * jobs; to others only when the request names it, as stateless hosts refuse
  * `true`.
@@ -111,6 +115,8 @@ export interface Ports {
  * **Source**
  *
  * Retention: OpenAI, "Your data" (30 days), "Background mode" (10 minutes).
+ * Groq, "Structured Outputs", best-effort mode:
+ * https://console.groq.com/docs/structured-outputs
  *
  * @category constructors
  * @since 0.1.0

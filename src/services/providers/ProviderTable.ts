@@ -105,6 +105,7 @@ const local = { key: "optional", path: "/v1" } as const
  * LiteLLM, "Providers" (prefixes, base URLs, key variables):
  * https://docs.litellm.ai/docs/providers. The providers' own pages on their
  * OpenAI-compatible and Responses endpoints and on structured output.
+ * DeepSeek, "Responses API": https://api-docs.deepseek.com/guides/responses_api
  * `openai` 7.57.0, `bedrock.ts`, for the address of `bedrock_mantle`.
  *
  * @category models
