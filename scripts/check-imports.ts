@@ -37,11 +37,15 @@ for (const [file, imports] of graph) {
   for (const imported of imports) {
     const [from, to] = [partOf(file), partOf(imported)]
     if (!graph.has(imported)) wrong.push(`${file} imports ${imported}, which is not there`)
-    if (from !== to && !allowed[from]?.includes(to)) wrong.push(`${file} imports ${imported}: ${from} may not import ${to}`)
+    if (from !== to && !allowed[from]?.includes(to)) {
+      wrong.push(`${file} imports ${imported}: ${from} may not import ${to}`)
+    }
     const internal = imported.lastIndexOf("internal/")
     if (internal < 0) continue
     const parent = imported.slice(0, internal)
-    if (relative(parent, file).startsWith("..")) wrong.push(`${file} imports ${imported}, which is internal to ${parent}`)
+    if (relative(parent, file).startsWith("..")) {
+      wrong.push(`${file} imports ${imported}, which is internal to ${parent}`)
+    }
   }
 }
 
