@@ -252,7 +252,8 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
 }) {}
 
 /**
- * Error reason for an answer that does not fit the schema that was asked for.
+ * Error reason for an answer that does not fit the schema that was asked for, as
+ * we or the host find. `usage` is absent where the host refused the answer.
  *
  * @category errors
  * @since 0.1.0
@@ -261,9 +262,15 @@ export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/e
   "InvalidOutput",
   {
     ...said,
-    /** The whole answer; the empty string when it comes from a journal with `journal: "ids-only"`. */
+    /**
+     * The whole answer; the empty string when it comes from a journal with `journal: "ids-only"`, and when the host does
+     * not quote it.
+     */
     content: Schema.String,
-    /** What does not fit, one line each with its path, at most 2,000 characters; absent where `content` is left out. */
+    /**
+     * What does not fit, one line each with its path, at most 2,000 characters; absent where `content` is left out, and
+     * where only the host knows.
+     */
     issues: Schema.optional(Schema.String),
     usage: Schema.optional(Usage)
   }

@@ -269,6 +269,11 @@ export interface Provider {
    * value that the port then gets; a port that was not asked so waits by itself.
    */
   readonly admit?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
+  /**
+   * Does what is slow before the first byte of a request: reads the key, loads the client. Called before the request is
+   * announced; its failure is that of a request that was not sent.
+   */
+  readonly ready?: Effect.Effect<void, ProviderError> | undefined
   /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
   readonly retryBudget?: RetryBudget | undefined
 }

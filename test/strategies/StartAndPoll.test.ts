@@ -243,3 +243,22 @@ describe("cancel", () => {
       assert.deepInclude(factsOf(yield* Fiber.join(running)), { reason: "JobCancelled" })
     }))
 })
+
+describe("a submission", () => {
+  it.effect("is announced once its key is read, and sent with nothing slow in between", () =>
+    Effect.gen(function*() {
+      const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1")], retrieve: [ended(paris)] })
+      const store = yield* SessionStore.makeMemory
+      const process = yield* start(provider, store, Effect.sleep("10 seconds"))
+      const running = yield* begin(process.execute(request()))
+      yield* TestClock.adjust("9 seconds")
+      const before = yield* tagsOf(store)
+      yield* TestClock.adjust("1 second")
+      const after = yield* tagsOf(store)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(running)
+
+      assert.deepStrictEqual(before, [])
+      assert.deepStrictEqual(after.slice(0, 3), ["Prepared", "Submitting", "Accepted"])
+    }).pipe(withoutJitter))
+})

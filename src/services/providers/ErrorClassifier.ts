@@ -108,7 +108,9 @@ export const fromBody = (answer: {
  *
  * The reason is `JobFailed`; its `reason` is what the same words would have
  * meant as an answer to a request. It is retryable, as a new job, when that
- * is; a code that is not known is `InvalidRequest`.
+ * is; a code that is not known is `InvalidRequest`. Where the host found that the
+ * answer does not fit, the reason is `InvalidOutput` itself, or `Incomplete`
+ * where the tokens did not suffice.
  *
  * @category constructors
  * @since 0.1.0
@@ -120,6 +122,7 @@ export const jobFailure = (error: unknown, usage: Usage | undefined, context: Co
   const failed = (reason: Reason.JobFailed["reason"]) =>
     new Reason.JobFailed({ ...said, reason, ...(usage === undefined ? {} : { usage }) })
   const { kind } = ruling
+  if (kind === "InvalidOutput") return { _tag: "NonRetryable", reason: invalidOutput(said, facts, usage) }
   return isRetryable(kind)
     ? { _tag: "Retryable", reason: failed(retryableReasons[kind](said)), ...waitOf(kind, facts, context) }
     : { _tag: "NonRetryable", reason: failed(nonRetryableReasons[kind](said)) }
@@ -158,7 +161,7 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context, fallback = fallbac
   const { evidence, kind } = ruling
   const verdict: Verdict = isRetryable(kind)
     ? { _tag: "Retryable", reason: retryableReasons[kind](said), ...waitOf(kind, facts, context) }
-    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said) }
+    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said, facts) }
   return new ProviderError({ verdict, evidence })
 }
 
@@ -219,6 +222,18 @@ const retryableReasons = {
   InvalidResponse: (said: Reason.Said) => new Reason.InvalidResponse(said)
 } satisfies Record<RetryableKind, unknown>
 
+// Groq says so in place of the model's words.
+const outOfTokens = /^\s*max completion tokens reached/i
+
+const invalidOutput = (
+  said: Reason.Said,
+  { generation: content = "", message = "" }: ErrorFacts.Facts,
+  usage?: Usage
+): Reason.InvalidOutput | Reason.Incomplete =>
+  outOfTokens.test(content) || outOfTokens.test(message)
+    ? new Reason.Incomplete({ ...said, content: "", usage, limit: "max_completion_tokens" })
+    : new Reason.InvalidOutput({ ...said, content, usage })
+
 const nonRetryableReasons = {
   QuotaExceeded: (said: Reason.Said) => new Reason.QuotaExceeded(said),
   AuthenticationFailed: (said: Reason.Said) => new Reason.AuthenticationFailed(said),
@@ -227,5 +242,6 @@ const nonRetryableReasons = {
   InvalidRequest: (said: Reason.Said) => new Reason.InvalidRequest(said),
   ContextLengthExceeded: (said: Reason.Said) => new Reason.ContextLengthExceeded(said),
   ContentFiltered: (said: Reason.Said) => new Reason.ContentFiltered(said),
+  InvalidOutput: (said: Reason.Said, facts: ErrorFacts.Facts) => invalidOutput(said, facts),
   Certificate: (said: Reason.Said) => new Reason.Network(said)
 } satisfies Record<Exclude<Kind, RetryableKind>, unknown>

@@ -298,9 +298,10 @@ const submit = Effect.fnUntraced(function*(
     return
   }
   const means = prepared.success
-  const { admit, retryBudget } = means.provider
+  const { admit, ready, retryBudget } = means.provider
   memory.budget = retryBudget
-  const admitted = yield* Effect.result(admit?.(request) ?? Effect.void)
+  // All that may be slow comes before the intent is journaled: a crash after it leaves the submission uncertain.
+  const admitted = yield* Effect.result(Effect.andThen(ready ?? Effect.void, admit?.(request) ?? Effect.void))
   if (admitted._tag === "Failure") {
     memory.failure = { error: admitted.failure, isFinal: false }
     return

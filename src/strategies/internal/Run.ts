@@ -235,8 +235,11 @@ export class Run {
     if (waiter.onInterrupt === "detach") this.onInterrupt = "detach"
     if (this.callers.length === 0) this.callers = [waiter]
     else this.callers.push(waiter)
-    if (waiter.reader === undefined) this.transcript?.release()
-    else waiter.reader.attach(this.transcript ??= this.makeTranscript())
+    if (waiter.reader === undefined) return this.transcript?.release()
+    const isFirst = this.transcript === undefined
+    waiter.reader.attach(this.transcript ??= this.makeTranscript())
+    // The job's stream, where there is one, says more.
+    if (isFirst && this.progress.jobId !== undefined) this.wakes.raise()
   }
 
   /** Remembers the calls of the answer, so that watchers get those that no stream emitted. */
@@ -252,7 +255,6 @@ export class Run {
     const { jobId, phase, status } = this.progress
     if (jobId !== undefined) {
       transcript.notePolled(jobId, { _tag: "Status", status, phase: phase === "queued" ? "queued" : "running" }, false)
-      this.wakes.raise()
     }
     return transcript
   }

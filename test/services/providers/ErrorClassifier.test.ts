@@ -350,6 +350,7 @@ const codeRows: Array<readonly [string, number, string]> = [
   ...rows("NonRetryable PermissionDenied", 400, ["organization_on_hold"]),
   ...rows("NonRetryable NotFound", 404, ["model_not_found", "not_found_error", "NOT_FOUND", "DeploymentNotFound"]),
   ...rows("NonRetryable NotFound", 400, ["model_not_found"]),
+  ...rows("NonRetryable InvalidOutput", 400, ["json_validate_failed"]),
   ...rows("NonRetryable ContextLengthExceeded", 400, [
     "context_length_exceeded",
     "string_above_max_length",

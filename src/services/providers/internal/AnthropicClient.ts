@@ -13,6 +13,7 @@ import { ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type { Options } from "../Anthropic.ts"
 import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
+import * as ApiKey from "./ApiKey.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
@@ -51,6 +52,8 @@ export type Send = (
  * @since 0.1.0
  */
 export interface Client {
+  /** Loads what the first request needs, and reads the key. */
+  readonly ready: Effect.Effect<void, ProviderError>
   readonly send: Send
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
   readonly sendStream: (call: Call) => Effect.Effect<EventStream.Opened, ProviderError, Scope.Scope>
@@ -81,9 +84,10 @@ export const make = (options: Options): Client => {
         provider: options.name
       })
     ))
+  const apiKey = ApiKey.make(options.apiKey)
   const prepare = Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
     const clients = yield* load
-    const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
+    const key = yield* apiKey.read
     const clock = yield* Clock.Clock
     const contextNow = (): ErrorClassifier.Context => ({
       provider: options.name,
@@ -105,6 +109,7 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
+    ready: Effect.andThen(load, apiKey.readAhead),
     send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }

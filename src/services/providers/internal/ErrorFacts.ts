@@ -33,6 +33,8 @@ export interface Facts {
   /** Whether that body is a provider's own: an `error` object with a message. */
   readonly isOwn: boolean
   readonly header: (name: string) => string | undefined
+  /** What the model wrote, where the host found that it does not fit: Groq's `failed_generation`. */
+  readonly generation: string | undefined
   /** Google's `RetryInfo.retryDelay`. */
   readonly retryDelay: string | undefined
   /** What was thrown and its causes, outermost first. Empty for an answer. */
@@ -87,6 +89,7 @@ export const ofAnswer = (answer: {
     isError,
     isOwn: isError && (ForeignValue.string(node, "message") !== undefined || code.length > 0 && message !== undefined),
     header,
+    generation: generationOf(node) ?? generationOf(quoted(raw)) ?? generationOf(quoted(message)),
     retryDelay: detailsOf(node).map((detail) => ForeignValue.string(detail, "retryDelay")).find((delay) => delay),
     links: []
   }
@@ -167,6 +170,7 @@ const ofText = (status: number | undefined, header: Facts["header"], body: strin
     isError: false,
     isOwn: false,
     header,
+    generation: generationOf(quoted(body)),
     retryDelay: undefined,
     links: []
   }
@@ -247,6 +251,21 @@ const typesOf = (node: unknown, root: unknown): ReadonlyArray<string> =>
     ForeignValue.string(node, "__type"),
     ForeignValue.string(root, "error_type")
   ].filter((word) => word !== undefined).filter((word) => word !== "error" && !word.startsWith("response."))
+
+const generationOf = (node: unknown): string | undefined => {
+  const generation = ForeignValue.get(node, "failed_generation")
+  return ForeignValue.isObject(generation)
+    ? JSON.stringify(generation)
+    : typeof generation === "string"
+    ? generation
+    : undefined
+}
+
+/** The error that a gateway quotes in a text of its own. */
+const quoted = (text: string | undefined): unknown =>
+  text?.includes("failed_generation") === true
+    ? nodeOf(ForeignValue.json(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1))).node
+    : undefined
 
 const detailsOf = (node: unknown): ReadonlyArray<unknown> => ForeignValue.elements(ForeignValue.get(node, "details"))
 

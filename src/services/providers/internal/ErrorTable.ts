@@ -45,6 +45,7 @@ export type Kind =
   | "InvalidRequest"
   | "ContextLengthExceeded"
   | "ContentFiltered"
+  | "InvalidOutput"
   | "Certificate"
 
 const retryable: ReadonlySet<Kind> = new Set(retryableKinds)
@@ -103,6 +104,7 @@ export const signals: ReadonlyMap<string, Kind> = rows({
     image_safety data_inspection_failed datainspectionfailed sensitivecontentdetected
     sensitivecontentdetected.severeviolation sensitivecontentdetected.violence inputtextsensitivecontentdetected
     inputimagesensitivecontentdetected outputtextsensitivecontentdetected`,
+  InvalidOutput: "json_validate_failed",
   InvalidRequest: `previous_response_not_found invalid_encrypted_content tool_use_failed request_too_large
     unsupported_parameter unsupported_value unsupported_file invalid_value invalid_type missing_required_parameter
     image_dimensions_too_large unimplemented`
@@ -228,6 +230,12 @@ export const refinements: ReadonlyMap<Kind, ReadonlyArray<Omit<TextRule, "status
  * @since 0.1.0
  */
 export const textRules: ReadonlyArray<TextRule> = [
+  // Groq's, also where a gateway quotes it. The rest of the text may be the model's words.
+  {
+    kind: "InvalidOutput",
+    statuses: [400, "none"],
+    texts: ["json_validate_failed", "generated json does not match the expected schema"]
+  },
   { kind: "ContextLengthExceeded", statuses: [400, 413, 422, 429, 500, "none"], texts: contextLength },
   {
     kind: "ContentFiltered",

@@ -13,6 +13,7 @@ import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Rea
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
+import * as ApiKey from "./ApiKey.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as ForeignValue from "./ForeignValue.ts"
@@ -43,6 +44,8 @@ export interface Call {
  * @since 0.1.0
  */
 export interface Client {
+  /** Loads what the first request needs, and reads the key. */
+  readonly ready: Effect.Effect<void, ProviderError>
   /** Sends a request and reads its answer to the end. */
   readonly send: (call: Call) => Effect.Effect<HttpCall.Answer<Context>, ProviderError>
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
@@ -75,8 +78,9 @@ export const make = (options: Options): Client => {
         message: "The package openai cannot be imported, or refuses the provider's settings"
       })
     ))
+  const apiKey = ApiKey.make(options.apiKey)
   const prepare = Effect.fnUntraced(function*(call: Call) {
-    const key = yield* keyOf(options)
+    const key = yield* apiKey.read
     const headers = yield* authOf(options, key)
     const clients = yield* load
     const clock = yield* Clock.Clock
@@ -100,13 +104,11 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
+    ready: Effect.andThen(load, apiKey.readAhead),
     send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
-
-const keyOf = ({ apiKey }: Options): Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError> =>
-  apiKey === undefined || Redacted.isRedacted(apiKey) ? Effect.succeed(apiKey) : apiKey
 
 const authOf = (
   { authHeader, name }: Options,
