@@ -136,21 +136,23 @@ const send = Effect.fnUntraced(function*(
 ): Effect.fn.Return<{ readonly reply: Reply; readonly context: GeminiOutcome.Context }, ProviderError> {
   const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
   const clock = yield* Clock.Clock
+  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
+  const url = `${baseUrl}${path}`
   const contextNow = (): GeminiOutcome.Context => ({
     provider: options.name,
     operation,
     model,
     now: clock.currentTimeMillisUnsafe(),
+    request: { method, url },
     keys: key === undefined ? [] : [key]
   })
-  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
   const fetch = operation === "submit" ? options.fetchFresh : options.fetch
   const request = async (signal: AbortSignal): Promise<Response> => {
     const headers = new Headers({ accept: "application/json" })
     if (body !== undefined) headers.set("content-type", "application/json")
     if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
-    return fetch(`${baseUrl}${path}`, {
+    return fetch(url, {
       method,
       headers,
       signal,

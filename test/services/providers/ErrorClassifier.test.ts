@@ -205,10 +205,14 @@ describe("ErrorClassifier", () => {
       const say = (headers: Record<string, string>, status = 429) =>
         waits(ErrorClassifier.fromBody({ status, headers, body }, context).verdict)
 
-      assert.deepStrictEqual(say({ "Retry-After": "2", ...limits }), ["2000 millis", undefined])
-      assert.deepStrictEqual(say(limits), [undefined, "360000 millis"])
-      assert.deepStrictEqual(say({}), [undefined, "20000 millis"])
-      assert.deepStrictEqual(say({ "retry-after": "soon" }), [undefined, "20000 millis"])
+      assert.deepStrictEqual(say({ "Retry-After": "2", ...limits }), ["20000 millis", undefined])
+      assert.deepStrictEqual(say({ "Retry-After": "30", ...limits }), ["30000 millis", undefined])
+      assert.deepStrictEqual(say(limits), ["20000 millis", undefined])
+      assert.deepStrictEqual(say({ "retry-after": "soon" }), ["20000 millis", undefined])
+      assert.deepStrictEqual(
+        waits(ErrorClassifier.fromBody({ status: 429, headers: limits, body: "" }, context).verdict),
+        [undefined, "360000 millis"]
+      )
       assert.deepStrictEqual(
         waits(ErrorClassifier.fromBody({ status: 503, headers: { "retry-after": "0" }, body: "" }, context).verdict),
         ["0 millis", undefined]

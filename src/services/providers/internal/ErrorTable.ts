@@ -27,7 +27,7 @@ const retryableKinds = [
  * @category models
  * @since 0.1.0
  */
-export type RetryableKind = typeof retryableKinds[number]
+export type RetryableErrorKind = typeof retryableKinds[number]
 
 /**
  * What a failure comes to. Each kind has a reason of the same name, but for
@@ -36,8 +36,8 @@ export type RetryableKind = typeof retryableKinds[number]
  * @category models
  * @since 0.1.0
  */
-export type Kind =
-  | RetryableKind
+export type ErrorKind =
+  | RetryableErrorKind
   | "QuotaExceeded"
   | "AuthenticationFailed"
   | "PermissionDenied"
@@ -47,7 +47,7 @@ export type Kind =
   | "ContentFiltered"
   | "Certificate"
 
-const retryable: ReadonlySet<Kind> = new Set(retryableKinds)
+const retryable: ReadonlySet<ErrorKind> = new Set(retryableKinds)
 
 /**
  * Returns whether a later attempt may cure a failure.
@@ -55,11 +55,11 @@ const retryable: ReadonlySet<Kind> = new Set(retryableKinds)
  * @category guards
  * @since 0.1.0
  */
-export const isRetryable = (kind: Kind): kind is RetryableKind => retryable.has(kind)
+export const isRetryable = (kind: ErrorKind): kind is RetryableErrorKind => retryable.has(kind)
 
-const rows = (table: { readonly [K in Kind]?: string }): ReadonlyMap<string, Kind> =>
+const rows = (table: { readonly [K in ErrorKind]?: string }): ReadonlyMap<string, ErrorKind> =>
   new Map(
-    (Object.keys(table) as Array<Kind>).flatMap((kind) => words(table[kind]).map((word) => [word, kind] as const))
+    (Object.keys(table) as Array<ErrorKind>).flatMap((kind) => words(table[kind]).map((word) => [word, kind] as const))
   )
 
 const words = (text: string | undefined): ReadonlyArray<string> =>
@@ -72,15 +72,17 @@ const words = (text: string | undefined): ReadonlyArray<string> =>
  * @category models
  * @since 0.1.0
  */
-export const signals: ReadonlyMap<string, Kind> = rows({
+export const signals: ReadonlyMap<string, ErrorKind> = rows({
   QuotaExceeded: `insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded
     project_spend_limit_exceeded organization_usage_limit_exceeded billing_hard_limit_reached billing_not_active
     enforced_spend_limit_reached contract_spend_limit_reached linked_organization_spend_limit_reached
     linked_organization_billing_unavailable billing_error quota_exceeded insufficient_balance payment_required
     servicequotaexceededexception exceeded_current_quota_error arrearage accountoverdueerror
-    operationdenied.serviceoverdue quota_per_day`,
+    operationdenied.serviceoverdue quota_per_day quota_exhausted insufficient_credits insufficient_funds
+    insufficient_user_quota credits_exhausted budget_exceeded exceeded_budget usage_not_included`,
   RateLimited: `rate_limit_exceeded rate_limit_error rate_limited ratelimitreached rate_limit_reached_error
-    ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception token_quota_reached`,
+    ramp_limit_exceeded resource_exhausted tokens requests too_many_requests throttlingexception throttling_error throttling throttled token_quota_reached
+    usage_limit_reached usage_limit_exceeded`,
   Overloaded: `resource_unavailable overloaded_error overloaded server_is_overloaded engine_overloaded
     engine_overloaded_error serveroverloaded provider_overloaded capacity_exceeded service_unavailable_error service_unavailable
     unavailable modelnotreadyexception serviceunavailableexception`,
@@ -94,9 +96,10 @@ export const signals: ReadonlyMap<string, Kind> = rows({
     incompletesignatureexception`,
   PermissionDenied: `permission_error permission_denied unsupported_country_region_territory organization_on_hold
     accessdeniedexception`,
-  NotFound: "model_not_found not_found_error not_found deploymentnotfound resourcenotfoundexception thread_not_found",
+  NotFound: `model_not_found not_found_error not_found deploymentnotfound resourcenotfoundexception thread_not_found
+    invalid_model unknown_model model_not_exist`,
   ContextLengthExceeded: `context_length_exceeded string_above_max_length model_context_window_exceeded
-    exceed_context_size_error too_many_tokens tokens_limit_reached`,
+    exceed_context_size_error too_many_tokens too_many_prompt_tokens tokens_limit_reached`,
   ContentFiltered: `content_policy_violation content_filter responsibleaipolicyviolation bio_policy
     misalignment_policy_violation image_content_policy_violation refusal safety blocklist prohibited_content spii recitation
     image_safety data_inspection_failed datainspectionfailed sensitivecontentdetected
@@ -108,12 +111,21 @@ export const signals: ReadonlyMap<string, Kind> = rows({
 })
 
 /**
+ * Codes of limits that last for hours or days. Where the answer does not say when
+ * the limit ends, waiting is of no use: it is `QuotaExceeded`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const longLimits: ReadonlySet<string> = new Set(["usage_limit_reached", "usage_limit_exceeded"])
+
+/**
  * Codes that mean something else under one HTTP status.
  *
  * @category models
  * @since 0.1.0
  */
-export const signalsAtStatus: ReadonlyMap<string, Kind> = new Map([
+export const signalsAtStatus: ReadonlyMap<string, ErrorKind> = new Map([
   ["model_not_found 403", "PermissionDenied"],
   ["slow_down 503", "Overloaded"],
   ["slow_down 429", "RateLimited"]
@@ -126,7 +138,7 @@ export const signalsAtStatus: ReadonlyMap<string, Kind> = new Map([
  * @category models
  * @since 0.1.0
  */
-export const vagueSignals: ReadonlyMap<string, Kind> = rows({
+export const vagueSignals: ReadonlyMap<string, ErrorKind> = rows({
   ServerError: "server_error api_error internal internal_error internal_server_error unknown",
   Overloaded: "slow_down",
   InvalidRequest: `invalid_request_error invalid_request invalid_argument failed_precondition out_of_range
@@ -142,11 +154,13 @@ export const vagueSignals: ReadonlyMap<string, Kind> = rows({
  * @since 0.1.0
  */
 export interface TextRule {
-  readonly kind: Kind
+  readonly kind: ErrorKind
   /** The HTTP statuses under which the texts count; `none` where there is no error status. */
   readonly statuses: ReadonlyArray<number | "none">
   /** In lower case. `*` stands for any text between two parts. */
   readonly texts: ReadonlyArray<string>
+  /** Texts and codes beside which the rule does not count. */
+  readonly unless?: ReadonlyArray<string> | undefined
 }
 
 const contextLength: ReadonlyArray<string> = [
@@ -186,9 +200,57 @@ const contextLength: ReadonlyArray<string> = [
 
 const emptyAccount: ReadonlyArray<string> = [
   "insufficient balance",
+  "insufficient*balance to complete",
+  "insufficient credits",
+  "insufficient_credits",
+  "insufficient funds",
+  "insufficient_funds",
+  "insufficient_quota",
+  "insufficient quota",
+  "insufficient_user_quota",
+  "requires more credits",
+  "out of credits",
   "used all available credits",
   "credits are depleted",
-  "spending cap"
+  "credit balance is too low",
+  "spending cap",
+  "budget has been exceeded",
+  "exceededbudget"
+]
+
+/** OpenAI's words for an empty account, and Google's for a rate limit too: then other words stand beside them. */
+const currentQuota: Omit<TextRule, "statuses"> = {
+  kind: "QuotaExceeded",
+  texts: ["exceeded your current quota"],
+  unless: ["resource_exhausted", "retrydelay", "retry in", "try again in", "ai.google.dev", "perminute", "per minute"]
+}
+
+const dailyQuota: Omit<TextRule, "statuses"> = { kind: "QuotaExceeded", texts: ["perdayperproject", "perdayper"] }
+
+/** A kind of input that the model or the server cannot take. */
+const unsupportedInput: ReadonlyArray<string> = [
+  "image input is not supported",
+  "audio input is not supported",
+  "video input is not supported",
+  "file input is not supported",
+  "support image input",
+  "support audio input",
+  "support video input",
+  "not support image",
+  "not support vision",
+  "not support multimodal",
+  "not support audio",
+  "images are not supported",
+  "images not supported",
+  "multimodal is not supported",
+  "multimodal not supported",
+  "not a multimodal model",
+  "missing data required for image input",
+  "image_url is only supported by certain models",
+  "failed to load image or audio file",
+  "unsupported content[].type",
+  "requires --jinja",
+  "requires the --jinja"
 ]
 
 const filtered: ReadonlyArray<string> = [
@@ -208,10 +270,12 @@ const filtered: ReadonlyArray<string> = [
  * @category models
  * @since 0.1.0
  */
-export const refinements: ReadonlyMap<Kind, ReadonlyArray<Omit<TextRule, "statuses">>> = new Map([
+export const refinements: ReadonlyMap<ErrorKind, ReadonlyArray<Omit<TextRule, "statuses">>> = new Map([
   ["RateLimited", [
     { kind: "ContextLengthExceeded", texts: contextLength },
     { kind: "QuotaExceeded", texts: emptyAccount },
+    dailyQuota,
+    currentQuota,
     { kind: "InvalidRequest", texts: ["request too large for", "input or output tokens must be reduced"] }
   ]],
   ["PermissionDenied", [
@@ -233,20 +297,22 @@ export const textRules: ReadonlyArray<TextRule> = [
     statuses: [400, 403, 422, 500, "none"],
     texts: filtered
   },
-  { kind: "QuotaExceeded", statuses: [400, 403, 429, "none"], texts: emptyAccount },
+  { kind: "QuotaExceeded", statuses: [400, 403, 412, 429, 500, 502, 503, "none"], texts: emptyAccount },
+  { ...dailyQuota, statuses: [400, 403, 429, 500, 502, 503, "none"] },
+  { ...currentQuota, statuses: [400, 403, 429, 500, 502, 503, "none"] },
   {
     kind: "QuotaExceeded",
     statuses: [400, 403, "none"],
     texts: [
-      "credit balance is too low",
       "spend limit",
       "spending limit",
       "reached your specified api usage limits",
-      "exceeded your current quota",
       "run out of credits",
       "doesn't have any credits"
     ]
   },
+  { kind: "InvalidRequest", statuses: [400, 404, 415, 422, 500, 501, "none"], texts: unsupportedInput },
+  { kind: "NotFound", statuses: [400, "none"], texts: ["unexpected endpoint or method"] },
   {
     kind: "AuthenticationFailed",
     statuses: [400, 403, "none"],
@@ -278,7 +344,7 @@ export const textRules: ReadonlyArray<TextRule> = [
   }
 ]
 
-const statusRows: ReadonlyArray<readonly [Kind, ReadonlyArray<number>]> = [
+const statusRows: ReadonlyArray<readonly [ErrorKind, ReadonlyArray<number>]> = [
   ["InvalidRequest", [400, 405, 406, 411, 413, 414, 415, 417, 422, 424, 426, 428, 431, 501, 505]],
   ["AuthenticationFailed", [401]],
   ["QuotaExceeded", [402]],
@@ -299,7 +365,7 @@ const statusRows: ReadonlyArray<readonly [Kind, ReadonlyArray<number>]> = [
  * @category models
  * @since 0.1.0
  */
-export const statuses: ReadonlyMap<number, Kind> = new Map(
+export const statuses: ReadonlyMap<number, ErrorKind> = new Map(
   statusRows.flatMap(([kind, numbers]) => numbers.map((status) => [status, kind] as const))
 )
 
@@ -311,3 +377,71 @@ export const statuses: ReadonlyMap<number, Kind> = new Map(
  * @since 0.1.0
  */
 export const refusingStatuses: ReadonlySet<number> = new Set([500, 501, 503, 505, 529])
+
+/**
+ * Words of a gateway that lost its upstream, in lower case: under a 5xx the
+ * upstream may have taken the request, whatever the shape of the error.
+ *
+ * **Source**
+ *
+ * Envoy, "upstream connect error or disconnect/reset before headers"; aiohttp, "Server disconnected" and "Response
+ * payload is not completed"; the SDKs of OpenAI and Anthropic, "Connection error." and "Request timed out."; Go, Java
+ * and Node, their errors of sockets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const lostUpstreamTexts: ReadonlyArray<string> = [
+  "upstream",
+  "disconnect",
+  "connection",
+  "reset by peer",
+  "reset before",
+  "timed out",
+  "timeout",
+  "time-out",
+  "timed-out",
+  "deadline exceeded",
+  "payload is not completed",
+  "incomplete chunked read",
+  "incomplete read",
+  "incompleteread",
+  "not enough data to satisfy",
+  "premature close",
+  "prematurely",
+  "broken pipe",
+  "socket hang up",
+  "remote end closed",
+  "peer closed",
+  "unexpected eof",
+  "econnreset",
+  "etimedout",
+  "epipe",
+  "fetch failed",
+  "network error",
+  "no response",
+  "bad gateway",
+  "gateway error"
+]
+
+/**
+ * Codes and types that say the same.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const lostUpstreamSignals: ReadonlySet<string> = new Set([
+  "timeout",
+  "timeout_error",
+  "deadline_exceeded",
+  "cancelled",
+  "connection_error",
+  "api_connection_error",
+  "apiconnectionerror",
+  "apitimeouterror",
+  "bad_gateway",
+  "gateway_timeout",
+  "upstream_error",
+  "upstream_timeout",
+  "modeltimeoutexception"
+])

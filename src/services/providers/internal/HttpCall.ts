@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import * as EventStream from "./EventStream.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 
 /**
  * A request that is ready to be sent.
@@ -52,7 +53,7 @@ export const read = <Context extends ErrorClassifier.Context>(
       },
       catch: (error) => ErrorClassifier.classify(error, contextNow())
     }),
-    (reply) => ({ reply, context: contextNow() })
+    (reply) => ({ reply, context: byServer(contextNow, reply.headers)() })
   )
 
 /**
@@ -68,5 +69,18 @@ export const open = <Context extends ErrorClassifier.Context>(
     EventStream.acquire(
       Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
     ),
-    (response) => ({ response, contextNow })
+    (response) => ({ response, contextNow: byServer(contextNow, response.headers) })
   )
+
+// A moment that the server names later in its answer counts by the server's clock.
+const byServer = <Context extends ErrorClassifier.Context>(
+  contextNow: () => Context,
+  headers: Headers
+): () => Context => {
+  const { now } = contextNow()
+  const ahead = RetryAfter.serverTime((name) => headers.get(name) ?? undefined, now) - now
+  return () => {
+    const context = contextNow()
+    return { ...context, now: context.now + ahead }
+  }
+}

@@ -10,9 +10,10 @@ import type * as Scope from "effect/Scope"
 import type { OpenAI } from "openai/client"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
-import * as ErrorClassifier from "../ErrorClassifier.ts"
+import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
+import * as ErrorBody from "./ErrorBody.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
@@ -86,6 +87,7 @@ export const make = (options: Options): Client => {
       operation: call.operation,
       model: call.model,
       now: clock.currentTimeMillisUnsafe(),
+      request: { method: call.method, url: `${options.baseUrl ?? defaultBaseUrl}${call.path}` },
       keys: key === undefined ? [] : [key]
     })
     const client = call.operation === "submit" ? clients.fresh : clients.shared
@@ -127,6 +129,8 @@ const authOf = (
   return Effect.succeed(authHeader === "api-key" ? { "api-key": value } : { Authorization: `Bearer ${value}` })
 }
 
+const defaultBaseUrl = "https://api.openai.com/v1"
+
 interface Clients {
   readonly shared: OpenAI
   readonly fresh: OpenAI
@@ -153,7 +157,7 @@ const importClients = async (options: Options): Promise<Clients> => {
         webhookSecret: null,
         organization: options.organization ?? null,
         project: options.project ?? null,
-        baseURL: options.baseUrl ?? "https://api.openai.com/v1",
+        baseURL: options.baseUrl ?? defaultBaseUrl,
         ...(options.apiVersion === undefined ? undefined : { defaultQuery: { "api-version": options.apiVersion } }),
         maxRetries: 0,
         timeout: longestTimeout,
@@ -176,7 +180,7 @@ const importClients = async (options: Options): Promise<Clients> => {
 
     // The SDK itself keeps only what a body has under `error`.
     protected override makeStatusError(...[status, body, message, headers]: Parameters<OpenAI["makeStatusError"]>) {
-      return super.makeStatusError(status, Object(ErrorClassifier.sdkErrorBody(body)), message, headers)
+      return ErrorBody.remember(super.makeStatusError(status, body, message, headers), body)
     }
   }
   return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }
