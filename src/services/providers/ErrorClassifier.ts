@@ -27,7 +27,10 @@ import * as Scrub from "./internal/Scrub.ts"
 export interface Context {
   /** The provider's name, its prefix in a model name. */
   readonly provider: string
-  /** What was tried. The rule is the same for all; a 404 is `NotFound` whatever was asked. */
+  /**
+   * What was tried. The reason is the same for all; a 404 is `NotFound` whatever was asked. Of a background submission,
+   * `"submit"`, an error in a 2xx or in a stream is a refusal when a code or status of a limit, a right or a mistake says so.
+   */
   readonly operation: "submit" | "retrieve" | "cancel" | "call"
   /** Unix time in milliseconds, for waits given as dates. */
   readonly now: number
@@ -58,7 +61,9 @@ export interface Context {
  * `evidence` is `NotSent` where no connection was made (DNS, refused,
  * unreachable, TLS, connect timeout) or nothing was sent (bad URL, no key);
  * `Refused` for 3xx, for 4xx except 408 and 499, and for 500, 501, 503, 505 and
- * 529 with the provider's own JSON error; `Uncertain` for everything else.
+ * 529 with the protocols' own JSON error (an object `error` with a message) whose
+ * words are not those of a lost upstream (timeout, reset, disconnect, …);
+ * `Uncertain` for everything else.
  *
  * @category constructors
  * @since 0.1.0
@@ -135,7 +140,9 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => 
   const verdict: Verdict = isRetryable(kind)
     ? { _tag: "Retryable", reason: retryableReasons[kind](fields), ...wait }
     : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](fields) }
-  return new ProviderError({ verdict, evidence: found.evidence })
+  // Of a call that was held open, a part of the answer may have been written and billed before.
+  const evidence = found.isRefusal && context.operation === "submit" ? "Refused" : found.evidence
+  return new ProviderError({ verdict, evidence })
 }
 
 // Without the provider's own JSON it is likely that there is no such API at the address.

@@ -17,9 +17,9 @@ export interface Retries {
 }
 
 /**
- * Waits as the retry schedule says, or until somebody asks for a stop. Succeeds with the failure instead, when
- * the schedule, the error, the account's budget or the deadline forbids
- * another attempt.
+ * Waits as the retry schedule says, or until somebody asks for a stop. Succeeds with the failure instead, at once, when
+ * the schedule, the error, the account's budget or the deadline forbids another attempt. The deadline does so when it
+ * comes before the end of the server's wait, whatever the schedule says.
  */
 export const waitForRetry = Effect.fnUntraced(
   function*(
@@ -33,7 +33,7 @@ export const waitForRetry = Effect.fnUntraced(
     const next = yield* nextDelay(error)
     if (next._tag === "None") return run.failure(error)
     const delay = next.value
-    if ((yield* monotonicMillis) + delay > run.deadlineAt) {
+    if ((yield* monotonicMillis) + Math.max(delay, waitOf(error)) > run.deadlineAt) {
       const failure = run.failure(error)
       return failure._tag === "Retryable"
         ? new Retryable({ ...failure, retryAfter: failure.retryAfter ?? Duration.millis(delay) })
@@ -45,3 +45,6 @@ export const waitForRetry = Effect.fnUntraced(
     return undefined
   }
 )
+
+const waitOf = ({ verdict }: ProviderError): number =>
+  verdict._tag === "Retryable" && verdict.retryAfter !== undefined ? Duration.toMillis(verdict.retryAfter) : 0

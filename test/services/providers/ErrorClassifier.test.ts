@@ -262,9 +262,25 @@ describe("ErrorClassifier", () => {
       ["words of a rate limit", { error: { message: "Rate limit reached" } }, "Retryable RateLimited"]
     ])("reads %s", (_name, body, expected) => {
       for (const status of [undefined, 200]) {
-        const error = ErrorClassifier.fromBody({ status, body }, context)
+        const error = ErrorClassifier.fromBody({ status, body }, { ...context, operation: "call" })
 
         assert.deepStrictEqual([short(error), error.evidence], [expected, "Uncertain"])
+      }
+    })
+
+    it.each<readonly [unknown, string]>([
+      [{ type: "error", code: "insufficient_quota", message: "Words" }, "Refused"],
+      [{ type: "error", status_code: 429, error: { type: "usage_limit_reached", message: "Words" } }, "Refused"],
+      [{ type: "error", status: 400, error: { message: "Words" } }, "Refused"],
+      [{ error: { code: "invalid_api_key", message: "Words" } }, "Refused"],
+      [{ error: { code: 408, message: "Words" } }, "Uncertain"],
+      [{ error: { code: 502, message: "Words" } }, "Uncertain"],
+      [{ error: { code: "server_error", message: "Words" } }, "Uncertain"],
+      [{ error: { message: "Words" } }, "Uncertain"],
+      [{ type: "error", error: { type: "overloaded_error", message: "Words" } }, "Uncertain"]
+    ])("says whether a submission was refused: %o", (body, evidence) => {
+      for (const status of [undefined, 200]) {
+        assert.strictEqual(ErrorClassifier.fromBody({ status, body }, context).evidence, evidence)
       }
     })
   })

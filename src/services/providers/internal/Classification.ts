@@ -19,6 +19,8 @@ export interface Classification {
   /** Whether only a text pattern led here. */
   readonly inferred: boolean
   readonly evidence: Evidence
+  /** Whether an error in a 2xx or a stream says that the request was not taken. */
+  readonly isRefusal: boolean
   /** Whether the limit is one that lasts for hours: without a named wait it is a quota. */
   readonly isLongLimit: boolean
 }
@@ -66,11 +68,18 @@ const known = (facts: Facts): Classification | undefined => {
   if (coded !== undefined) {
     const isLongLimit = coded.kind === "RateLimited" &&
       facts.signals.some((signal) => ErrorTable.longLimits.has(signal))
-    return { ...classification(coded.kind, evidence, coded.inferred), isLongLimit }
+    return {
+      ...classification(coded.kind, evidence, coded.inferred),
+      isRefusal: ErrorTable.refusingKinds.has(coded.kind),
+      isLongLimit
+    }
   }
   const worded = byText(ErrorTable.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts)
   if (worded !== undefined) return classification(worded, evidence, true)
-  if (status !== undefined) return classification(byStatus(facts, status), evidence)
+  if (status !== undefined) {
+    const isRefusal = status >= 400 && status < 500 && !uncertainStatuses.has(status)
+    return { ...classification(byStatus(facts, status), evidence), isRefusal }
+  }
   const vague = find(facts.signals, (signal) => ErrorTable.vagueSignals.get(signal))
   if (vague !== undefined) return classification(vague, evidence)
   const transport = find(transportRules, (rule) => rule(facts.links))
@@ -86,6 +95,7 @@ const classification = (kind: ErrorTable.ErrorKind, evidence: Evidence, inferred
   kind,
   inferred,
   evidence,
+  isRefusal: false,
   isLongLimit: false
 })
 
@@ -99,9 +109,12 @@ const errorStatus = (facts: Facts): number | undefined => {
 const evidenceOf = (facts: Facts): Evidence => {
   const status = facts.status
   if (status === undefined || status < 300) return "Uncertain"
-  if (status < 500) return status === 408 || status === 499 ? "Uncertain" : "Refused"
+  if (status < 500) return uncertainStatuses.has(status) ? "Uncertain" : "Refused"
   return facts.isOwn && ErrorTable.refusingStatuses.has(status) && !hasLostUpstream(facts) ? "Refused" : "Uncertain"
 }
+
+/** Statuses of a 4xx that do not say whether the request was taken: a timeout, and a client that has gone. */
+const uncertainStatuses: ReadonlySet<number> = new Set([408, 499])
 
 const hasLostUpstream = ({ signals, text }: Facts): boolean =>
   signals.some((signal) => ErrorTable.lostUpstreamSignals.has(signal)) ||

@@ -379,6 +379,23 @@ export const statuses: ReadonlyMap<number, ErrorKind> = new Map(
 export const refusingStatuses: ReadonlySet<number> = new Set([500, 501, 503, 505, 529])
 
 /**
+ * What a submission was certainly not taken for, when a code says so, even in a
+ * 2xx or as the first event of a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const refusingKinds: ReadonlySet<ErrorKind> = new Set([
+  "RateLimited",
+  "QuotaExceeded",
+  "AuthenticationFailed",
+  "PermissionDenied",
+  "NotFound",
+  "InvalidRequest",
+  "ContextLengthExceeded"
+])
+
+/**
  * Words of a gateway that lost its upstream, in lower case: under a 5xx the
  * upstream may have taken the request, whatever the shape of the error.
  *
