@@ -173,6 +173,8 @@ export interface JobsApi {
    * that can be read before they end.
    */
   readonly submissionOf?: ((jobId: string) => Effect.Effect<string | undefined, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
   readonly retention: Retention
   /**
    * Longest time that a call waits for such a job, unless the request says otherwise.
@@ -192,6 +194,8 @@ export interface ResponsesApi {
   readonly create: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**
@@ -204,6 +208,8 @@ export interface CompletionsApi {
   readonly complete: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**

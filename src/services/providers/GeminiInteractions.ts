@@ -96,6 +96,7 @@ export const make = (options: Options): (model: string) => JobsApi => {
       return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
     })
     return {
+      check: (request) => Effect.asVoid(Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))),
       submit: Effect.fnUntraced(function*(request) {
         const body = yield* Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))
         const path = "/interactions"

@@ -140,6 +140,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
   })
   return {
+    check: (request) => Effect.asVoid(payloadOf(request, { submissionId: "" })),
     submit: Effect.fnUntraced(function*(request, job) {
       const body = yield* payloadOf(request, job)
       const { context, reply } = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
@@ -215,6 +216,7 @@ const makeResponses = (
     )
   }
   return {
+    check: (request) => Effect.asVoid(callOf(request)),
     create: Effect.fnUntraced(function*(request) {
       const { context, reply } = yield* send(yield* callOf(request))
       return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
@@ -236,6 +238,7 @@ const makeCompletions = (
   const payloadOf = (request: ResponseRequest) =>
     Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
   return {
+    check: (request) => Effect.asVoid(payloadOf(request)),
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
       const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })

@@ -3,13 +3,14 @@
  * again, until the session is settled or the run must end.
  */
 import * as Effect from "effect/Effect"
-import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
+import { ProviderError } from "../../errors/ProviderError.ts"
 import { JobCancelled, RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { apply, CancelRequested, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
 import { cancelSurplus, recordCancel } from "./Cancelling.ts"
+import { checkChain } from "./Chain.ts"
 import { forgetDoubts } from "./Doubts.ts"
-import { catchUp, isFree, isGivenUp, lastFailure, passOver, skipSpent } from "./GoingOn.ts"
+import { catchUp, isFree, isGivenUp, lastFailure, passUnasked, skipSpent } from "./GoingOn.ts"
 import { type Loaded, record, type SessionJournal } from "./Journaling.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
@@ -58,25 +59,28 @@ const advance = Effect.fnUntraced(function*(
     skipSpent(run, state)
     const { asked } = run
     if (asked === undefined) return yield* nothingToResume(run, state)
-    const pass = (reason: Verdict["reason"]): boolean => {
-      if (!isFree(state) || !passOver(run, reason)) return false
+    if (!run.isChecked && state.submissions.length === 0) yield* checkChain(run, shared)
+    const pass = (error: ProviderError): boolean => {
+      if (!isFree(state) || !passUnasked(run, error)) return false
       retries = { next: undefined }
       return true
     }
     if (due !== undefined) {
-      const { verdict: { reason } } = due
       // An open circuit is there so that nobody waits for it.
-      const isPassed = reason._tag === "CircuitOpen" && pass(reason)
+      const isPassed = due.verdict.reason._tag === "CircuitOpen" && pass(due)
       const failure = isPassed ? undefined : yield* waitForRetry(run, retries, due, means?.provider.retryBudget)
-      if (failure !== undefined && !pass(reason)) return yield* failure
+      if (failure !== undefined && !pass(due)) return yield* failure
       due = undefined
       continue
     }
 
     const request = requestOf(run, asked)
-    const prepared = yield* Effect.result(prepare(providers, shared.namespace, { ...asked, request }))
+    const unusable = run.unusable.get(asked.request.model)
+    const prepared = yield* Effect.result(
+      unusable === undefined ? prepare(providers, shared.namespace, { ...asked, request }) : Effect.fail(unusable)
+    )
     if (prepared._tag === "Failure") {
-      if (pass(prepared.failure.verdict.reason)) continue
+      if (pass(prepared.failure)) continue
       return yield* run.failure(prepared.failure)
     }
     means = prepared.success

@@ -2,7 +2,7 @@
  * Whether a run may ask once more after an answer that will not do: the next
  * model, or the same one with what was wrong.
  */
-import type { Verdict } from "../../errors/ProviderError.ts"
+import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
 import { defaultFallbackReasons } from "../../services/ResponseRequest.ts"
 import { jobsOf, openSubmissions, type SessionState, type Submission } from "../../services/Session.ts"
 import type { Candidate, Run } from "./Run.ts"
@@ -21,35 +21,60 @@ const lastingEnds: ReadonlySet<string> = new Set([
   "JobFailed"
 ])
 
-/** Goes over to the next model, if there is one and the reason allows it. */
-export const passOver = (run: Run, reason: Verdict["reason"], word: string = reason._tag): boolean => {
-  const { asked, order } = run
+/** Goes over to the next model that can be asked, if there is one and the reason allows it. */
+export const passOver = (run: Run, reason: Verdict["reason"], word: string = reason._tag): boolean =>
+  run.order !== undefined && isReason(run.order.request.fallbackOn, word) && moveOn(run, reason)
+
+/**
+ * Goes over from a model that could not be asked to the next one. Nothing was sent, so `fallbackOn` has no say in what
+ * Holdfast itself refuses for one model, nor in a provider without a key behind the first model.
+ */
+export const passUnasked = (run: Run, { evidence, verdict: { reason } }: ProviderError): boolean => {
+  const isForced = evidence === "NotSent" &&
+    (reason._tag === "InvalidRequest" || (reason._tag === "ProviderNotConfigured" && run.candidate > 0))
+  return isForced ? moveOn(run, reason) : passOver(run, reason)
+}
+
+const moveOn = (run: Run, reason: Verdict["reason"]): boolean => {
+  const { asked, candidate, order, unusable } = run
+  const next = nextOf(run)
   // What has been told of one answer cannot be taken back.
-  if (order === undefined || asked === undefined || run.transcript?.hasContent === true) return false
-  if (run.candidate + 1 >= order.candidates.length || !isReason(order.request.fallbackOn, word)) return false
-  run.passedOver = [...run.passedOver, { model: asked.request.model, reason }]
-  run.candidate++
+  if (order === undefined || asked === undefined || next === undefined || run.transcript?.hasContent === true) {
+    return false
+  }
+  const between = order.candidates.slice(candidate + 1, next).flatMap(({ request: { model } }) => {
+    const error = unusable.get(model)
+    return error === undefined ? [] : [{ model, reason: error.verdict.reason }]
+  })
+  run.passedOver = [...run.passedOver, { model: asked.request.model, reason }, ...between]
+  run.candidate = next
   run.fault = undefined
   return true
 }
 
+/** Which model would be asked after the one that is asked, if any. */
+const nextOf = ({ candidate, order, unusable }: Run): number | undefined => {
+  const next = order?.candidates.findIndex(({ request: { model } }, index) => index > candidate && !unusable.has(model))
+  return next === -1 ? undefined : next
+}
+
 /** Whether jobs that wait in a queue for too long make the next model the better one. */
-export const leavesQueues = ({ candidate, order }: Run): boolean =>
-  order !== undefined && candidate + 1 < order.candidates.length && isReason(order.request.fallbackOn, "Queued")
+export const leavesQueues = (run: Run): boolean =>
+  run.order !== undefined && nextOf(run) !== undefined && isReason(run.order.request.fallbackOn, "Queued")
 
 /** The reasons for which the model after the one that is asked would be, if there is one. */
-export const fallbackOf = ({ candidate, order }: Run): ReadonlyArray<string> | undefined =>
-  order === undefined || candidate + 1 >= order.candidates.length
+export const fallbackOf = (run: Run): ReadonlyArray<string> | undefined =>
+  run.order === undefined || nextOf(run) === undefined
     ? undefined
-    : order.request.fallbackOn ?? defaultFallbackReasons
+    : run.order.request.fallbackOn ?? defaultFallbackReasons
 
 /** The word of `fallbackOn` for a submission's end: a job that was cancelled in its queue was queued for too long. */
 export const wordOf = (reason: Verdict["reason"], forFallback: boolean): string =>
   reason._tag === "JobCancelled" && forFallback ? "Queued" : reason._tag
 
 /** Whether there is anything left to ask. */
-export const hasMore = ({ candidate, faults, order }: Run): boolean =>
-  order !== undefined && (candidate + 1 < order.candidates.length || faults < (order.request.repair ?? 0))
+export const hasMore = (run: Run): boolean =>
+  run.order !== undefined && (nextOf(run) !== undefined || run.faults < (run.order.request.repair ?? 0))
 
 /** Asks the same model again, with what does not fit, if the request allows it. */
 export const sendBack = (run: Run, reason: Verdict["reason"]): boolean => {

@@ -11,8 +11,15 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { InvalidOutput } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
-import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
+import {
+  NonRetryable,
+  type PassedOver,
+  type Phase,
+  Retryable,
+  type StrategyError,
+  Timeout
+} from "../../errors/StrategyError.ts"
+import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
@@ -109,6 +116,10 @@ export class Run {
   candidate = 0
   /** The models that could not answer, and why. */
   passedOver: ReadonlyArray<PassedOver> = noneOver
+  /** The models of the order that cannot be asked at all, by name; set before the first submission of a session. */
+  unusable: ReadonlyMap<string, ProviderError> = noneUnusable
+  /** Whether the models of the order were checked. */
+  isChecked = false
   /** An answer that did not fit the request's schema, which is to be sent back. */
   fault: InvalidOutput | undefined
   /** How many answers of the session did not fit. */
@@ -214,6 +225,11 @@ export class Run {
     return this.awaited === undefined ? this.mine : this.mine.concat(this.awaited)
   }
 
+  /** What an error says of the models before the one that is asked. */
+  get before(): { readonly passedOver?: Run["passedOver"] } {
+    return this.passedOver.length === 0 ? {} : { passedOver: this.passedOver }
+  }
+
   /** What a store's failure means to the callers of this run. */
   unavailable(error: SessionStoreError): Retryable | NonRetryable {
     return unavailable(error, this.spec.key, this.progress.attempts)
@@ -221,7 +237,7 @@ export class Run {
 
   /** What a provider's failure means to the callers of this run. */
   failure(error: ProviderError): Retryable | NonRetryable {
-    const about = { session: this.spec.key, jobId: this.progress.jobId }
+    const about = { session: this.spec.key, jobId: this.progress.jobId, ...this.before }
     return error.verdict._tag === "Retryable"
       ? new Retryable({
         reason: error.verdict.reason,
@@ -235,5 +251,19 @@ export class Run {
 
 const none: ReadonlyArray<string> = []
 const noneOver: Run["passedOver"] = []
+const noneUnusable: Run["unusable"] = new Map()
 // Never written to: the first caller gets an array of its own.
 const noWaiters: Array<Waiter> = []
+
+/** Adds the models before to an error that does not name them. */
+export const withPassedOver = ({ passedOver }: Run, error: StrategyError): StrategyError => {
+  if (passedOver.length === 0 || error.passedOver !== undefined) return error
+  switch (error._tag) {
+    case "Retryable":
+      return new Retryable({ ...error, passedOver })
+    case "NonRetryable":
+      return new NonRetryable({ ...error, passedOver })
+    case "Timeout":
+      return new Timeout({ ...error, passedOver })
+  }
+}

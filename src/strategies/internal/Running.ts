@@ -16,7 +16,7 @@ import * as Deadlines from "./Deadlines.ts"
 import type { Doubts } from "./Doubts.ts"
 import { drive, sessionMismatch } from "./Driving.ts"
 import * as Journaling from "./Journaling.ts"
-import { Run, type RunResult, type Waiter } from "./Run.ts"
+import { Run, type RunResult, type Waiter, withPassedOver } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
 
@@ -73,6 +73,7 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     doubts,
     ignorant: new Set(),
+    unusable: new Set(),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
     drive: (run) => drive(run, shared)
@@ -92,10 +93,10 @@ export const make = Effect.fnUntraced(function*(
     if (run.waiters.length === 0) fiber.interruptUnsafe()
   }
 
-  const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
+  const end = (run: Run, ended: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
-    run.exit = exit
+    const exit = run.exit = Exit.mapError(ended, (error) => withPassedOver(run, error))
     // Nobody can come back to it, to be in doubt.
     if (!run.spec.journal.durable) {
       for (const id of run.mine) doubts.lost.delete(id)

@@ -195,7 +195,7 @@ const conclude = (
   })
 
 const errorOf = (run: Run, { verdict }: Extract<Final, { readonly _tag: "Failed" }>): NonRetryable =>
-  new NonRetryable({ reason: verdict.reason, session: run.spec.key, jobId: run.progress.jobId })
+  new NonRetryable({ reason: verdict.reason, session: run.spec.key, jobId: run.progress.jobId, ...run.before })
 
 const settlementOf = (run: Run, submission: Submission, end: Final, state: SessionState): Settlement => {
   const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
@@ -207,7 +207,7 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
     const error = errorOf(run, end)
     return {
       _tag: "Failed",
-      error: isIdOnly ? new NonRetryable({ ...error, reason: withoutText(error.reason) }) : error
+      error: isIdOnly ? withoutTexts(error) : error
     }
   }
   // An answer without an id can never be fetched again.
@@ -228,6 +228,17 @@ const settlementOf = (run: Run, submission: Submission, end: Final, state: Sessi
       settled: true
     })
   }
+}
+
+const withoutTexts = (error: NonRetryable): NonRetryable => {
+  const { passedOver, reason } = error
+  return new NonRetryable({
+    ...error,
+    reason: withoutText(reason),
+    ...(passedOver === undefined
+      ? {}
+      : { passedOver: passedOver.map(({ model, reason }) => ({ model, reason: withoutText(reason) })) })
+  })
 }
 
 const unreachable = (run: Run, jobId: string): Effect.Effect<never, NonRetryable> =>

@@ -15,6 +15,8 @@ export interface Shared {
   readonly doubts: Doubts
   /** Models whose provider ignores `background`, as was told in the log. */
   readonly ignorant: Set<string>
+  /** Models of `fallback` that cannot be asked, as was logged. */
+  readonly unusable: Set<string>
   /** Takes a run to its end; also from where it asks once more, after an end that will not do. */
   readonly drive: (run: Run) => Effect.Effect<RunResult, StrategyError>
   /** Forks work that may go on as long as the layer lives, and that nobody waits for. */
