@@ -245,9 +245,12 @@ export interface Provider {
   readonly completions?: CompletionsApi | undefined
   /**
    * Waits until a request may be sent, by the limits of its account. Called before the request is announced, with the
-   * value that the port then gets; a port that was not asked so waits by itself.
+   * value that the port then gets; a port that was not asked so waits by itself. Fails at once when the request would have
+   * to wait beyond `until` (Unix time in milliseconds).
    */
-  readonly admit?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
+  readonly admit?:
+    | ((request: ResponseRequest, until?: number | undefined) => Effect.Effect<void, ProviderError>)
+    | undefined
   /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
   readonly retryBudget?: RetryBudget | undefined
 }

@@ -49,9 +49,9 @@ export interface RetryOptions {
  * that a later attempt may cure are retried, and an open circuit is not waited
  * for.
  *
- * A server's Retry-After is a floor: the delay is `max(backoff, retryAfter) *
- * u`, however long that is. A rate-limit reset hint is a floor too, but capped
- * by `max`.
+ * A server's wait (`retryAfter`) is a floor: the delay is `max(backoff,
+ * retryAfter) * u`, however long that is. The time until a rate limit's bucket is
+ * full again (`retryHint`) is a floor too, but capped by `max`.
  *
  * **Gotchas**
  *

@@ -74,6 +74,27 @@ describe("a limit that ends after the deadline", () => {
       assert.strictEqual(server.asked.length, 1)
     }))
 
+  it.live.each(["background", "sync", "completions"] as const)(
+    "ends the next call at once where the account follows its provider, and nothing is sent: %s",
+    (strategy) =>
+      Effect.gen(function*() {
+        const server = yield* AnsweringServer.make(() => ({ status: 429, body: { error: limit } }))
+        const call = Effect.flip(Holdfast.execute({ model: "acme/m", prompt: "x", strategy, deadline: "2 hours" }))
+        const startedAt = performance.now()
+        const errors = yield* Effect.provide(
+          Effect.all([call, call, call]),
+          layerOf({ ...acmeOf(server.url), limits: { followServer: true } })
+        )
+
+        for (const error of errors) {
+          assert.deepInclude(factsOf(error), { _tag: "Retryable", reason: "RateLimited" })
+          assert.closeTo(factsOf(error).seconds ?? 0, 13_872, 30)
+        }
+        assert.strictEqual(server.asked.length, 1)
+        assert.isBelow(performance.now() - startedAt, 5000)
+      })
+  )
+
   it.live("is waited for where the deadline allows it", () =>
     Effect.gen(function*() {
       let calls = 0
@@ -105,16 +126,26 @@ describe("a limit that ends after the deadline", () => {
     }))
 })
 
+const acmeOf = (url: string): Providers.ProviderSettings => ({
+  baseUrl: `${url}/v1`,
+  apiKey: Redacted.make("sk-test-0000"),
+  responses: true,
+  background: true
+})
+
+const layerOf = (acme: Providers.ProviderSettings) =>
+  Holdfast.layer.pipe(Layer.provide([SessionStore.layerMemory, Providers.layer({ acme })]))
+
 const failure = (
   url: string,
   more: Partial<ResponseRequest.RequestInput>,
   isStreamed: boolean
 ): Effect.Effect<StrategyError.StrategyError> => {
-  const acme = { baseUrl: `${url}/v1`, apiKey: Redacted.make("sk-test-0000"), responses: true, background: true }
   const request = { model: "acme/m", prompt: "x", ...more }
   const call = isStreamed ? Stream.runDrain(Holdfast.stream(request)) : Holdfast.execute(request)
-  const layer = Holdfast.layer.pipe(Layer.provide([SessionStore.layerMemory, Providers.layer({ acme })]))
-  return Effect.flip(Effect.asVoid(Effect.provide(call, layer))) as Effect.Effect<StrategyError.StrategyError>
+  return Effect.flip(Effect.asVoid(Effect.provide(call, layerOf(acmeOf(url))))) as Effect.Effect<
+    StrategyError.StrategyError
+  >
 }
 
 const factsOf = (error: StrategyError.StrategyError) => {

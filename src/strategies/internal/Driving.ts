@@ -2,6 +2,7 @@
  * The life of one run: reads the journal, does what it calls for, and reads it
  * again, until the session is settled or the run must end.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { JobCancelled, RequestNeeded, SessionMismatch, SessionNotFound } from "../../errors/Reason.ts"
@@ -9,6 +10,7 @@ import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
 import { apply, CancelRequested, jobsOf, openSubmissions, type SessionState } from "../../services/Session.ts"
 import { cancelSurplus, recordCancel } from "./Cancelling.ts"
 import { checkChain } from "./Chain.ts"
+import { monotonicMillis } from "./Deadlines.ts"
 import { forgetDoubts } from "./Doubts.ts"
 import { catchUp, isFree, isGivenUp, lastFailure, passUnasked, skipSpent } from "./GoingOn.ts"
 import { type Loaded, record, type SessionJournal } from "./Journaling.ts"
@@ -84,7 +86,8 @@ const advance = Effect.fnUntraced(function*(
       return yield* run.failure(prepared.failure)
     }
     means = prepared.success
-    const admitted = yield* Effect.result(means.provider.admit?.(request) ?? Effect.void)
+    const until = (yield* Clock.currentTimeMillis) + run.deadlineAt - (yield* monotonicMillis)
+    const admitted = yield* Effect.result(means.provider.admit?.(request, until) ?? Effect.void)
     if (admitted._tag === "Failure") {
       due = admitted.failure
       continue

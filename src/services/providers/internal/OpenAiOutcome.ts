@@ -6,6 +6,7 @@
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import * as Reason from "../../../errors/Reason.ts"
+import type { Usage } from "../../../errors/Usage.ts"
 import { Answer } from "../../LlmResponse.ts"
 import type { Outcome } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
@@ -71,7 +72,7 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
   if (stopped._tag === "Limited") {
     const limit = wordOf(stopped.limit, context)
     return Failure.final(
-      new Reason.Incomplete({ ...said(), content: text, limit, message: `The answer was cut by ${limit}` })
+      new Reason.Incomplete({ ...said(), content: text, limit, message: cutBy(limit, usage) })
     )
   }
   if (!hasToolCalls && text.trim() === "") {
@@ -91,6 +92,12 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
       ...(responseId === "" ? undefined : { responseId })
     })
   }
+}
+
+const cutBy = (limit: string, usage: Usage | undefined): string => {
+  if (limit !== "unknown") return `The answer was cut by ${limit}`
+  const after = usage === undefined ? "" : `, after ${usage.outputTokens} output tokens`
+  return `The provider calls the answer incomplete and does not say why${after}`
 }
 
 /**
