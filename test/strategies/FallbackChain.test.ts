@@ -96,8 +96,8 @@ describe("the models of a request with fallback", () => {
         "/groq": { status: 401, body: { error: { message: "Wrong key", code: "invalid_api_key" } } }
       })
       const codec = Schema.toCodecJson(StrategyError.StrategyError)
-      const text = JSON.stringify(Schema.encodeSync(codec)(error))
-      const back = Schema.decodeSync(codec)(JSON.parse(text))
+      const text = JSON.stringify(yield* Schema.encodeEffect(codec)(error))
+      const back = yield* Schema.decodeUnknownEffect(codec)(JSON.parse(text))
 
       assert.strictEqual(reasonOf(error)?._tag, "AuthenticationFailed")
       assert.deepStrictEqual(namesOf(error.passedOver), [[openai, "QuotaExceeded"], [claude, "InvalidRequest"]])

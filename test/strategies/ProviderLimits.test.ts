@@ -136,16 +136,10 @@ const acmeOf = (url: string): Providers.ProviderSettings => ({
 const layerOf = (acme: Providers.ProviderSettings) =>
   Holdfast.layer.pipe(Layer.provide([SessionStore.layerMemory, Providers.layer({ acme })]))
 
-const failure = (
-  url: string,
-  more: Partial<ResponseRequest.RequestInput>,
-  isStreamed: boolean
-): Effect.Effect<StrategyError.StrategyError> => {
+const failure = (url: string, more: Partial<ResponseRequest.RequestInput>, isStreamed: boolean) => {
   const request = { model: "acme/m", prompt: "x", ...more }
-  const call = isStreamed ? Stream.runDrain(Holdfast.stream(request)) : Holdfast.execute(request)
-  return Effect.flip(Effect.asVoid(Effect.provide(call, layerOf(acmeOf(url))))) as Effect.Effect<
-    StrategyError.StrategyError
-  >
+  const call = isStreamed ? Stream.runDrain(Holdfast.stream(request)) : Effect.asVoid(Holdfast.execute(request))
+  return Effect.flip(Effect.provide(call, layerOf(acmeOf(url))))
 }
 
 const factsOf = (error: StrategyError.StrategyError) => {

@@ -29,7 +29,7 @@ export interface Context {
   readonly provider: string
   /**
    * What was tried. The reason is the same for all; a 404 is `NotFound` whatever was asked. Of a background submission,
-   * `"submit"`, an error in a 2xx or in a stream is a refusal when a code or status of a limit, a right or a mistake says so.
+   * `"submit"`, an error in a 2xx or in a stream is a refusal when it names the status 402 or 429, or a plan's limit.
    */
   readonly operation: "submit" | "retrieve" | "cancel" | "call"
   /** Unix time in milliseconds, for waits given as dates. */
@@ -148,10 +148,12 @@ const fromFacts = (facts: ErrorFacts.Facts, context: Context): ProviderError => 
 // Without the provider's own JSON it is likely that there is no such API at the address.
 const withRequest = (
   said: Reason.ReasonFields,
-  { isOwn }: ErrorFacts.Facts,
+  { isError, isOwn, status = 0 }: ErrorFacts.Facts,
   { keys = [], request }: Context
 ): Reason.ReasonFields => {
-  const hint = isOwn || request === undefined ? undefined : RequestHint.of(request)
+  // LM Studio answers 200 for an address that it does not have.
+  const isSaid = isOwn || (isError && status >= 300)
+  const hint = isSaid || request === undefined ? undefined : RequestHint.of(request)
   if (hint === undefined) return said
   const message = `${said.message.slice(0, Reason.maxMessageLength / 2)} (${Scrub.make(keys)(hint, 600)})`
   return { ...said, message }

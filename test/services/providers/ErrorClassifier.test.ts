@@ -269,10 +269,14 @@ describe("ErrorClassifier", () => {
     })
 
     it.each<readonly [unknown, string]>([
-      [{ type: "error", code: "insufficient_quota", message: "Words" }, "Refused"],
+      [{ type: "error", code: "insufficient_quota", message: "Words" }, "Uncertain"],
+      [{ type: "error", code: "rate_limit_exceeded", message: "Words" }, "Uncertain"],
+      [{ type: "error", status: 402, error: { code: "insufficient_quota", message: "Words" } }, "Refused"],
+      [{ error: { code: 429, message: "Words" } }, "Refused"],
+      [{ error: { type: "usage_limit_reached", message: "Words" } }, "Refused"],
       [{ type: "error", status_code: 429, error: { type: "usage_limit_reached", message: "Words" } }, "Refused"],
-      [{ type: "error", status: 400, error: { message: "Words" } }, "Refused"],
-      [{ error: { code: "invalid_api_key", message: "Words" } }, "Refused"],
+      [{ type: "error", status: 400, error: { message: "Words" } }, "Uncertain"],
+      [{ error: { code: "invalid_api_key", message: "Words" } }, "Uncertain"],
       [{ error: { code: 408, message: "Words" } }, "Uncertain"],
       [{ error: { code: 502, message: "Words" } }, "Uncertain"],
       [{ error: { code: "server_error", message: "Words" } }, "Uncertain"],

@@ -227,6 +227,14 @@ describe("ErrorClassifier, of gateways and compatible hosts", () => {
       const own = { error: { message: "The model `x` does not exist", code: "model_not_found" } }
 
       assert.strictEqual(said("https://h.example/v1/responses", own), "The model `x` does not exist")
+      assert.strictEqual(
+        said("https://h.example/v1/responses", { error: "model 'x' not found" }),
+        "model 'x' not found"
+      )
+      assert.include(
+        said("http://127.0.0.1:1234/responses", { error: "Unexpected endpoint or method. (POST /responses)" }, 200),
+        "; the base URL may have to end with /v1)"
+      )
       assert.strictEqual(said("no url", "no"), "no")
       assert.strictEqual(said("https://h.example/v1/responses", "no", 400), "no")
       assert.include(said("https://h.example/responses", "no", 405), "POST https://h.example/responses")

@@ -6,6 +6,7 @@
 import type { Evidence } from "../../../errors/ProviderError.ts"
 import type { Facts, Link } from "./ErrorFacts.ts"
 import * as ErrorTable from "./ErrorTable.ts"
+import * as ErrorTexts from "./ErrorTexts.ts"
 import * as TransportTable from "./TransportTable.ts"
 
 /**
@@ -19,7 +20,7 @@ export interface Classification {
   /** Whether only a text pattern led here. */
   readonly inferred: boolean
   readonly evidence: Evidence
-  /** Whether an error in a 2xx or a stream says that the request was not taken. */
+  /** Whether an error in a 2xx or a stream says that a limit kept the request from being taken. */
   readonly isRefusal: boolean
   /** Whether the limit is one that lasts for hours: without a named wait it is a quota. */
   readonly isLongLimit: boolean
@@ -68,17 +69,16 @@ const known = (facts: Facts): Classification | undefined => {
   if (coded !== undefined) {
     const isLongLimit = coded.kind === "RateLimited" &&
       facts.signals.some((signal) => ErrorTable.longLimits.has(signal))
-    return {
-      ...classification(coded.kind, evidence, coded.inferred),
-      isRefusal: ErrorTable.refusingKinds.has(coded.kind),
-      isLongLimit
-    }
+    const isRefusal = isLongLimit || (isLimit(coded.kind) && limitStatuses.has(facts.innerStatus ?? 0))
+    return { ...classification(coded.kind, evidence, coded.inferred), isRefusal, isLongLimit }
   }
-  const worded = byText(ErrorTable.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts)
+  const worded = byText(ErrorTexts.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts)
   if (worded !== undefined) return classification(worded, evidence, true)
   if (status !== undefined) {
-    const isRefusal = status >= 400 && status < 500 && !uncertainStatuses.has(status)
-    return { ...classification(byStatus(facts, status), evidence), isRefusal }
+    return {
+      ...classification(byStatus(facts, status), evidence),
+      isRefusal: limitStatuses.has(facts.innerStatus ?? 0)
+    }
   }
   const vague = find(facts.signals, (signal) => ErrorTable.vagueSignals.get(signal))
   if (vague !== undefined) return classification(vague, evidence)
@@ -113,12 +113,17 @@ const evidenceOf = (facts: Facts): Evidence => {
   return facts.isOwn && ErrorTable.refusingStatuses.has(status) && !hasLostUpstream(facts) ? "Refused" : "Uncertain"
 }
 
+const isLimit = (kind: ErrorTable.ErrorKind): boolean => kind === "RateLimited" || kind === "QuotaExceeded"
+
+/** Statuses in a body that say that a limit kept the request from being taken. */
+const limitStatuses: ReadonlySet<number> = new Set([402, 429])
+
 /** Statuses of a 4xx that do not say whether the request was taken: a timeout, and a client that has gone. */
 const uncertainStatuses: ReadonlySet<number> = new Set([408, 499])
 
 const hasLostUpstream = ({ signals, text }: Facts): boolean =>
   signals.some((signal) => ErrorTable.lostUpstreamSignals.has(signal)) ||
-  ErrorTable.lostUpstreamTexts.some((words) => text.includes(words))
+  ErrorTexts.lostUpstream.some((words) => text.includes(words))
 
 const byCode = (
   facts: Facts,
@@ -132,7 +137,7 @@ const byCode = (
   if (kind === undefined) return undefined
   const refined = kind === "RateLimited" && exceedsLimit(facts.text)
     ? "InvalidRequest"
-    : byText(ErrorTable.refinements.get(kind) ?? [], facts)
+    : byText(ErrorTexts.refinements.get(kind) ?? [], facts)
   return { kind: refined ?? kind, inferred: refined !== undefined }
 }
 
@@ -143,7 +148,7 @@ const exceedsLimit = (text: string): boolean => {
 }
 
 const byText = (
-  rules: ReadonlyArray<Omit<ErrorTable.TextRule, "statuses">>,
+  rules: ReadonlyArray<Omit<ErrorTexts.TextRule, "statuses">>,
   { signals, text }: Facts
 ): ErrorTable.ErrorKind | undefined =>
   text === ""
