@@ -228,6 +228,7 @@ describe("OpenAiResponses.stateOf", () => {
     }, { _tag: "Incomplete", limit: "max_output_tokens", content: "The answ" }],
     ["a limit without a name", { status: "incomplete", incomplete_details: null, output: null }, {
       _tag: "Incomplete",
+      message: "The provider calls the answer incomplete and does not say why, after 20 output tokens",
       limit: "unknown",
       content: ""
     }],

@@ -96,7 +96,7 @@ export const make = (ending: Ending, body: Fields, reply: Reply, context: Contex
 
 const cutBy = (limit: string, usage: Usage | undefined): string => {
   if (limit !== "unknown") return `The answer was cut by ${limit}`
-  const after = usage === undefined ? "" : `, after ${usage.outputTokens} output tokens`
+  const after = usage === undefined ? "" : `, after ${usage.outputTokens + usage.reasoningTokens} output tokens`
   return `The provider calls the answer incomplete and does not say why${after}`
 }
 
