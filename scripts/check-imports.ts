@@ -72,7 +72,7 @@ const circles = (): ReadonlyArray<ReadonlyArray<string>> => {
   return found
 }
 
-for (const circle of circles()) wrong.push(`these import one another in a circle: ${circle.sort().join(", ")}`)
+for (const circle of circles()) wrong.push(`these import one another in a circle: ${[...circle].sort().join(", ")}`)
 
 console.log(wrong.length === 0 ? `The imports of ${files.length} files are in order` : wrong.join("\n"))
 process.exitCode = wrong.length === 0 ? 0 : 1

@@ -135,6 +135,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
           }
           : undefined),
         completions: {
+          check: (request) => Effect.asVoid(bodyOf(request, context)),
           complete: (request) => complete(client, context, request),
           stream: (request) => stream(client, context, request)
         }

@@ -110,6 +110,7 @@ export const make = (options: Options): (model: string) => Ports => {
       return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
     })
     const jobs: JobsApi = {
+      check: (request) => Effect.asVoid(Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))),
       submit: Effect.fnUntraced(function*(request) {
         const body = yield* Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))
         const path = "/interactions"
@@ -156,23 +157,25 @@ const send = Effect.fnUntraced(function*(
   apiKey: ApiKey.ApiKey,
   { body, method, model, operation, path }: Call
 ): Effect.fn.Return<{ readonly reply: Reply; readonly context: GeminiOutcome.Context }, ProviderError> {
-  const key = yield* apiKey.read
+  const key = yield* (ApiKey.isAnnounced(operation) ? apiKey.readForAnnounced : apiKey.read)
   const clock = yield* Clock.Clock
+  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
+  const url = `${baseUrl}${path}`
   const contextNow = (): GeminiOutcome.Context => ({
     provider: options.name,
     operation,
     model,
     now: clock.currentTimeMillisUnsafe(),
+    request: { method, url },
     keys: key === undefined ? [] : [key]
   })
-  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
   const fetch = operation === "submit" ? options.fetchFresh : options.fetch
   const request = async (signal: AbortSignal): Promise<Response> => {
     const headers = new Headers({ accept: "application/json" })
     if (body !== undefined) headers.set("content-type", "application/json")
     if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
-    return fetch(`${baseUrl}${path}`, {
+    return fetch(url, {
       method,
       headers,
       signal,

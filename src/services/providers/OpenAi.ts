@@ -160,6 +160,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
   })
   return {
+    check: (request) => Effect.asVoid(payloadOf(request, { submissionId: "" })),
     submit: Effect.fnUntraced(function*(request, submission) {
       const body = yield* payloadOf(request, submission)
       const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
@@ -230,6 +231,7 @@ const makeResponses = (
     )
   }
   return {
+    check: (request) => Effect.asVoid(callOf(request)),
     create: Effect.fnUntraced(function*(request) {
       const answer = yield* send(yield* callOf(request))
       return yield* Effect.fromResult(
@@ -260,6 +262,7 @@ const makeCompletions = (
   const payloadOf = (request: ResponseRequest) =>
     Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
   return {
+    check: (request) => Effect.asVoid(payloadOf(request)),
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
       const answer = yield* send({ operation: "call", method: "post", path, body, model })

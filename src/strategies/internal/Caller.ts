@@ -143,5 +143,6 @@ const timeout = (run: Run, deadline: Duration.Duration): Timeout =>
     elapsed: deadline,
     phase: run.progress.phase,
     session: run.spec.key,
-    jobId: run.progress.jobId
+    jobId: run.progress.jobId,
+    ...run.before
   })

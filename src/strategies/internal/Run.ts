@@ -11,8 +11,15 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { NonRetryableReason } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
-import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
+import {
+  NonRetryable,
+  type PassedOver,
+  type Phase,
+  Retryable,
+  type StrategyError,
+  Timeout
+} from "../../errors/StrategyError.ts"
+import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
@@ -116,6 +123,8 @@ export class Run {
   stream: OpenStream | undefined
   streamOf: string | undefined
   private watchers: Set<Watcher> | undefined
+  /** The models that could not answer, and why. */
+  passedOver: ReadonlyArray<PassedOver> = noneOver
   /** The submissions that this run sent. */
   own: ReadonlyArray<string> = none
   /** The submission whose job it waits for, or whose answer it fetches again. */
@@ -300,14 +309,24 @@ export class Run {
     return unavailable(error, this.spec.key, this.progress.attempts)
   }
 
+  /** What an error says of the models before the one that is asked. */
+  get before(): { readonly passedOver?: ReadonlyArray<PassedOver> } {
+    return this.passedOver.length === 0 ? {} : { passedOver: this.passedOver }
+  }
+
+  /** Notes the models that could not answer. */
+  notePassedOver(passedOver: ReadonlyArray<PassedOver>): void {
+    this.passedOver = passedOver
+  }
+
   /** The error of a run that is refused for a reason of our own. */
   refused(reason: NonRetryableReason, jobId?: string): NonRetryable {
-    return new NonRetryable({ reason, session: this.spec.key, jobId })
+    return new NonRetryable({ reason, session: this.spec.key, jobId, ...this.before })
   }
 
   /** What a provider's failure means to the callers of this run. */
   failure(error: ProviderError): Retryable | NonRetryable {
-    const about = { session: this.spec.key, jobId: this.progress.jobId }
+    const about = { session: this.spec.key, jobId: this.progress.jobId, ...this.before }
     return error.verdict._tag === "Retryable"
       ? new Retryable({
         reason: error.verdict.reason,
@@ -323,5 +342,19 @@ export class Run {
 export const isParked = Symbol.for("holdfast/strategies/internal/Run/isParked")
 
 const none: ReadonlyArray<string> = []
+const noneOver: ReadonlyArray<PassedOver> = []
 // Never written to: the first caller gets an array of its own.
 const noWaiters: Array<Waiter> = []
+
+/** Adds the models before to an error that does not name them. */
+export const withPassedOver = ({ passedOver }: Run, error: StrategyError): StrategyError => {
+  if (passedOver.length === 0 || error.passedOver !== undefined) return error
+  switch (error._tag) {
+    case "Retryable":
+      return new Retryable({ ...error, passedOver })
+    case "NonRetryable":
+      return new NonRetryable({ ...error, passedOver })
+    case "Timeout":
+      return new Timeout({ ...error, passedOver })
+  }
+}

@@ -17,7 +17,7 @@ import { monotonicMillis } from "./MonotonicTime.ts"
 import { drive, sessionMismatch } from "./Loop.ts"
 import * as Journaling from "./Journaling.ts"
 import * as Poller from "./Poller.ts"
-import { isParked, type Order, Run, type RunResult, type Waiter } from "./Run.ts"
+import { isParked, type Order, Run, type RunResult, type Waiter, withPassedOver } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
 import { defaultConcurrency, SubmitGates } from "./SubmitGate.ts"
@@ -109,6 +109,7 @@ export const make = Effect.fnUntraced(function*(
     submitGates: new SubmitGates(submitConcurrency),
     pollSchedule,
     ignorant: new Set(),
+    unusable: new Set(),
     poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
@@ -123,10 +124,10 @@ export const make = Effect.fnUntraced(function*(
     if (run.waiters.length === 0) run.interrupt()
   }
 
-  const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
+  const end = (run: Run, ended: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
-    run.exit = exit
+    const exit = run.exit = Exit.mapError(ended, (error) => withPassedOver(run, error))
     if (run.stream !== undefined) fork(run.closeStream)
     // No later run can load it.
     if (!run.spec.journal.durable) {

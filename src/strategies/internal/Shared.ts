@@ -18,6 +18,8 @@ export interface Shared {
   readonly submitGates: SubmitGates
   /** The delays between the polls of a job of a provider, where the caller asked for some. */
   readonly pollSchedule: (asked: RunSpec["poll"], provider: string) => RunSpec["poll"]
+  /** Models of `fallback` that cannot be asked, as was logged. */
+  readonly unusable: Set<string>
   /** Models whose provider ignores `background`, as was told in the log. */
   readonly ignorant: Set<string>
   /** Forks work that may go on as long as the layer lives, and that nobody waits for. */

@@ -15,6 +15,7 @@ import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
 import * as ApiKey from "./ApiKey.ts"
 import type * as EventStream from "./EventStream.ts"
+import * as ErrorBody from "./ErrorBody.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { loadOnce } from "./LoadOnce.ts"
@@ -87,12 +88,13 @@ export const make = (options: Options): Client => {
   const apiKey = ApiKey.make(options.apiKey)
   const prepare = Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
     const clients = yield* load
-    const key = yield* apiKey.read
+    const key = yield* (ApiKey.isAnnounced(operation) ? apiKey.readForAnnounced : apiKey.read)
     const clock = yield* Clock.Clock
     const contextNow = (): ErrorClassifier.Context => ({
       provider: options.name,
       operation,
       now: clock.currentTimeMillisUnsafe(),
+      request: { method, url: `${options.baseUrl ?? defaultBaseUrl}${path}` },
       keys: key === undefined ? [] : [key]
     })
     const client = operation === "submit" ? clients.fresh : clients.shared
@@ -115,6 +117,8 @@ export const make = (options: Options): Client => {
   }
 }
 
+const defaultBaseUrl = "https://api.anthropic.com"
+
 interface Clients {
   readonly shared: Anthropic
   readonly fresh: Anthropic
@@ -125,11 +129,16 @@ const longestTimeout = 2 ** 31 - 1
 
 const importClients = async (options: Options): Promise<Clients> => {
   const { Anthropic } = await import("@anthropic-ai/sdk/client")
+  class Client extends Anthropic {
+    protected override makeStatusError(...[status, body, message, headers]: Parameters<Anthropic["makeStatusError"]>) {
+      return ErrorBody.remember(super.makeStatusError(status, body, message, headers), body)
+    }
+  }
   const client = (fetch: Fetch) =>
-    new Anthropic({
+    new Client({
       // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
       apiKey: "unused",
-      baseURL: options.baseUrl ?? "https://api.anthropic.com",
+      baseURL: options.baseUrl ?? defaultBaseUrl,
       webhookKey: null,
       maxRetries: 0,
       timeout: longestTimeout,

@@ -10,8 +10,10 @@ import type { ProviderError } from "../../../errors/ProviderError.ts"
 export type KeySource = Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
 
 export interface ApiKey {
-  /** The key for a request: the one that was read ahead, for five seconds, or else read now. */
+  /** The key for a request. */
   readonly read: Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError>
+  /** The key for a request that was announced: the one that was read ahead for it, or else as `read`. */
+  readonly readForAnnounced: Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError>
   /** Reads the key for the submission that is about to be announced, so that nothing slow comes after the announcement. */
   readonly readAhead: Effect.Effect<void, ProviderError>
 }
@@ -22,12 +24,14 @@ const freshMillis = 5000
 /** Creates the reader of a key. */
 export const make = (source: KeySource): ApiKey => {
   if (source === undefined || Redacted.isRedacted(source)) {
-    return { read: Effect.succeed(source), readAhead: Effect.void }
+    const read = Effect.succeed(source)
+    return { read, readForAnnounced: read, readAhead: Effect.void }
   }
   let ahead: { readonly key: Redacted.Redacted<string>; readonly until: number } | undefined
   const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1_000_000)
   return {
-    read: Effect.flatMap(
+    read: source,
+    readForAnnounced: Effect.flatMap(
       nowMillis,
       (now) => ahead !== undefined && now < ahead.until ? Effect.succeed(ahead.key) : source
     ),
@@ -37,3 +41,7 @@ export const make = (source: KeySource): ApiKey => {
       }))
   }
 }
+
+/** Whether a request of an operation is announced in the journal before it is sent. */
+export const isAnnounced = (operation: "submit" | "retrieve" | "cancel" | "call"): boolean =>
+  operation === "submit" || operation === "call"
