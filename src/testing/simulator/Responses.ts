@@ -56,7 +56,9 @@ export const retrieve = (world: World, exchange: Exchange): Reply.Reply => {
   const now = world.now()
   const isStream = exchange.call.endpoint === "responses.stream"
   if (isStream && now - job.progress.createdAt >= world.settings.streamWindowMillis) return streamClosed(exchange)
-  if (AsHosts.isStreamed(exchange)) {
+  // The stream of a cancelled job does not say so.
+  const isSaid = isStream || job.answer.outcome !== "cancelled" && job.progress.cancelledAt === undefined
+  if (isSaid && AsHosts.isStreamed(exchange)) {
     const after = exchange.call.startingAfter
     if (isStream) job.record.streams = [...job.record.streams, { at: now, startingAfter: after }]
     else job.record.polls++
