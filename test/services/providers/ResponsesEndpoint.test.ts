@@ -72,7 +72,11 @@ describe("an answer that is incomplete", () => {
       "max_tool_calls",
       "The answer was cut short; the provider gives the reason max_tool_calls"
     ],
-    [{ incomplete_details: null }, "unknown", "The answer was cut short after 3 output tokens, and the provider gives no reason"],
+    [
+      { incomplete_details: null },
+      "unknown",
+      "The answer was cut short after 3 output tokens, and the provider gives no reason"
+    ],
     [
       { incomplete_details: null, usage: complete(16).usage },
       "max_output_tokens",
