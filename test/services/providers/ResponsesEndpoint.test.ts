@@ -266,7 +266,7 @@ interface Asked {
 /** Holdfast, and a server that all providers lead to. */
 const world = Effect.gen(function*() {
   let replyTo: (method: string) => Recorded = () => json({}, 404)
-  const { url } = yield* serve((method) => replyTo(method))
+  const { url } = yield* serve(({ method }) => replyTo(method))
   const settings = { baseUrl: `${url}/v1`, apiKey: Redacted.make("key-of-nobody"), responses: true }
   const names = ["openai", "azure", "openrouter", "litellm_proxy", "ollama", "lm_studio", "llamafile", "xai", "acme"]
   const live = Holdfast.layer.pipe(
