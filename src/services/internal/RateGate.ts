@@ -13,12 +13,18 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { RateLimiter, RateLimiterError } from "effect/persistence/RateLimiter"
+import type {
+  AdaptiveConsumeResult,
+  ConsumeResult,
+  RateLimiter,
+  RateLimiterError
+} from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
+import type { LimitStore } from "./LimitStore.ts"
 import type { ServerLimits } from "./RateHeaders.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
 
@@ -81,7 +87,7 @@ export interface RateGate {
     until: number,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<Option.Option<Ticket>>
-  /** Takes or gives back what the request really took. */
+  /** Starts to take or give back what the request really took; does not wait for the store. */
   readonly settle: (ticket: Ticket, report: Report) => Effect.Effect<void>
   /** Remembers what a response said, for the next request. */
   readonly learn: (limits: ServerLimits) => void
@@ -92,12 +98,12 @@ export interface RateGate {
  *
  * **Details**
  *
- * A store that fails is logged at level Warn, and lets requests pass.
+ * Requests pass while the limiter's store does not answer.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (limiter: RateLimiter, options: Options): RateGate => {
+export const make = (limiter: RateLimiter, store: LimitStore, options: Options): RateGate => {
   const queue = Semaphore.makeUnsafe(1)
   const configured = { requests: options.requestsPerMinute, tokens: options.tokensPerMinute }
   let server: ServerLimits | undefined
@@ -108,24 +114,32 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
     return limit === Infinity ? undefined : limit
   }
 
-  const consume = (dimension: Dimension, limit: number, tokens: number, onExceeded: "delay" | "fail") =>
-    limiter.consume({
+  const ask = <A>(question: Effect.Effect<A, RateLimiterError>) => store.ask(question, { isAnswer: isExceeded })
+
+  const consume = (
+    dimension: Dimension,
+    limit: number,
+    tokens: number,
+    onExceeded: "delay" | "fail"
+  ): Effect.Effect<Option.Option<ConsumeResult>, RateLimiterError> =>
+    ask(limiter.consume({
       key: `${options.key}/${dimension}`,
       algorithm: "token-bucket",
       window,
       limit,
       tokens,
       onExceeded
-    })
+    }))
 
-  /** Takes or gives back without waiting. */
+  /** Takes or gives back, however much is left. */
   const adjust = (dimension: Dimension, tokens: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       const limit = limitOf(dimension)
       return limit === undefined || tokens === 0
         ? Effect.void
-        : Effect.ignore(consume(dimension, limit, tokens, "delay"), { log: "Warn" })
+        : Effect.ignore(consume(dimension, limit, tokens, "delay"))
     })
+  const giveBack = (dimension: Dimension, tokens: number): Effect.Effect<void> => store.tell(adjust(dimension, -tokens))
 
   // What other processes took, and what the estimates missed, is known to the server alone.
   const catchUp = Effect.suspend(() => {
@@ -138,11 +152,11 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
         ? Effect.void
         : consume(dimension, limit, 0, "delay").pipe(
           Effect.flatMap((bucket) =>
-            bucket.remaining > remaining
-              ? consume(dimension, limit, bucket.remaining - remaining, "delay")
+            Option.isSome(bucket) && bucket.value.remaining > remaining
+              ? consume(dimension, limit, bucket.value.remaining - remaining, "delay")
               : Effect.void
           ),
-          Effect.ignore({ log: "Warn" })
+          Effect.ignore
         )
     }, { discard: true })
   })
@@ -162,25 +176,22 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
         if (limit === undefined) return Option.some(0)
         // What is more than a whole minute's limit would never pass.
         const tokens = Math.min(wanted, limit)
-        const delay = yield* consume(dimension, limit, tokens, "fail").pipe(
-          Effect.as(undefined),
-          Effect.catch(delayOf)
-        )
-        if (delay === undefined) return Option.some(tokens)
-        if (!(yield* sleep(delay))) return Option.none()
+        const taken = yield* Effect.result(consume(dimension, limit, tokens, "fail"))
+        if (taken._tag === "Success") return Option.some(Option.isSome(taken.success) ? tokens : 0)
+        if (!(yield* sleep(waitFor(taken.failure)))) return Option.none()
       }
     })
 
-    const heed = Effect.fnUntraced(function*() {
+    const waitForServer = Effect.fnUntraced(function*() {
       while (options.followServer) {
-        const { delay, epoch, phase } = yield* Effect.catch(
-          limiter.adaptiveConsume({
-            key: options.key,
-            tokens: 1,
-            fallbackLimit: limitOf("requests") ?? Number.MAX_SAFE_INTEGER,
-            fallbackWindow: window
-          }),
-          (error) => Effect.as(warn(error), unheeded)
+        const { delay, epoch, phase } = yield* ask(limiter.adaptiveConsume({
+          key: options.key,
+          tokens: 1,
+          fallbackLimit: limitOf("requests") ?? Number.MAX_SAFE_INTEGER,
+          fallbackWindow: window
+        })).pipe(
+          Effect.orElseSucceed(Option.none),
+          Effect.map(Option.getOrElse(() => unlimited))
         )
         if (Duration.isPositive(delay) && !(yield* sleep(delay))) return Option.none()
         // A cooldown takes nothing for those who wait for its end.
@@ -193,16 +204,16 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
       if (!(yield* enter(queue, until, restore))) return Option.none()
       const requests = yield* take("requests", 1)
       if (Option.isNone(requests)) return Option.none()
-      const back = adjust("requests", -requests.value)
+      const back = giveBack("requests", requests.value)
       const rest = Effect.gen(function*() {
         const tokens = yield* take("tokens", TokenEstimate.of(request, options.outputTokens))
         if (Option.isNone(tokens)) return Option.none()
-        const epoch = yield* Effect.onInterrupt(heed(), () => adjust("tokens", -tokens.value))
+        const epoch = yield* Effect.onInterrupt(waitForServer(), () => giveBack("tokens", tokens.value))
         if (Option.isSome(epoch)) {
           const at = yield* Clock.currentTimeMillis
           return Option.some({ at, requests: requests.value, tokens: tokens.value, epoch: epoch.value })
         }
-        yield* adjust("tokens", -tokens.value)
+        yield* giveBack("tokens", tokens.value)
         return Option.none()
       })
       return yield* rest.pipe(
@@ -212,24 +223,24 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
     }))
   }
 
-  const settle: RateGate["settle"] = Effect.fnUntraced(function*(ticket, report) {
+  const settle = Effect.fnUntraced(function*(ticket: Ticket, report: Report) {
     const isFresh = (yield* Clock.currentTimeMillis) - ticket.at < Duration.toMillis(window)
-    const giveBack = (dimension: Dimension): Effect.Effect<void> =>
+    const undo = (dimension: Dimension): Effect.Effect<void> =>
       isFresh ? adjust(dimension, -ticket[dimension]) : Effect.void
     if (report._tag === "Unknown") {
-      if (!report.isSent) yield* Effect.andThen(giveBack("requests"), giveBack("tokens"))
+      if (!report.isSent) yield* Effect.andThen(undo("requests"), undo("tokens"))
     } else if (report._tag === "Failed") {
       const { evidence, verdict } = report.error
-      if (evidence === "NotSent") yield* giveBack("requests")
-      if (evidence !== "Uncertain") yield* giveBack("tokens")
+      if (evidence === "NotSent") yield* undo("requests")
+      if (evidence !== "Uncertain") yield* undo("tokens")
       if (options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited") {
-        yield* limiter.adaptiveFeedback({
+        yield* Effect.ignore(ask(limiter.adaptiveFeedback({
           key: options.key,
           epoch: ticket.epoch,
           tokens: 1,
           status: evidence === "NotSent" ? 0 : 429,
           retryAfter: waitOf(verdict)
-        }).pipe(Effect.ignore({ log: "Warn" }))
+        })))
       }
     } else if (report.usage !== undefined && ticket.tokens > 0) {
       const difference = report.usage.totalTokens - ticket.tokens
@@ -240,7 +251,7 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
 
   return {
     pass,
-    settle,
+    settle: (ticket, report) => store.tell(settle(ticket, report)),
     learn: (limits) => {
       server = limits
       isNews = true
@@ -288,12 +299,9 @@ const dimensions: ReadonlyArray<Dimension> = ["requests", "tokens"]
 
 const window = Duration.minutes(1)
 
-const unheeded = { delay: Duration.zero, epoch: 0, phase: "inactive" } as const
+const unlimited: AdaptiveConsumeResult = { delay: Duration.zero, epoch: 0, phase: "inactive" }
 
-const warn = (error: RateLimiterError): Effect.Effect<void> =>
-  Effect.logWarning("The rate limiter's store failed; the request passes", error.reason._tag)
+const isExceeded = ({ reason }: RateLimiterError): boolean => reason._tag === "RateLimitExceeded"
 
-const delayOf = (error: RateLimiterError): Effect.Effect<Duration.Duration | undefined> =>
-  error.reason._tag === "RateLimitExceeded"
-    ? Effect.succeed(Duration.max(error.reason.retryAfter, Duration.millis(1)))
-    : Effect.as(warn(error), undefined)
+const waitFor = ({ reason }: RateLimiterError): Duration.Duration =>
+  Duration.max(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero, Duration.millis(1))
