@@ -171,7 +171,7 @@ describe.skipIf(!RedisServer.isInstalled)(
 )
 
 /** What a busy machine may add to a time, in milliseconds. */
-const slack = 150
+const slack = 1_000
 
 /** Everything that asks a store. */
 const everything: Limits.Options = {

@@ -34,6 +34,9 @@ export const inMemory: LimitStore = { ask: (question) => Effect.asSome(question)
 /** Longest time that a call waits for an answer, and that a layer's close waits for what the store is being told. */
 const patience = Duration.millis(250)
 
+/** A process that was busy or stopped counts one part of it, so that it reads the answer before it gives up. */
+const waitInParts = Effect.repeat(Effect.sleep(Duration.millis(50)), { times: 4 })
+
 /** How long calls pass without a question after one that had no answer. */
 const pause = Duration.seconds(5)
 
@@ -132,7 +135,7 @@ const make = (name: string): Watched => {
       caller.isOver = true
       return Effect.andThen(unanswered, Deferred.succeed(result, Option.none()))
     })
-    const timer = yield* Effect.forkDetach(Effect.delay(giveUp, patience), { startImmediately: true })
+    const timer = yield* Effect.forkDetach(Effect.andThen(waitInParts, giveUp), { startImmediately: true })
     asking.addObserver(() => timer.interruptUnsafe())
     if (caller.isOver) {
       isLate = true
