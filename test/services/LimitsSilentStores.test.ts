@@ -169,7 +169,7 @@ const makeStores = (isSilent: { now: boolean }) => {
 const start = Effect.fnUntraced(function*(
   script: ScriptedProvider.Script = {},
   ports: Partial<Provider> = {},
-  stores = makeStores({ now: true })
+  stores: ReturnType<typeof makeStores> = makeStores({ now: true })
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const scripted = yield* ScriptedProvider.make({
