@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Clock, ConfigProvider, Context, Duration, Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
-import { Holdfast, Providers, Reason, type ResponseRequest, SessionStore } from "holdfast"
+import { Holdfast, Providers, Reason, ResponseRequest, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import type * as Limits from "../../src/services/Limits.ts"
+import * as example from "../examples/redis.ts"
 import * as RedisServer from "../fixtures/RedisServer.ts"
 
 const { accepted, pending, succeeded } = ScriptedProvider
@@ -133,6 +134,28 @@ describe.skipIf(!RedisServer.isInstalled)(
           assert.isBelow(took, 500 + slack)
         }))
     )
+
+    it.live("are those of the example, which closes when Redis is frozen", () =>
+      withServer(Effect.gen(function*() {
+        const { freeze, port } = yield* RedisServer.RedisServer
+        const scope = yield* Scope.fork(yield* Effect.scope)
+        const context = yield* Layer.buildWithScope(Layer.fresh(example.providers), scope).pipe(
+          Effect.provideService(
+            ConfigProvider.ConfigProvider,
+            ConfigProvider.fromUnknown({ REDIS_URL: `redis://127.0.0.1:${port}`, OPENAI_API_KEY: "any" })
+          )
+        )
+        const { admit = () => Effect.die("no limits") } = yield* Context.get(context, Providers.Providers)
+          .resolve("openai/m")
+        const request = yield* Schema.decodeEffect(ResponseRequest.ResponseRequest)({ model: "openai/m", prompt: "Hi" })
+        yield* admit(request)
+        yield* freeze
+        const passed = yield* millisOf(admit(request))
+        const closed = yield* millisOf(Scope.close(scope, Exit.void))
+
+        assert.isBelow(passed, 250 + slack)
+        assert.isBelow(closed, 250 + slack)
+      })).pipe(Effect.provide(Logger.layer([]))))
 
     it.live("keep to the limits again when Redis goes on", () =>
       withServer(Effect.gen(function*() {

@@ -189,7 +189,7 @@ const limitsOf = (
     const gate = gateOf(model)
     const guard = circuits?.guard(model)
     const check = circuits?.check(model) ?? Effect.void
-    // Tickets for requests that have passed, but whose port has not been called yet.
+    // Tickets of requests that have passed, but have not been sent yet.
     const admitted = new WeakMap<ResponseRequest, Ticket>()
 
     const pass = (gate: RateGate, request: ResponseRequest, until: number, restore: Restore) =>

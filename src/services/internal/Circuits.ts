@@ -134,7 +134,7 @@ type Store = Context.Service.Shape<typeof CircuitBreaker.CircuitBreakerStore>
 /** Lets calls through without an answer, and their results before it knows how they ended. */
 const withoutWaiting = (store: Store, { ask, tell }: LimitStore): Store => {
   const recorded = (outcome: Parameters<Store["record"]>[0]) =>
-    tell(ask(store.record(outcome), { isAnswer: () => false }))
+    tell(Effect.ignore(ask(store.record(outcome), { isAnswer: () => false })))
   return {
     admit: Effect.fnUntraced(function*(key) {
       // The store may keep a lease in it, which a late answer must not leave in a scope that is closed.

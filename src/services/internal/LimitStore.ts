@@ -25,11 +25,11 @@ export interface LimitStore {
   /** Succeeds with `None` when the store fails, dies or gives no answer in time. */
   readonly ask: <A, E>(question: Effect.Effect<A, E>, options: Question<A, E>) => Effect.Effect<Option.Option<A>, E>
   /** Starts what tells the store of the end of a call, and does not wait for it. */
-  readonly tell: (effect: Effect.Effect<unknown, unknown>) => Effect.Effect<void>
+  readonly tell: (effect: Effect.Effect<unknown>) => Effect.Effect<void>
 }
 
 /** For a store in this process's memory, which answers at once. */
-export const inMemory: LimitStore = { ask: (question) => Effect.asSome(question), tell: Effect.ignore }
+export const inMemory: LimitStore = { ask: (question) => Effect.asSome(question), tell: Effect.asVoid }
 
 /** Longest time that a call waits for an answer, and that a layer's close waits for what the store is being told. */
 const patience = Duration.millis(250)
@@ -122,7 +122,7 @@ const make = (name: string): Watched => {
       if (isLate && Exit.isSuccess(exit)) yield* onLate?.(exit.value) ?? Effect.void
       return yield* Deferred.done(result, Exit.map(exit, Option.some))
     })
-    // Neither is waited for when it is interrupted: a store need not let itself be interrupted.
+    // Detached, because a store may not let itself be interrupted.
     const asking = yield* Effect.forkDetach(Effect.flatMap(Effect.exit(question), read), { startImmediately: true })
     if (asking.pollUnsafe() !== undefined) return yield* Deferred.await(result)
     if (isTrial) {
