@@ -12,6 +12,20 @@ import type { Answer } from "./LlmResponse.ts"
 import type { ResponseRequest } from "./ResponseRequest.ts"
 
 /**
+ * A call of a tool that the caller must answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolCall {
+  /** What the answer to the call refers to; empty where the provider gives none. */
+  readonly id: string
+  readonly name: string
+  /** As the model wrote them: JSON, except for OpenAI's custom tools, whose input is plain text. */
+  readonly arguments: string
+}
+
+/**
  * How a response ended: with an answer, or as the verdict says.
  *
  * **Details**
@@ -27,7 +41,13 @@ import type { ResponseRequest } from "./ResponseRequest.ts"
  * @since 0.1.0
  */
 export type Outcome =
-  | { readonly _tag: "Succeeded"; readonly answer: Answer; readonly ignoredBackground?: boolean | undefined }
+  | {
+    readonly _tag: "Succeeded"
+    readonly answer: Answer
+    /** The calls that the answer makes, where the adapter lists them. */
+    readonly toolCalls?: ReadonlyArray<ToolCall> | undefined
+    readonly ignoredBackground?: boolean | undefined
+  }
   | { readonly _tag: "Failed"; readonly verdict: Verdict; readonly ignoredBackground?: boolean | undefined }
 
 /**
@@ -75,12 +95,19 @@ export type StreamEvent =
     | { readonly _tag: "Text"; readonly delta: string }
     | { readonly _tag: "Reasoning"; readonly delta: string }
     | { readonly _tag: "Refusal"; readonly delta: string }
-    /** A call that is complete, with its arguments as the model wrote them: JSON, if all is well. */
-    | { readonly _tag: "ToolCall"; readonly id: string; readonly name: string; readonly arguments: string }
+    /** A call that is complete. */
+    | ({ readonly _tag: "ToolCall" } & ToolCall)
     | { readonly _tag: "Status"; readonly status: string; readonly phase: Pending["phase"] }
+    /** The server has sent something of which nothing else is emitted, such as a comment: the connection is alive. */
+    | { readonly _tag: "Alive" }
     /** What was used so far. */
     | { readonly _tag: "Usage"; readonly usage: Usage }
-    | { readonly _tag: "Ended"; readonly outcome: Outcome }
+    | {
+      readonly _tag: "Ended"
+      readonly outcome: Outcome
+      /** Whether the last event itself says less than the stream before it, or something else; `outcome` has both. */
+      readonly isDisputed?: boolean | undefined
+    }
   )
   & {
     /**
@@ -173,6 +200,8 @@ export interface JobsApi {
    * that can be read before they end.
    */
   readonly submissionOf?: ((jobId: string) => Effect.Effect<string | undefined, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
   readonly retention: Retention
   /**
    * Longest time that a call waits for such a job, unless the request says otherwise.
@@ -192,6 +221,8 @@ export interface ResponsesApi {
   readonly create: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**
@@ -204,6 +235,8 @@ export interface CompletionsApi {
   readonly complete: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**
@@ -239,9 +272,17 @@ export interface Provider {
   readonly completions?: CompletionsApi | undefined
   /**
    * Waits until a request may be sent, by the limits of its account. Called before the request is announced, with the
-   * value that the port then gets; a port that was not asked so waits by itself.
+   * value that the port then gets; a port that was not asked so waits by itself. Fails at once when the request would have
+   * to wait beyond `until` (Unix time in milliseconds).
    */
-  readonly admit?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
+  readonly admit?:
+    | ((request: ResponseRequest, until?: number | undefined) => Effect.Effect<void, ProviderError>)
+    | undefined
+  /**
+   * Does what is slow before the first byte of a request: reads the key, loads the client. Called before the request is
+   * announced; its failure is that of a request that was not sent.
+   */
+  readonly ready?: Effect.Effect<void, ProviderError> | undefined
   /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
   readonly retryBudget?: RetryBudget | undefined
 }

@@ -30,7 +30,10 @@ const piece = {
  * - `Started`: the provider has the request. A call that is retried starts again.
  * - `TextDelta`: a piece of the answer's `content`. All of them together are the content.
  * - `ReasoningDelta`, `RefusalDelta`: pieces of what the model thinks, and of why it declines.
- * - `ToolCall`: a tool that the model calls, with its arguments as the model wrote them.
+ * - `ToolCall`: a call that the caller must answer, with its arguments as the model wrote them; each call comes once.
+ *   `id` is what the answer to the call refers to. OpenAI's own tools are named `apply_patch`, `computer`,
+ *   `local_shell`, `shell` and `tool_search`, and their arguments are the JSON of the call's action, operation or
+ *   arguments; the arguments of a custom tool are its input, which is plain text.
  * - `Status`: the provider's word for the job's status.
  * - `Usage`: what was used so far.
  * - `Completed`: the whole answer; always the last event of a stream that succeeds, and only there.

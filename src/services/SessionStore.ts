@@ -59,6 +59,13 @@ export class SessionStore extends Context.Service<SessionStore, {
    */
   readonly listUnsettled?: Stream.Stream<string, SessionStoreError> | undefined
   /**
+   * The versions of some sessions, in one question to the medium; a session that there is not is left out. Left out by a
+   * store that would have to load each session for it.
+   */
+  readonly versions?:
+    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Version>, SessionStoreError>)
+    | undefined
+  /**
    * The keys of the sessions that have accepted a job, and of those with a submission of unknown fate, which may be the
    * job's; others may be among them. Left out like `listUnsettled`.
    */
@@ -72,7 +79,7 @@ export class SessionStore extends Context.Service<SessionStore, {
  * @since 0.1.0
  */
 export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(() => {
-  const sessions = new Map<string, { readonly incarnation: number; readonly entries: Array<Entry> }>()
+  const sessions = new Map<string, { readonly incarnation: number; readonly entries: ReadonlyArray<Entry> }>()
   let incarnations = 0
   const versionOf = (key: string): Version => {
     const session = sessions.get(key)
@@ -89,12 +96,14 @@ export const makeMemory: Effect.Effect<SessionStore["Service"]> = Effect.sync(()
     load: (key) => Effect.sync(() => ({ version: versionOf(key), entries: [...sessions.get(key)?.entries ?? []] })),
     append: (key, entry, expected) =>
       Effect.map(compare(key, expected), () => {
-        const session = sessions.get(key) ?? { incarnation: ++incarnations, entries: [] }
-        session.entries.push(entry)
-        sessions.set(key, session)
+        const { entries, incarnation } = sessions.get(key) ?? { incarnation: ++incarnations, entries: [] }
+        // `push` would leave room for sixteen more.
+        sessions.set(key, { incarnation, entries: entries.concat(entry) })
         return versionOf(key)
       }),
     remove: (key, expected) => Effect.map(compare(key, expected), () => void sessions.delete(key)),
+    versions: (keys) =>
+      Effect.sync(() => new Map(keys.filter((key) => sessions.has(key)).map((key) => [key, versionOf(key)]))),
     list: Stream.suspend(() => Stream.fromIterable([...sessions.keys()]))
   })
 })

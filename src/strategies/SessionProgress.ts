@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { StrategyError } from "../errors/StrategyError.ts"
-import { monotonicMillis } from "./internal/Deadlines.ts"
+import { monotonicMillis } from "./internal/MonotonicTime.ts"
 import type { SessionRuns } from "./SessionRuns.ts"
 import type { SessionInfo, Sessions } from "./Sessions.ts"
 

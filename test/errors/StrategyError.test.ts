@@ -162,6 +162,7 @@ describe("StrategyError", () => {
       | "JobFailed"
       | "JobCancelled"
       | "JobExpired"
+      | "ResponseTooLarge"
       | "SubmissionUncertain"
       | "SessionMismatch"
       | "SessionNotFound"
@@ -174,14 +175,14 @@ describe("StrategyError", () => {
   })
 
   it("gives every reason what the provider said", () => {
-    expectTypeOf<Retryable["reason"]>().toExtend<Reason.Said>()
-    expectTypeOf<NonRetryable["reason"]>().toExtend<Reason.Said>()
-    expectTypeOf<Reason.Said["message"]>().toEqualTypeOf<string>()
-    expectTypeOf<Reason.Said["status"]>().toEqualTypeOf<number | undefined>()
+    expectTypeOf<Retryable["reason"]>().toExtend<Reason.ReasonFields>()
+    expectTypeOf<NonRetryable["reason"]>().toExtend<Reason.ReasonFields>()
+    expectTypeOf<Reason.ReasonFields["message"]>().toEqualTypeOf<string>()
+    expectTypeOf<Reason.ReasonFields["status"]>().toEqualTypeOf<number | undefined>()
   })
 })
 
-const said: Reason.Said = {
+const said: Reason.ReasonFields = {
   message: "Words – \"quoted\" \u{1F600}",
   status: 429,
   code: "a_code",
@@ -229,6 +230,7 @@ const nonRetryables: Array<Reason.NonRetryableReason> = [
   new Reason.JobFailed({ ...said, reason: new Reason.ContentFiltered({ ...said, content: "partial" }), usage }),
   new Reason.JobCancelled({ ...said, content: "partial", usage }),
   new Reason.JobExpired(said),
+  new Reason.ResponseTooLarge({ ...said, limit: 67_108_864 }),
   new Reason.SubmissionUncertain({ ...said, submissionId: "sub_1" }),
   new Reason.SessionMismatch(said),
   new Reason.SessionNotFound(said),

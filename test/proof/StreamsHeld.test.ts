@@ -20,7 +20,7 @@ describe("the stream of a held call", () => {
               cases.map(Held.brief),
               cases.map(({ after }) => {
                 if (after <= shape.firstDelta) return "answer, attempt 2"
-                return after > shape.end && isEnough(protocol, how) ? "answer, attempt 1" : "interrupted"
+                return after > shape.end && isEnough(protocol) ? "answer, attempt 1" : "interrupted"
               }),
               how
             )
@@ -69,5 +69,5 @@ describe("the stream of a held call", () => {
   })
 })
 
-// A clean end after the reason why it is finished says all that `[DONE]` would say.
-const isEnough = (protocol: Held.Protocol, how: "end" | "reset"): boolean => protocol === "Chat" && how === "end"
+// The event after the finish reason or stop reason says nothing more.
+const isEnough = (protocol: Held.Protocol): boolean => protocol !== "Responses"

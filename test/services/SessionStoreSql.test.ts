@@ -56,15 +56,15 @@ const suite = <R, E>(name: string, client: Layer.Layer<SqlClient.SqlClient, E, R
             '754cbe0828157543c4380ec94f52a14a2edb1a60b50670f964b4ee035db508d2',
             '"contract-42"',
             '00112233-4455-6677-8899-aabbccddeeff',
-            41,
+            42,
             ${entries}
           )`
 
         const { entries: loaded, version } = yield* ours.load("contract-42")
         yield* ours.append("contract-42", prepared, version)
 
-        assert.strictEqual(version, "00112233-4455-6677-8899-aabbccddeeff.41")
-        assert.strictEqual(loaded.length, 41)
+        assert.strictEqual(version, "00112233-4455-6677-8899-aabbccddeeff.42")
+        assert.strictEqual(loaded.length, 42)
         assert.strictEqual(Session.fold(loaded).settled?.settlement._tag, "Failed")
         assert.deepStrictEqual((yield* ours.load("contract-42")).entries, [...loaded, prepared])
         assert.deepStrictEqual(yield* Stream.runCollect(ours.list), ["contract-42"])

@@ -515,7 +515,7 @@ describe("BackgroundJob", () => {
           })
           const process = yield* start(provider)
           const fiber = yield* begin(Effect.flip(process.execute(request())))
-          yield* TestClock.adjust("1 second")
+          yield* TestClock.adjust("10 seconds")
           const error = yield* Fiber.join(fiber)
           const calls = provider.calls().length
           const again = yield* Effect.flip(process.execute(request()))

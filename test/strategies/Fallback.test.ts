@@ -125,7 +125,7 @@ describe("fallback", () => {
             { submit: [answers] }
           )
           const fiber = yield* begin(process.execute(twoModels))
-          yield* TestClock.adjust("1 second")
+          yield* TestClock.adjust("10 seconds")
           const answer = yield* Fiber.join(fiber)
 
           assert.strictEqual(a.calls("submit").length, 1)
@@ -215,7 +215,7 @@ describe("fallback", () => {
 
     it.effect("leave no trace in an answer of the first one", () =>
       Effect.gen(function*() {
-        const { process } = yield* begun({ submit: [answers] }, {})
+        const { process } = yield* begun({ submit: [answers] }, { submit: [] })
 
         assert.notProperty(yield* process.execute(twoModels), "passedOver")
       }))
@@ -263,11 +263,11 @@ describe("fallback", () => {
 
     it.effect("that all end settle the session with the end of the last one", () =>
       Effect.gen(function*() {
-        const { a, b, process } = yield* begun({ submit: [ends(filtered)] }, { submit: [ends(empty)] })
+        const { a, b, process } = yield* begun({ submit: [ends(filtered)] }, { submit: [ends(badImage)] })
         const error = yield* Effect.flip(process.execute(twoModels))
         const again = yield* Effect.flip(process.execute(twoModels))
 
-        assert.strictEqual(factsOf(error).reason, "EmptyContent")
+        assert.strictEqual(factsOf(error).reason, "JobFailed")
         assert.deepStrictEqual(factsOf(again), factsOf(error))
         assert.strictEqual(a.calls("submit").length + b.calls("submit").length, 2)
       }))
@@ -547,7 +547,7 @@ describe("fallback", () => {
         yield* settleDown
         const next = yield* restart()
         const fiber = yield* begin(Effect.flip(next.execute(twoModels)))
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("10 seconds")
         const error = yield* Fiber.join(fiber)
 
         assert.strictEqual(factsOf(error).reason, "EmptyContent")
@@ -567,7 +567,7 @@ describe("fallback", () => {
         yield* settleDown
         const next = yield* restart()
         const fiber = yield* begin(next.execute({ ...twoModels, fallback: ["openai/gpt-5"] }))
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("10 seconds")
         const answer = yield* Fiber.join(fiber)
 
         assert.deepStrictEqual(passedOver(answer), [["a/one", "ContentFiltered"], ["b/two", "EmptyContent"]])
@@ -626,18 +626,21 @@ describe("fallback", () => {
 
     it.effect("that has no request settles what no other model is asked for, and the end of the last one", () =>
       Effect.gen(function*() {
-        const first = yield* beside({ submit: [accepted("job-a")], retrieve: [ended(failed(incomplete))] }, {})
+        const first = yield* beside(
+          { submit: [accepted("job-a")], retrieve: [ended(failed(incomplete))] },
+          { submit: [] }
+        )
         yield* begin(Effect.exit(first.process.execute(twoModels)))
         yield* settleDown
         const second = yield* beside({ submit: [ends(filtered)] }, {
           submit: [accepted("job-b")],
-          retrieve: [ended(failed(empty))]
+          retrieve: [ended(failed(filtered))]
         })
         yield* begin(Effect.exit(second.process.execute(twoModels)))
         yield* settleDown
         const errors = [yield* Effect.flip(first.other.resume("s")), yield* Effect.flip(second.other.resume("s"))]
 
-        assert.deepStrictEqual(errors.map((error) => factsOf(error).reason), ["Incomplete", "EmptyContent"])
+        assert.deepStrictEqual(errors.map((error) => factsOf(error).reason), ["Incomplete", "ContentFiltered"])
         assert.strictEqual((yield* first.other.inspect("s")).state, "settled")
         assert.strictEqual((yield* second.other.inspect("s")).state, "settled")
       }).pipe(withoutJitter))
@@ -728,7 +731,7 @@ describe("fallback", () => {
     it.effect("tells the whole answer of the next model when the first one told none", () =>
       Effect.gen(function*() {
         const { process } = yield* begun(
-          { submit: [], submitStream: [told([], failed(filtered), "job-a")] },
+          { submit: [], submitStream: [told([], failed(filtered), "job-a")], retrieve: [ended(failed(filtered))] },
           { submit: [], submitStream: [told(["Par", "is"], paris, "job-b")] }
         )
         const events = yield* Stream.runCollect(process.stream(twoModels))
@@ -740,7 +743,7 @@ describe("fallback", () => {
     it.effect("does not happen once the first one told something", () =>
       Effect.gen(function*() {
         const { b, process } = yield* begun(
-          { submit: [], submitStream: [told(["Lon"], failed(filtered), "job-a")] },
+          { submit: [], submitStream: [told(["Lon"], failed(filtered), "job-a")], retrieve: [ended(failed(filtered))] },
           { submit: [], submitStream: [told(["Paris"], paris, "job-b")] }
         )
         const error = yield* Effect.flip(Stream.runCollect(process.stream(twoModels)))

@@ -82,7 +82,7 @@ describe("Sessions", () => {
         })
         const process = yield* start(provider)
         const first = yield* begin(process.execute(request({ onInterrupt: "cancel" })))
-        const second = yield* begin(process.execute(request()))
+        const second = yield* begin(process.execute(request({ onInterrupt: "cancel" })))
         yield* settleDown
         yield* Fiber.interrupt(first)
         yield* settleDown
@@ -92,6 +92,25 @@ describe("Sessions", () => {
 
         assert.strictEqual(before, 0)
         assert.strictEqual(provider.calls("cancel").length, 1)
+      }))
+
+    it.effect.each(
+      [
+        ["cancel", "detach"],
+        ["detach", "cancel"]
+      ] as const
+    )("leave the job running when one of them detaches: %s, then %s", ([one, other]) =>
+      Effect.gen(function*() {
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
+        const process = yield* start(provider)
+        const first = yield* begin(process.execute(request({ onInterrupt: one })))
+        const second = yield* begin(process.execute(request({ onInterrupt: other })))
+        yield* settleDown
+        yield* Fiber.interrupt(first)
+        yield* Fiber.interrupt(second)
+        yield* settleDown
+
+        assert.strictEqual(provider.calls("cancel").length, 0)
       }))
 
     it.effect("wait for a retry as long as the last deadline allows", () =>

@@ -68,6 +68,25 @@ describe("SyncRetry", () => {
       assert.deepInclude(yield* Fiber.join(fiber), { content: "Paris", attempts: 2, submissions: 2 })
     }).pipe(withoutJitter))
 
+  it.effect("asks once more for an answer that cannot be read, whatever the schedule allows", () =>
+    Effect.gen(function*() {
+      const garbage = new Reason.InvalidResponse({ message: "HTML", status: 200 })
+      const provider = yield* ScriptedProvider.make({
+        create: [fails({ _tag: "Retryable", reason: garbage }, "Uncertain")]
+      })
+      const process = yield* start(provider)
+      const fiber = yield* begin(Effect.flip(process.execute(sync)))
+      yield* TestClock.adjust("1 hour")
+
+      assert.deepStrictEqual(factsOf(yield* Fiber.join(fiber)), {
+        _tag: "Retryable",
+        reason: "InvalidResponse",
+        attempts: 2,
+        session: "s"
+      })
+      assert.deepStrictEqual(provider.calls("create").map(({ at }) => at), [0, 500])
+    }).pipe(withoutJitter))
+
   it.effect("does not retry what a retry cannot cure", () =>
     Effect.gen(function*() {
       const provider = yield* ScriptedProvider.make({ create: [refuses(invalidRequest)] })

@@ -72,6 +72,17 @@ export type Report =
   | { readonly _tag: "Unknown"; readonly isSent: boolean }
 
 /**
+ * A request would have to wait for too long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TooLate {
+  /** For how long, if that is known. */
+  readonly wait: Duration.Duration | undefined
+}
+
+/**
  * The gate of one model.
  *
  * @category models
@@ -79,14 +90,14 @@ export type Report =
  */
 export interface RateGate {
   /**
-   * Waits, interruptibly, until the request may pass. `None`, and nothing is
-   * taken, when it would have to wait beyond `until` (Unix time in milliseconds). To be called uninterruptibly.
+   * Waits, interruptibly, until the request may pass. Fails at once, and takes nothing, when it would have to wait beyond
+   * `until` (Unix time in milliseconds). To be called uninterruptibly.
    */
   readonly pass: (
     request: ResponseRequest,
     until: number,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<Option.Option<Ticket>>
+  ) => Effect.Effect<Ticket, TooLate>
   /** Starts to take or give back what the request really took; does not wait for the store. */
   readonly settle: (ticket: Ticket, report: Report) => Effect.Effect<void>
   /** Remembers what a response said, for the next request. */
@@ -108,6 +119,8 @@ export const make = (limiter: RateLimiter, store: LimitStore, options: Options):
   const configured = { requests: options.requestsPerMinute, tokens: options.tokensPerMinute }
   let server: ServerLimits | undefined
   let isNews = false
+  // Unix time in milliseconds. The limiter forgets a wait after an hour.
+  let closedUntil = 0
 
   const limitOf = (dimension: Dimension): number | undefined => {
     const limit = Math.min(configured[dimension] ?? Infinity, server?.[dimension].limit ?? Infinity)
@@ -162,28 +175,29 @@ export const make = (limiter: RateLimiter, store: LimitStore, options: Options):
   })
 
   const pass: RateGate["pass"] = (request, until, restore) => {
-    /** `false` when it would be later than `until`. */
-    const sleep = (delay: Duration.Duration): Effect.Effect<boolean> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        now + Duration.toMillis(delay) > until
-          ? Effect.succeed(false)
-          : Effect.as(restore(Effect.sleep(delay)), true))
+    const sleep = (delay: Duration.Duration): Effect.Effect<void, TooLate> =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => now + Duration.toMillis(delay) > until ? Effect.fail({ wait: delay }) : restore(Effect.sleep(delay))
+      )
 
     const take = Effect.fnUntraced(function*(dimension: Dimension, wanted: number) {
       while (true) {
         yield* catchUp
         const limit = limitOf(dimension)
-        if (limit === undefined) return Option.some(0)
+        if (limit === undefined) return 0
         // What is more than a whole minute's limit would never pass.
         const tokens = Math.min(wanted, limit)
         const taken = yield* Effect.result(consume(dimension, limit, tokens, "fail"))
-        if (taken._tag === "Success") return Option.some(Option.isSome(taken.success) ? tokens : 0)
-        if (!(yield* sleep(waitFor(taken.failure)))) return Option.none()
+        if (taken._tag === "Success") return Option.isSome(taken.success) ? tokens : 0
+        yield* sleep(waitFor(taken.failure))
       }
     })
 
     const waitForServer = Effect.fnUntraced(function*() {
       while (options.followServer) {
+        const left = closedUntil - (yield* Clock.currentTimeMillis)
+        if (left > 0) yield* sleep(Duration.millis(left))
         const { delay, epoch, phase } = yield* ask(limiter.adaptiveConsume({
           key: options.key,
           tokens: 1,
@@ -193,33 +207,22 @@ export const make = (limiter: RateLimiter, store: LimitStore, options: Options):
           Effect.orElseSucceed(Option.none),
           Effect.map(Option.getOrElse(() => unlimited))
         )
-        if (Duration.isPositive(delay) && !(yield* sleep(delay))) return Option.none()
+        if (Duration.isPositive(delay)) yield* sleep(delay)
         // A cooldown takes nothing for those who wait for its end.
-        if (phase !== "cooldown") return Option.some(epoch)
+        if (phase !== "cooldown") return epoch
       }
-      return Option.some(0)
+      return 0
     })
 
     return Effect.scoped(Effect.gen(function*() {
-      if (!(yield* enter(queue, until, restore))) return Option.none()
+      if (!(yield* enter(queue, until, restore))) return yield* Effect.fail({ wait: undefined })
       const requests = yield* take("requests", 1)
-      if (Option.isNone(requests)) return Option.none()
-      const back = giveBack("requests", requests.value)
       const rest = Effect.gen(function*() {
         const tokens = yield* take("tokens", TokenEstimate.of(request, options.outputTokens))
-        if (Option.isNone(tokens)) return Option.none()
-        const epoch = yield* Effect.onInterrupt(waitForServer(), () => giveBack("tokens", tokens.value))
-        if (Option.isSome(epoch)) {
-          const at = yield* Clock.currentTimeMillis
-          return Option.some({ at, requests: requests.value, tokens: tokens.value, epoch: epoch.value })
-        }
-        yield* giveBack("tokens", tokens.value)
-        return Option.none()
+        const epoch = yield* Effect.onError(waitForServer(), () => giveBack("tokens", tokens))
+        return { at: yield* Clock.currentTimeMillis, requests, tokens, epoch }
       })
-      return yield* rest.pipe(
-        Effect.onInterrupt(() => back),
-        Effect.tap((ticket) => Option.isNone(ticket) ? back : Effect.void)
-      )
+      return yield* Effect.onError(rest, () => giveBack("requests", requests))
     }))
   }
 
@@ -231,15 +234,21 @@ export const make = (limiter: RateLimiter, store: LimitStore, options: Options):
       if (!report.isSent) yield* Effect.andThen(undo("requests"), undo("tokens"))
     } else if (report._tag === "Failed") {
       const { evidence, verdict } = report.error
+      const isLimited = options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited"
+      const wait = isLimited ? waitOf(verdict) : undefined
+      // Before the store is asked, which may take long.
+      if (wait !== undefined && Duration.isGreaterThan(wait, longestCooldown)) {
+        closedUntil = Math.max(closedUntil, (yield* Clock.currentTimeMillis) + Duration.toMillis(wait))
+      }
       if (evidence === "NotSent") yield* undo("requests")
       if (evidence !== "Uncertain") yield* undo("tokens")
-      if (options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited") {
+      if (isLimited) {
         yield* Effect.ignore(ask(limiter.adaptiveFeedback({
           key: options.key,
           epoch: ticket.epoch,
           tokens: 1,
           status: evidence === "NotSent" ? 0 : 429,
-          retryAfter: waitOf(verdict)
+          retryAfter: wait
         })))
       }
     } else if (report.usage !== undefined && ticket.tokens > 0) {
@@ -298,6 +307,9 @@ type Dimension = "requests" | "tokens"
 const dimensions: ReadonlyArray<Dimension> = ["requests", "tokens"]
 
 const window = Duration.minutes(1)
+
+/** The longest cooldown of Effect's limiter. */
+const longestCooldown = Duration.hours(1)
 
 const unlimited: AdaptiveConsumeResult = { delay: Duration.zero, epoch: 0, phase: "inactive" }
 

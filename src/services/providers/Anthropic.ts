@@ -19,7 +19,7 @@ import * as MessagesStream from "./AnthropicMessagesStream.ts"
 import * as AnthropicClient from "./internal/AnthropicClient.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as Failure from "./internal/Failure.ts"
-import { parse } from "./internal/JsonBody.ts"
+import * as Played from "./internal/Played.ts"
 import type { Fetch } from "./Transport.ts"
 
 /**
@@ -69,6 +69,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Ports {
+  readonly ready: Effect.Effect<void, ProviderError>
   /** Message batches of one request each. */
   readonly jobs?: JobsApi
   readonly completions: CompletionsApi
@@ -122,6 +123,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
     return (model) => {
       const context: Messages.Context = { provider: options.name, model }
       return {
+        ready: client.ready,
         ...(options.background === true
           ? {
             jobs: Batches.make({
@@ -133,6 +135,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
           }
           : undefined),
         completions: {
+          check: (request) => Effect.asVoid(bodyOf(request, context)),
           complete: (request) => complete(client, context, request),
           stream: (request) => stream(client, context, request)
         }
@@ -179,9 +182,15 @@ const call = Effect.fnUntraced(function*(
   before: Answers.Progress,
   asked: Messages.Context
 ) {
-  const { context, reply } = yield* send({ operation: "call", method: "post", path: "/v1/messages", body })
-  const whole = { status: reply.status, headers: reply.headers, body: parse(reply.text) }
-  return yield* Effect.fromResult(MessagesStream.readWhole(whole, before, asked, context))
+  const answer = yield* send({ operation: "call", method: "post", path: "/v1/messages", body })
+  if (answer.events === undefined) {
+    return yield* Effect.fromResult(MessagesStream.readWhole(answer.reply, before, asked, answer.context))
+  }
+  const turn: MessagesStream.Turn = { asked, before, paused: undefined }
+  const outcome = Played.outcomeOf(answer, MessagesStream.makeReader(turn))
+  return turn.paused === undefined
+    ? { _tag: "Ended" as const, outcome: yield* Effect.fromResult(outcome) }
+    : { _tag: "Paused" as const, progress: turn.paused }
 })
 
 const turns = (

@@ -191,8 +191,12 @@ const fallbackOf = (body: Fields): string => {
   return AnthropicUsage.servedBy(body.usage) || textOf(fieldsOf(block?.to).model)
 }
 
+// Failures carry the names of models into logs and journals: a server may echo a key in them.
 const passesOf = (body: Fields, context: Context): ReadonlyArray<UsagePass> =>
-  AnthropicUsage.passesOf(body.usage, modelOf(body, context))
+  AnthropicUsage.passesOf(body.usage, modelOf(body, context)).map((pass) => ({
+    ...pass,
+    model: wordOf(pass.model, context)
+  }))
 
 const withFreeRefusal = (
   passes: ReadonlyArray<UsagePass>,

@@ -18,7 +18,7 @@ import * as Batch from "./internal/AnthropicBatch.ts"
 import type { Send } from "./internal/AnthropicClient.ts"
 import * as Search from "./internal/AnthropicBatchSearch.ts"
 import * as Failure from "./internal/Failure.ts"
-import type { TextReply } from "./internal/HttpCall.ts"
+import { type Answer, jsonOf, type TextReply } from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import { parse, textOf } from "./internal/JsonBody.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
@@ -102,12 +102,11 @@ export const make = (options: Options): JobsApi => {
   const { provider, retention: kept = retention, send } = options
 
   const stateOf = Effect.fnUntraced(function*(
-    reply: TextReply,
-    context: ErrorClassifier.Context,
+    answer: Answer,
     submissionId: string | undefined
   ): Effect.fn.Return<JobState, ProviderError> {
-    const batch = yield* batchOf(reply, context)
-    if (batch.status !== "ended") return runningState(batch, reply, context)
+    const batch = yield* batchOf(answer)
+    if (batch.status !== "ended") return runningState(batch, answer.reply, answer.context)
     if (batch.isArchived) return ended(expired(options, "The results of the batch are deleted"))
     const results = yield* resultsOf(batch, options)
     return results === undefined
@@ -117,24 +116,23 @@ export const make = (options: Options): JobsApi => {
 
   const retrieve = Effect.fnUntraced(function*(jobId: string, submissionId?: string | undefined) {
     const path = `/v1/messages/batches/${yield* JobPath.segment(jobId, provider)}`
-    const { context, reply } = yield* send({ operation: "retrieve", method: "get", path })
-    return yield* stateOf(reply, context, submissionId)
+    return yield* stateOf(yield* send({ operation: "retrieve", method: "get", path }), submissionId)
   })
 
   return {
+    check: (request) => Effect.asVoid(Effect.fromResult(toBody(request, { submissionId: "checked" }, options))),
     submit: Effect.fnUntraced(function*(request, job) {
       const body = yield* Effect.fromResult(toBody(request, job, options))
       const path = "/v1/messages/batches"
-      const { context, reply } = yield* send({ operation: "submit", method: "post", path, body })
-      const batch = yield* batchOf(reply, context)
-      return { jobId: batch.id, state: runningState(batch, reply, context) }
+      const answer = yield* send({ operation: "submit", method: "post", path, body })
+      const batch = yield* batchOf(answer)
+      return { jobId: batch.id, state: runningState(batch, answer.reply, answer.context) }
     }),
     retrieve,
     cancel: Effect.fnUntraced(
       function*(jobId: string, submissionId?: string | undefined): Effect.fn.Return<JobState, ProviderError> {
         const path = `/v1/messages/batches/${yield* JobPath.segment(jobId, provider)}/cancel`
-        const { context, reply } = yield* send({ operation: "cancel", method: "post", path })
-        return yield* stateOf(reply, context, submissionId)
+        return yield* stateOf(yield* send({ operation: "cancel", method: "post", path }), submissionId)
       },
       (self, jobId, submissionId) => AfterCancel.orLookUp(self, retrieve(jobId, submissionId))
     ),
@@ -217,9 +215,12 @@ export const endOf = (
 
 const customId = /^[a-zA-Z0-9_-]{1,64}$/
 
-const batchOf = (reply: TextReply, context: ErrorClassifier.Context): Effect.Effect<Batch.Batch, ProviderError> => {
-  const batch = Batch.read(parse(reply.text))
-  return batch === undefined ? Effect.fail(unreadable(reply, context)) : Effect.succeed(batch)
+const batchOf = (answer: Answer): Effect.Effect<Batch.Batch, ProviderError> => {
+  const body = jsonOf(answer)
+  const batch = Batch.read(body)
+  return batch === undefined
+    ? Effect.fail(ErrorClassifier.fromBody({ ...answer.reply, body: body ?? answer.reply.text }, answer.context))
+    : Effect.succeed(batch)
 }
 
 const unreadable = ({ headers, status, text }: TextReply, context: ErrorClassifier.Context): ProviderError =>

@@ -82,17 +82,18 @@ export const makeReader = (turn: Turn) => (opened: EventStream.Opened): EventStr
  * @since 0.1.0
  */
 export const readWhole = (
-  { body, headers, status }: Reply,
+  reply: Reply,
   before: Answers.Progress,
   asked: Asked,
   context: ErrorClassifier.Context
 ): Result.Result<Exclude<Answers.Reading, { readonly _tag: "Unreadable" }>, ProviderError> => {
+  const { body, headers, status } = reply
   const said = saidOf(headers, status, context)
   const reading = Answers.read(body, before, { ...asked, requestId: said.requestId, keys: context.keys })
   if (reading._tag !== "Unreadable") return Result.succeed(reading)
   return Result.fail(
-    !isFields(body) || body.type === "error" || isErrorSet(body.error)
-      ? ErrorClassifier.fromBody({ status, headers, body }, context)
+    !isFields(body) || body.type !== "message" || isErrorSet(body.error)
+      ? ErrorClassifier.fromBody(reply, context)
       : invalid(reading.message, said)
   )
 }
@@ -150,10 +151,6 @@ class Reader implements EventStream.Reader {
       }
     })
     return step
-  }
-
-  alive(): StreamEvent | undefined {
-    return this.#message.isStarted ? { _tag: "Status", status: "in_progress", phase: "running" } : undefined
   }
 
   #start(message: Fields, out: Array<StreamEvent>): EventStream.Step {

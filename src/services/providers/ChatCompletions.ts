@@ -5,12 +5,15 @@
  */
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
-import { Overloaded } from "../../errors/Reason.ts"
+import { Overloaded, ServerError } from "../../errors/Reason.ts"
 import type { ContentPart } from "../Content.ts"
 import type { Outcome } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
+import * as ChatFinish from "./internal/ChatFinish.ts"
+import * as ChatMessage from "./internal/ChatMessage.ts"
+import * as ChatToolCalls from "./internal/ChatToolCalls.ts"
 import * as Failure from "./internal/Failure.ts"
-import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply } from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
@@ -94,22 +97,46 @@ const effortOf = (effort: ResponseRequest["reasoningEffort"], provider: string) 
  *
  * **Details**
  *
- * The first choice counts. Text is `message.content`, a text or parts;
- * reasoning is left out. A host that never sends `finish_reason` is believed
- * when there is text or a tool call. An answer with a `finish_reason` that is
- * not known is `Incomplete`, with that word as limit.
+ * The first choice counts. Text is `message.content`, a text or parts, else the
+ * transcript of `message.audio`; reasoning is left out. Of a stream it is the
+ * text that was streamed, if there was any. The finish reason is
+ * `finish_reason`, or the type of `finish_details` in bodies of 2023.
+ *
+ * | finish reason | outcome |
+ * | --- | --- |
+ * | `stop`, `tool_calls`, `end_turn`, and the like | an answer |
+ * | `length`, `max_tokens`, `model_context_window_exceeded`, and the like | `Incomplete` |
+ * | `content_filter`, `sensitive`, `safety`, and the like | `ContentFiltered` |
+ * | `refusal`, or a text in `message.refusal` | `Refusal` |
+ * | a word that is not known, with text or a tool call | `Incomplete`: a retry would be paid again |
+ * | no such field, with text or a tool call | an answer: the host never sends one |
+ *
+ * `finishReason` is `"tool-calls"` when the caller has a call to answer. Calls
+ * that the server has run (`executed_tools`, or a call with its result) are none.
  *
  * **Errors**
  *
  * - What the body's error says, also of the choice, under status 200 too.
+ * - `ServerError`, retryable, for an upstream that died while the model wrote:
+ *   `error`, `abort`, `cancelled`, `network_error`, and the like, also as
+ *   OpenRouter's `native_finish_reason` behind `stop`.
  * - `Overloaded` for DeepSeek's `insufficient_system_resource`.
  * - `InvalidResponse` for no choice, a `finish_reason` of `null` (the answer
  *   was cut), or one that is not known without any text or tool call.
  *
+ * **Source**
+ *
+ * Finish reasons: OpenAI, DeepSeek, Mistral, Z.AI "Chat Completion"; vLLM
+ * `FinishReason`; Cohere `FinishReason`; OpenRouter, "Standardized finish reasons".
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Result<Outcome, ProviderError> => {
+export const outcomeOf = (
+  reply: Reply,
+  context: OpenAiOutcome.Context,
+  streamedText = ""
+): Result.Result<Outcome, ProviderError> => {
   const { body } = reply
   if (!isFields(body) || isErrorSet(body.error)) return OpenAiOutcome.unreadable(reply, context)
   const [choice] = itemsOf(body.choices)
@@ -117,21 +144,21 @@ export const outcomeOf = (reply: Reply, context: OpenAiOutcome.Context): Result.
   if (isErrorSet(choice.error)) {
     return OpenAiOutcome.unreadable({ ...reply, body: { error: choice.error } }, context)
   }
-  const content = contentOf(fieldsOf(choice.message))
+  const message = fieldsOf(choice.message)
+  const { refusal, text, transcript } = ChatMessage.textsOf(message)
+  const written = streamedText || text || transcript
+  const isRefused = ChatFinish.of(choice).kind === "Refused"
+  const content: Content = {
+    text: written,
+    refusal: refusal || (isRefused ? written || "The model declined to answer" : undefined),
+    hasToolCalls: ChatToolCalls.of(message).length > 0
+  }
   return Result.flatMap(stoppedBy(choice, content, reply, context), (stopped) =>
     // Azure leaves the message out of a choice that its filter stopped.
     stopped === done && !isFields(choice.message)
       ? OpenAiOutcome.unreadable(reply, context)
       : Result.succeed(OpenAiOutcome.make({ ...content, stopped }, body, reply, context)))
 }
-
-/**
- * Returns whether a `finish_reason` says that the answer has reached its length.
- *
- * @category guards
- * @since 0.1.0
- */
-export const isLengthLimit = (finish: string): boolean => /^(?:length|max_tokens|model_length)$/i.test(finish)
 
 type Content = Omit<OpenAiOutcome.Ending, "stopped">
 type Stopped = OpenAiOutcome.Ending["stopped"]
@@ -144,57 +171,40 @@ const stoppedBy = (
   reply: Reply,
   context: OpenAiOutcome.Context
 ): Result.Result<Stopped, ProviderError> => {
-  if (!("finish_reason" in choice) && (content.text.trim() !== "" || content.hasToolCalls)) {
-    return Result.succeed(done)
-  }
-  const finish = textOf(choice.finish_reason)
-  if (isLengthLimit(finish)) return Result.succeed({ _tag: "Limited", limit: finish })
-  switch (finish.toLowerCase()) {
-    case "stop":
-    case "eos":
-    case "eos_token":
-    case "stop_sequence":
-    case "end_turn":
-    case "complete":
-    case "tool_calls":
-    case "tool_call":
-    case "function_call":
+  const { kind, word } = ChatFinish.of(choice)
+  const isWritten = content.text.trim() !== "" || content.hasToolCalls
+  switch (kind) {
+    case "Done":
+    case "Refused":
       return Result.succeed(done)
-    case "sensitive":
-    case "safety":
-    case "recitation":
+    case "Limited":
+      return Result.succeed({ _tag: "Limited", limit: word })
+    case "Filtered":
       return Result.succeed({ _tag: "Filtered" })
-    case "insufficient_system_resource":
-      return overloaded(finish, context)
-    case "":
-      return OpenAiOutcome.invalid("The answer has no finish reason: it was cut", reply, context)
-  }
-  // Gemini's endpoint writes `content_filter: SAFETY`.
-  if (finish.startsWith("content_filter")) return Result.succeed({ _tag: "Filtered" })
-  // What was written is paid for: a retry would only pay for it again.
-  return content.text.trim() !== "" || content.hasToolCalls
-    ? Result.succeed({ _tag: "Limited", limit: finish })
-    : OpenAiOutcome.invalid(`The finish reason ${OpenAiOutcome.wordOf(finish, context)} is not known`, reply, context)
-}
-
-const overloaded = (code: string, { provider }: OpenAiOutcome.Context): Result.Result<never, ProviderError> =>
-  Result.fail(Failure.uncertain(new Overloaded({ provider, code, message: "The provider ran out of capacity" })))
-
-const contentOf = (message: Fields): Content => {
-  let text = textOf(message.content)
-  let refusal = textOf(message.refusal) || undefined
-  for (const part of itemsOf(message.content)) {
-    if (typeof part === "string") text += part
-    const fields = fieldsOf(part)
-    if (fields.type === "text" || fields.type === "output_text") text += textOf(fields.text)
-    if (fields.type === "refusal") refusal = (refusal ?? "") + textOf(fields.refusal)
-  }
-  return {
-    text: text === "" ? textOf(fieldsOf(message.audio).transcript) : text,
-    refusal,
-    hasToolCalls: itemsOf(message.tool_calls).length > 0 || isFields(message.function_call)
+    case "Overloaded":
+      return failed(
+        new Overloaded({ ...factsOf(word, context), message: `The provider ran out of capacity (${word})` })
+      )
+    case "Failed":
+      return failed(
+        new ServerError({ ...factsOf(word, context), message: `The provider broke off the answer (${word})` })
+      )
+    case "Absent":
+      return isWritten && !("finish_reason" in choice)
+        ? Result.succeed(done)
+        : OpenAiOutcome.invalid("The answer has no finish reason: it was cut", reply, context)
+    case "Unknown":
+      // What was written is paid for: a retry would only pay for it again.
+      return isWritten
+        ? Result.succeed({ _tag: "Limited", limit: word })
+        : OpenAiOutcome.invalid(`The finish reason ${OpenAiOutcome.wordOf(word, context)} is not known`, reply, context)
   }
 }
+
+const failed = (reason: Overloaded | ServerError): Result.Result<never, ProviderError> =>
+  Result.fail(Failure.uncertain(reason))
+
+const factsOf = (code: string, context: OpenAiOutcome.Context) => ({ provider: context.provider, code })
 
 const messagesOf = (
   request: ResponseRequest,

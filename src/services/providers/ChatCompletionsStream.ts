@@ -5,17 +5,20 @@
  */
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
-import type { StreamEvent } from "../Provider.ts"
+import type { Outcome, StreamEvent } from "../Provider.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
-import { ChatAccumulator } from "./internal/ChatAccumulator.ts"
+import { ChatAccumulator, isFirst } from "./internal/ChatAccumulator.ts"
+import type * as ChatFinish from "./internal/ChatFinish.ts"
+import * as ChatMessage from "./internal/ChatMessage.ts"
+import * as ChatToolCalls from "./internal/ChatToolCalls.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
+import { GrowingText } from "./internal/GrowingText.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import { usageOf } from "./internal/OpenAiUsage.ts"
 import type { Payload } from "./internal/Payload.ts"
-import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 
 /**
  * Hosts that are sent `stream_options: { include_usage: true }`.
@@ -72,20 +75,32 @@ export const toStreamed = (payload: Payload, provider: string): Payload =>
  * **Details**
  *
  * The chunks are put together to the body of a plain completion, which
- * `ChatCompletions.outcomeOf` judges at `[DONE]`, or at the end of the stream
- * when there was a `finish_reason`; without both it was cut. Deltas are those
- * of the first choice: `content` is `Text`, `reasoning_content` or `reasoning`
- * is `Reasoning`, `refusal` is `Refusal`; tool calls come complete, at the end.
+ * `ChatCompletions.outcomeOf` judges. Deltas are those of the first choice:
+ * `content` is `Text`, `reasoning_content` or `reasoning` is `Reasoning`,
+ * `refusal` is `Refusal`. The transcript of an audio is `Text` while there is no
+ * `content`. Tool calls come complete, at the end. All `Text` together is the
+ * answer's content.
  *
- * A server that does not stream is understood as well: its whole answer comes
- * at once.
+ * A `message` beside the deltas, or instead of them, holds the whole message so
+ * far: what no delta has comes from it, at the end. A server that does not
+ * stream is understood as well: its whole answer comes at once.
+ *
+ * The answer is complete
+ *
+ * - once there was a finish reason, however the body ends, unless the answer
+ *   goes on after it;
+ * - at `[DONE]` after the usage of the whole answer (OpenAI's audio models send
+ *   no finish reason);
+ * - at `[DONE]` where no chunk has a field `finish_reason`, be it `null`.
+ *
+ * Everything else was cut.
  *
  * **Errors**
  *
- * What an error in a chunk says, `Uncertain`, unless the answer has reached its
- * length before it; and what `ChatCompletions.outcomeOf` fails with.
- * `InvalidResponse` for an event that is no JSON and a body that is no event
- * stream.
+ * What an error in a chunk says, `Uncertain`, and what
+ * `ChatCompletions.outcomeOf` fails with. An error after the answer was complete
+ * is ignored, unless a content filter takes the answer back. `InvalidResponse`
+ * for an event that is no JSON and a body that is no event stream.
  *
  * **Source**
  *
@@ -99,8 +114,11 @@ export const makeReader = (opened: EventStream.Opened<OpenAiOutcome.Context>): E
 class Reader implements EventStream.Reader {
   readonly #opened: EventStream.Opened<OpenAiOutcome.Context>
   readonly #answer = new ChatAccumulator()
+  /** The part of an audio's transcript that was emitted as text. The rest of the text is in the answer's body. */
+  readonly #transcript = new GrowingText("")
+  readonly #emitted = new Set<Delta>()
   #isStarted = false
-  #hasText = false
+  #hasContent = false
   #usage: unknown = undefined
 
   constructor(opened: EventStream.Opened<OpenAiOutcome.Context>) {
@@ -108,31 +126,27 @@ class Reader implements EventStream.Reader {
   }
 
   take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
-    if (event.data.trim() === "[DONE]") return this.#judge(out)
+    if (event.data.trim() === "[DONE]") return this.#end(this.#outcome(), out)
     const chunk = parse(event.data)
     if (!isFields(chunk)) return this.#stray(event)
-    const choices = itemsOf(chunk.choices)
-    const failed = event.name === "error" || isErrorSet(chunk.error) ? chunk : choices.find(hasError)
-    if (failed !== undefined) return this.#failed(failed, chunk, out)
+    const choices = itemsOf(chunk.choices).filter(isFields)
+    if (event.name === "error" || isErrorSet(chunk.error)) return this.#fail(chunk, chunk.usage, out)
+    const broken = choices.find((choice) => isFirst(choice) && isErrorSet(choice.error))
+    if (broken !== undefined) return this.#fail({ error: broken.error }, chunk.usage, out)
     this.#answer.add(chunk)
     if (!this.#isStarted && (choices.length > 0 || textOf(chunk.id) !== "")) this.#start(chunk, out)
-    for (const choice of choices) {
-      if (isFields(choice) && (choice.index ?? 0) === 0) this.#delta(fieldsOf(choice.delta), out)
-    }
+    for (const choice of choices) if (isFirst(choice)) this.#delta(fieldsOf(choice.delta), out)
     this.#count(this.#answer.usage, out)
     return "More"
   }
 
   finish(out: Array<StreamEvent>): EventStream.Step {
-    return this.#answer.finishReason === "" ? "Over" : this.#judge(out)
+    return this.#answer.finish === "Absent" ? "More" : this.#end(this.#outcome(), out)
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
-    return this.#end(reply, out)
-  }
-
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", status: "in_progress", phase: "running" } : undefined
+    const outcome = ChatCompletions.outcomeOf(reply, this.#opened.contextNow())
+    return this.#end(Result.map(outcome, (outcome) => ({ outcome, body: fieldsOf(reply.body) })), out)
   }
 
   #start(body: Fields, out: Array<StreamEvent>): void {
@@ -141,30 +155,26 @@ class Reader implements EventStream.Reader {
   }
 
   #delta(delta: Fields, out: Array<StreamEvent>): void {
-    const { content } = delta
-    if (typeof content === "string") this.#text(content, out)
-    else for (const part of itemsOf(content)) this.#part(part, out)
-    const reasoning = textOf(delta.reasoning_content) || textOf(delta.reasoning)
-    if (reasoning !== "") out.push({ _tag: "Reasoning", delta: reasoning })
-    const refusal = textOf(delta.refusal)
-    if (refusal !== "") out.push({ _tag: "Refusal", delta: refusal })
+    const { reasoning, refusal, text, transcript } = ChatMessage.textsOf(delta)
+    this.#emit("Reasoning", reasoning, out)
+    this.#hasContent ||= text !== ""
+    if (!this.#hasContent) this.#transcript.append(transcript)
+    this.#emit("Text", this.#hasContent ? text : transcript, out)
+    this.#emit("Refusal", refusal, out)
   }
 
-  // Mistral's reasoning models write parts.
-  #part(part: unknown, out: Array<StreamEvent>): void {
-    if (typeof part === "string") return this.#text(part, out)
-    const { refusal, text, thinking, type } = fieldsOf(part)
-    if (type === "text" || type === "output_text") this.#text(textOf(text), out)
-    if (type === "refusal" && textOf(refusal) !== "") out.push({ _tag: "Refusal", delta: textOf(refusal) })
-    if (type !== "thinking") return
-    const delta = textOf(thinking) || itemsOf(thinking).map((thought) => textOf(fieldsOf(thought).text)).join("")
-    if (delta !== "") out.push({ _tag: "Reasoning", delta })
-  }
-
-  #text(delta: string, out: Array<StreamEvent>): void {
+  #emit(_tag: Delta, delta: string, out: Array<StreamEvent>): void {
     if (delta === "") return
-    this.#hasText = true
-    out.push({ _tag: "Text", delta })
+    this.#emitted.add(_tag)
+    out.push({ _tag, delta })
+  }
+
+  // What no delta had is in the whole message.
+  #rest(message: Fields, out: Array<StreamEvent>): void {
+    const { reasoning, refusal, text, transcript } = ChatMessage.textsOf(message)
+    if (!this.#emitted.has("Reasoning")) this.#emit("Reasoning", reasoning, out)
+    if (!this.#emitted.has("Text")) this.#emit("Text", text || transcript, out)
+    if (!this.#emitted.has("Refusal")) this.#emit("Refusal", refusal, out)
   }
 
   #count(usage: unknown, out: Array<StreamEvent>): void {
@@ -174,33 +184,39 @@ class Reader implements EventStream.Reader {
     if (counted !== undefined) out.push({ _tag: "Usage", usage: counted })
   }
 
-  #judge(out: Array<StreamEvent>): EventStream.Step {
+  #outcome(): Result.Result<Ended, ProviderError> {
     const { headers, status } = this.#opened.response
-    return this.#end({ status, headers, body: this.#answer.body }, out)
+    const { body } = this.#answer
+    const context = this.#opened.contextNow()
+    const transcript = this.#transcript.text
+    const { text } = ChatMessage.textsOf(fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message))
+    const streamed = transcript === "" ? "" : transcript + text
+    const outcome = ChatCompletions.outcomeOf({ status, headers, body }, context, streamed)
+    return Result.map(outcome, (outcome) => ({ outcome, body }))
   }
 
-  #end(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
-    const outcome = ChatCompletions.outcomeOf(reply, this.#opened.contextNow())
-    if (Result.isFailure(outcome)) return outcome.failure
-    const body = fieldsOf(reply.body)
+  #end(ended: Result.Result<Ended, ProviderError>, out: Array<StreamEvent>): EventStream.Step {
+    if (Result.isFailure(ended)) return ended.failure
+    const { body, outcome } = ended.success
+    const message = fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message)
     if (!this.#isStarted) this.#start(body, out)
-    // The transcript of an audio is the text where there is no other.
-    if (!this.#hasText) StreamedAnswer.pushText(StreamedAnswer.contentOf(outcome.success), out)
-    if (outcome.success._tag === "Succeeded") pushToolCalls(body, out)
+    this.#rest(message, out)
+    if (outcome._tag === "Succeeded") {
+      for (const call of ChatToolCalls.of(message)) out.push({ _tag: "ToolCall", ...call })
+    }
     this.#count(body.usage, out)
-    out.push({ _tag: "Ended", outcome: outcome.success })
+    out.push({ _tag: "Ended", outcome })
     return "Over"
   }
 
-  // OpenRouter reports the limit once more, as an error 400, with the usage.
-  #failed(error: Fields, { usage }: Fields, out: Array<StreamEvent>): EventStream.Step {
-    if (!ChatCompletions.isLengthLimit(this.#answer.finishReason)) return this.#error(error)
+  // An answer that was complete stays so: OpenRouter reports a limit once more, as an error 400, with the usage.
+  #fail(body: Fields, usage: unknown, out: Array<StreamEvent>): EventStream.Step {
+    const { headers } = this.#opened.response
+    const failure = ErrorClassifier.fromBody({ headers, body }, this.#opened.contextNow())
+    if (failure.verdict.reason._tag === "ContentFiltered" || !complete.has(this.#answer.finish)) return failure
     this.#answer.add({ usage })
-    return this.#judge(out)
-  }
-
-  #error(body: Fields): ProviderError {
-    return ErrorClassifier.fromBody({ headers: this.#opened.response.headers, body }, this.#opened.contextNow())
+    const ended = this.#outcome()
+    return Result.isSuccess(ended) && !isEmpty(ended.success.outcome) ? this.#end(ended, out) : failure
   }
 
   // Gateways send beats of their own under other names.
@@ -214,20 +230,14 @@ class Reader implements EventStream.Reader {
   }
 }
 
-const hasError = (choice: unknown): choice is Fields => isFields(choice) && isErrorSet(choice.error)
+type Delta = "Text" | "Reasoning" | "Refusal"
 
-const pushToolCalls = (body: Fields, out: Array<StreamEvent>): void => {
-  const { function_call: called, tool_calls: calls } = fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message)
-  for (const call of itemsOf(calls).map(fieldsOf)) {
-    out.push({ _tag: "ToolCall", id: textOf(call.id), ...nameAndArguments(fieldsOf(call.function ?? call.custom)) })
-  }
-  if (itemsOf(calls).length === 0 && isFields(called)) {
-    out.push({ _tag: "ToolCall", id: "", ...nameAndArguments(called) })
-  }
+interface Ended {
+  readonly outcome: Outcome
+  readonly body: Fields
 }
 
-// Some hosts send the arguments as an object.
-const nameAndArguments = ({ arguments: args, input, name }: Fields) => ({
-  name: textOf(name),
-  arguments: isFields(args) ? JSON.stringify(args) : textOf(args) || textOf(input)
-})
+const complete: ReadonlySet<ChatFinish.Kind> = new Set(["Done", "Limited", "Filtered"])
+
+const isEmpty = (outcome: Outcome): boolean =>
+  outcome._tag === "Failed" && outcome.verdict.reason._tag === "EmptyContent"

@@ -13,11 +13,14 @@ import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
+import * as CheckedByHost from "./internal/CheckedByHost.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
+import * as OpenAiJob from "./internal/OpenAiJob.ts"
 import type { Payload } from "./internal/Payload.ts"
+import * as Played from "./internal/Played.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 import * as OpenAiResponsesStream from "./OpenAiResponsesStream.ts"
 import type { Fetch } from "./Transport.ts"
@@ -64,6 +67,12 @@ export interface Options {
    * @default "30 days"
    */
   readonly retention?: Duration.Duration | undefined
+  /**
+   * Whether the host's Responses API reports an answer that was cut at its limit as complete.
+   *
+   * @default false
+   */
+  readonly hidesLimit?: boolean | undefined
 }
 
 /**
@@ -73,6 +82,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Ports {
+  readonly ready: Effect.Effect<void, ProviderError>
   readonly jobs?: JobsApi
   readonly responses?: ResponsesApi
   readonly completions: CompletionsApi
@@ -87,6 +97,9 @@ export interface Ports {
  * reads no environment variable and logs nothing. Interrupting a call aborts
  * its request. There is no timeout of its own.
  *
+ * A body is read by what it contains: an event stream in answer to a plain call,
+ * and JSON in answer to a stream, are understood as well.
+ *
  * Streams: see `OpenAiResponsesStream.makeReader` and
  * `ChatCompletionsStream.makeReader`. Leaving one early closes its connection.
  *
@@ -96,6 +109,10 @@ export interface Ports {
  * A job's `cancel` that the server refuses because the job is over, or answers
  * with something else than a response, looks the job up again; so does one whose
  * reply has no usage yet.
+ *
+ * A call whose answer the host itself finds not to fit (Groq's
+ * `json_validate_failed`) ends as an outcome: as an answer where it fits the
+ * request's schema all the same, else as `InvalidOutput`.
  *
  * `store` is sent always to `openai`, to `azure` and to hosts with background
  * jobs; to others only when the request names it, as stateless hosts refuse
@@ -110,6 +127,8 @@ export interface Ports {
  * **Source**
  *
  * Retention: OpenAI, "Your data" (30 days), "Background mode" (10 minutes).
+ * Groq, "Structured Outputs", best-effort mode:
+ * https://console.groq.com/docs/structured-outputs
  *
  * @category constructors
  * @since 0.1.0
@@ -126,6 +145,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
   })
 
 const makePorts = (options: Options, model: string, client: OpenAiClient.Client): Ports => ({
+  ready: client.ready,
   ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, client) } : undefined),
   ...(options.responsesApi ? { responses: makeResponses(options, model, client) } : undefined),
   completions: makeCompletions(options, model, client)
@@ -136,24 +156,21 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
     const path = yield* pathOf(jobId, options.name)
-    const { context, reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-    return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+    const answer = yield* send({ operation: "retrieve", method: "get", path, model })
+    return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
   })
   return {
-    submit: Effect.fnUntraced(function*(request, job) {
-      const body = yield* payloadOf(request, job)
-      const { context, reply } = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
-      const state = yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
-      const jobId = OpenAiResponses.idOf(reply.body)
+    check: (request) => Effect.asVoid(payloadOf(request, { submissionId: "" })),
+    submit: Effect.fnUntraced(function*(request, submission) {
+      const body = yield* payloadOf(request, submission)
+      const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
+      const job = yield* Effect.fromResult(OpenAiJob.of(answer))
       // An end needs no id; a job that goes on cannot be found again without one.
-      return jobId === "" && state._tag !== "Ended"
-        ? yield* Effect.fromResult(OpenAiOutcome.invalid("The job was accepted without an id", reply, context))
-        : {
-          jobId,
-          state: state._tag === "Ended"
-            ? { ...state, outcome: OpenAiResponses.atOnce(state.outcome, reply.body) }
-            : state
-        }
+      return job.jobId === "" && job.state._tag !== "Ended"
+        ? yield* Effect.fromResult(
+          OpenAiOutcome.invalid("The job was accepted without an id", answer.reply, answer.context)
+        )
+        : job
     }),
     submitStream: (request, job) =>
       EventStream.make(
@@ -182,14 +199,13 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     retrieve,
     submissionOf: Effect.fnUntraced(function*(jobId) {
       const path = yield* pathOf(jobId, options.name)
-      const { reply } = yield* send({ operation: "retrieve", method: "get", path, model })
-      return OpenAiResponses.submissionOf(reply.body)
+      return OpenAiJob.submissionOf(yield* send({ operation: "retrieve", method: "get", path, model }))
     }),
     cancel: Effect.fnUntraced(
       function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
         const path = `${yield* pathOf(jobId, options.name)}/cancel`
-        const { context, reply } = yield* send({ operation: "cancel", method: "post", path, model })
-        return yield* Effect.fromResult(OpenAiResponses.stateOf(reply, context))
+        const answer = yield* send({ operation: "cancel", method: "post", path, model })
+        return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
       },
       (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
     ),
@@ -215,14 +231,24 @@ const makeResponses = (
     )
   }
   return {
+    check: (request) => Effect.asVoid(callOf(request)),
     create: Effect.fnUntraced(function*(request) {
-      const { context, reply } = yield* send(yield* callOf(request))
-      return yield* Effect.fromResult(OpenAiResponses.outcomeOf(reply, context))
-    }),
+      const answer = yield* send(yield* callOf(request))
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          OpenAiResponsesStream.makeReader({ isJob: false }),
+          () => OpenAiResponses.outcomeOf(answer.reply, answer.context)
+        )
+      )
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
-        OpenAiResponsesStream.makeReader({ isJob: false })
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
+          OpenAiResponsesStream.makeReader({ isJob: false })
+        ),
+        { request, model }
       )
   }
 }
@@ -236,18 +262,28 @@ const makeCompletions = (
   const payloadOf = (request: ResponseRequest) =>
     Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
   return {
+    check: (request) => Effect.asVoid(payloadOf(request)),
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
-      const { context, reply } = yield* send({ operation: "call", method: "post", path, body, model })
-      return yield* Effect.fromResult(ChatCompletions.outcomeOf(reply, context))
-    }),
+      const answer = yield* send({ operation: "call", method: "post", path, body, model })
+      return yield* Effect.fromResult(
+        Played.outcomeOf(
+          answer,
+          ChatCompletionsStream.makeReader,
+          () => ChatCompletions.outcomeOf(answer.reply, answer.context)
+        )
+      )
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(payloadOf(request), (payload) => {
-          const body = ChatCompletionsStream.toStreamed(payload, options.name)
-          return sendStream({ operation: "call", method: "post", path, body, model })
-        }),
-        ChatCompletionsStream.makeReader
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(payloadOf(request), (payload) => {
+            const body = ChatCompletionsStream.toStreamed(payload, options.name)
+            return sendStream({ operation: "call", method: "post", path, body, model })
+          }),
+          ChatCompletionsStream.makeReader
+        ),
+        { request, model }
       )
   }
 }

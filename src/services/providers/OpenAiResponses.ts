@@ -9,12 +9,13 @@ import type { ContentPart } from "../Content.ts"
 import type { JobState, Outcome, SubmitOptions } from "../Provider.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
-import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, type Reply, textOf } from "./internal/JsonBody.ts"
+import { countOf, type Fields, fieldsOf, isErrorSet, isFields, type Reply, textOf } from "./internal/JsonBody.ts"
 import { assistantText, dataUrl, filenameOf } from "./internal/OpenAiInput.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OpenAiUsage from "./internal/OpenAiUsage.ts"
 import * as OutputFormat from "./internal/OutputFormat.ts"
 import { type Payload, refuse, withOptions } from "./internal/Payload.ts"
+import { contentOf } from "./internal/ResponseContent.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**
@@ -126,7 +127,7 @@ export const stateOf = (reply: Reply, context: OpenAiOutcome.Context): Result.Re
     case "cancelled":
     case "canceled":
       return Result.succeed(
-        ended(OpenAiOutcome.cancelled(contentOf(itemsOf(body.output)).text, body, reply, context))
+        ended(OpenAiOutcome.cancelled(contentOf(body, context).text, body, reply, context))
       )
     case "":
       return Result.map(unnamedEnd(body, reply, context), ended)
@@ -206,9 +207,10 @@ const endOf = (
   if (!Array.isArray(body.output) && status === "completed") {
     return OpenAiOutcome.invalid("The response is completed and has no output", reply, context)
   }
-  const content = contentOf(itemsOf(body.output))
-  const stopped = status === "completed" ? { _tag: "Done" as const } : stoppedBy(body)
-  return Result.succeed(OpenAiOutcome.make({ ...content, stopped }, body, reply, context))
+  const content = contentOf(body, context)
+  const isCut = status === "incomplete" || isCutAtLimit(body, context)
+  const stopped = isCut ? stoppedBy(body) : { _tag: "Done" as const }
+  return Result.succeed(OpenAiOutcome.make({ ...content, stopped }, body, reply, withLimit(body, context)))
 }
 
 // The type leaves `status` optional, and some compatible servers do too.
@@ -218,48 +220,29 @@ const unnamedEnd = (
   context: OpenAiOutcome.Context
 ): Result.Result<Outcome, ProviderError> => {
   if (isErrorSet(body.error)) return OpenAiOutcome.unreadable(reply, context)
-  const content = contentOf(itemsOf(body.output))
+  const content = contentOf(body, context)
   if (isFields(body.incomplete_details)) return endOf("incomplete", body, reply, context)
-  return content.text.trim() !== "" || content.refusal !== undefined || content.hasToolCalls
+  return content.text.trim() !== "" || content.refusal !== undefined || content.hasToolCalls ||
+      content.hasOtherContent === true
     ? endOf("completed", body, reply, context)
     : OpenAiOutcome.unreadable(reply, context)
 }
 
-const stoppedBy = (body: Fields): OpenAiOutcome.Ending["stopped"] => {
-  const limit = textOf(fieldsOf(body.incomplete_details).reason)
-  return limit === "content_filter" ? { _tag: "Filtered" } : { _tag: "Limited", limit: limit || "unknown" }
+const stoppedBy = ({ incomplete_details: details }: Fields): OpenAiOutcome.Ending["stopped"] => {
+  const limit = textOf(fieldsOf(details).reason) || textOf(details)
+  return limit === "content_filter" ? { _tag: "Filtered" } : { _tag: "Limited", limit }
 }
 
-/** Output items that wait for the caller. Tools that the server runs itself are no answer. */
-const toolCalls: ReadonlySet<string> = new Set([
-  "function_call",
-  "custom_tool_call",
-  "computer_call",
-  "local_shell_call",
-  "shell_call",
-  "apply_patch_call",
-  "mcp_approval_request",
-  // Run by the server, but its image is the answer.
-  "image_generation_call"
-])
+// A poll does not know the request; the response repeats its limit.
+const withLimit = (body: Fields, context: OpenAiOutcome.Context): OpenAiOutcome.Context => ({
+  ...context,
+  outputLimit: context.outputLimit ?? countOf(body.max_output_tokens)
+})
 
-const contentOf = (output: ReadonlyArray<unknown>): Omit<OpenAiOutcome.Ending, "stopped"> => {
-  let text = ""
-  let refusal: string | undefined
-  let hasToolCalls = false
-  for (const item of output) {
-    const { content, phase, role, type } = fieldsOf(item)
-    if (toolCalls.has(textOf(type))) hasToolCalls = true
-    if (type !== "message" || (role ?? "assistant") !== "assistant") continue
-    for (const part of typeof content === "string" ? [{ type: "output_text", text: content }] : itemsOf(content)) {
-      const fields = fieldsOf(part)
-      if (fields.type === "refusal") refusal = (refusal ?? "") + textOf(fields.refusal)
-      if (phase !== "commentary" && (fields.type === "output_text" || fields.type === "text")) {
-        text += textOf(fields.text)
-      }
-    }
-  }
-  return { text, refusal, hasToolCalls }
+/** Whether an answer that is reported as complete was cut at its limit, which some servers never report. */
+const isCutAtLimit = (body: Fields, context: OpenAiOutcome.Context): boolean => {
+  const { hidesLimit, outputLimit = 0 } = withLimit(body, context)
+  return hidesLimit === true && outputLimit > 0 && (OpenAiOutcome.outputTokensOf(body) ?? 0) >= outputLimit
 }
 
 const metadataOf = (job: SubmitOptions): Payload => ({

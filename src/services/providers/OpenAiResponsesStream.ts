@@ -8,11 +8,14 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
+import { isSilent } from "./internal/BodyParser.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
 import type * as EventStream from "./internal/EventStream.ts"
-import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
+import { type Fields, fieldsOf, isErrorSet, isFields, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OpenAiUsage from "./internal/OpenAiUsage.ts"
+import { ResponseAccumulator } from "./internal/ResponseAccumulator.ts"
+import { isSameAnswer } from "./internal/ResponseContent.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 
@@ -34,10 +37,13 @@ export interface Options {
  *
  * **Details**
  *
- * The last event of the wire carries the whole response, which is judged by
- * `OpenAiResponses.outcomeOf`. An event's `cursor` is its `sequence_number`;
- * while a commentary is being written, the indices of such output items follow
- * it, as a resumed stream does not tell again which they were.
+ * The response of the last event is judged by `OpenAiResponses.outcomeOf`, with
+ * the output that the events before it emitted: each item once, and of each the
+ * fuller description. What was emitted stays where the last event leaves it
+ * out, shortens it or contradicts it; of a job, `Ended` is then `isDisputed`.
+ * An event's `cursor` is its `sequence_number`; while a commentary is being
+ * written, the indices of such output items follow it, as a resumed stream does
+ * not repeat which they were. A stream without its last event was cut.
  *
  * | event | becomes |
  * | --- | --- |
@@ -46,8 +52,8 @@ export interface Options {
  * | `response.output_text.delta` | `Text`; nothing for a commentary |
  * | `response.reasoning_summary_text.delta`, `response.reasoning_text.delta` | `Reasoning` |
  * | `response.refusal.delta` | `Refusal` |
- * | `response.output_item.done` of a function or a custom tool | `ToolCall` |
- * | `response.completed`, `.incomplete`, `.failed`, `.cancelled` | `Usage`, `Ended` |
+ * | `done` of a text, a part or an item | `Text` or `Refusal`, of what its deltas left out |
+ * | `response.completed`, `.incomplete`, `.failed`, `.cancelled`, `.done` | `ToolCall` for each call that waits for the caller, `Usage`, `Ended` |
  * | any other | nothing |
  *
  * A server that does not stream is understood as well: its whole answer comes
@@ -84,14 +90,17 @@ class Reader implements EventStream.Reader {
   readonly #opened: EventStream.Opened<OpenAiOutcome.Context>
   /** The output items that are a commentary and not done. */
   readonly #commentaries: Set<string>
+  readonly #answer: ResponseAccumulator
+  /** Fields that the last event may leave out. */
+  #known: Fields = {}
   #isStarted: boolean
   #sequence: string | undefined
-  #status: Pick<Extract<JobState, { readonly _tag: "Pending" }>, "phase" | "status"> = running
 
   constructor(options: Options, opened: EventStream.Opened<OpenAiOutcome.Context>) {
     this.#options = options
     this.#opened = opened
     this.#commentaries = new Set(options.after?.split(" ").slice(1))
+    this.#answer = new ResponseAccumulator(options.after !== undefined)
     this.#isStarted = options.after !== undefined
     this.#sequence = options.after === undefined ? undefined : sequenceOf(options.after)
   }
@@ -103,20 +112,12 @@ class Reader implements EventStream.Reader {
     const type = textOf(body.type) || event.name
     if (typeof body.sequence_number === "number") this.#sequence = String(body.sequence_number)
     switch (type) {
-      case "response.output_text.delta":
-        if (!this.#commentaries.has(itemKeyOf(body))) this.#delta("Text", body, out)
-        return "More"
       case "response.reasoning_summary_text.delta":
-      case "response.reasoning_text.delta":
-        this.#delta("Reasoning", body, out)
+      case "response.reasoning_text.delta": {
+        const delta = textOf(body.delta)
+        if (delta !== "") out.push({ _tag: "Reasoning", delta, cursor: this.#cursor() })
         return "More"
-      case "response.refusal.delta":
-        this.#delta("Refusal", body, out)
-        return "More"
-      case "response.output_item.added":
-      case "response.output_item.done":
-        this.#item(type === "response.output_item.done", body, out)
-        return "More"
+      }
       case "response.created":
       case "response.queued":
       case "response.in_progress":
@@ -126,23 +127,29 @@ class Reader implements EventStream.Reader {
       case "response.incomplete":
       case "response.failed":
       case "response.cancelled":
-        return this.#end(fieldsOf(body.response), out)
+      case "response.canceled":
+      // OpenRouter's word for the end.
+      case "response.done":
+        return this.#end(type, fieldsOf(body.response), out)
       case "error":
       // OpenRouter's word for it.
       case "response.error":
         return this.#error(body)
     }
-    return isErrorSet(body.error) && !type.startsWith("response.") ? this.#error(body) : "More"
+    if (isErrorSet(body.error) && !type.startsWith("response.")) return this.#error(body)
+    this.#written(type, body, out)
+    return "More"
   }
 
+  // What the job or the call has come to is unknown.
   finish(): EventStream.Step {
-    return "Over"
+    return "More"
   }
 
   whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
     const context = this.#opened.contextNow()
     const isEventStream = reply.headers.get("content-type")?.startsWith("text/event-stream") === true
-    if (this.#options.after !== undefined && reply.body === "" && isEventStream) return "Over"
+    if (this.#options.after !== undefined && isSilent(reply.body) && isEventStream) return "Over"
     const state: Result.Result<JobState, ProviderError> = this.#options.isJob
       ? OpenAiResponses.stateOf(reply, context)
       : Result.map(OpenAiResponses.outcomeOf(reply, context), (outcome) => ({ _tag: "Ended", outcome }))
@@ -154,31 +161,25 @@ class Reader implements EventStream.Reader {
         if (!this.#isStarted) return this.#invalid("The job was accepted without an id", reply)
         if (this.#options.after !== undefined) return this.#unstreamed(reply)
         out.push({ _tag: "Status", status: state.success.status, phase: state.success.phase })
-        return "Over"
+        return "More"
       case "Unknown":
         return this.#invalid(`The response is in status ${state.success.status}`, reply)
       case "Ended": {
         const { outcome } = state.success
-        // What a resumed stream was told before is told already; what is missing of the text is found at its end.
-        if (this.#options.after === undefined) {
-          StreamedAnswer.pushText(StreamedAnswer.contentOf(outcome), out)
-          for (const item of itemsOf(response.output)) this.#toolCall(fieldsOf(item), out)
-        }
-        this.#ended(outcome, response, out)
+        // The text before the cursor was emitted by an earlier stream; what is missing of it is added at the run's end.
+        if (this.#options.after === undefined) StreamedAnswer.pushText(StreamedAnswer.contentOf(outcome), out)
+        this.#ended(outcome, response, false, out)
         return "Over"
       }
     }
   }
 
-  alive(): StreamEvent | undefined {
-    return this.#isStarted ? { _tag: "Status", ...this.#status, cursor: this.#cursor() } : undefined
-  }
-
   #pending(type: string, response: Fields, out: Array<StreamEvent>): void {
     this.#start(response, out)
+    const { background, id, model, tools } = response
+    this.#known = withGaps({ background, id, model, tools }, this.#known)
     if (type === "response.created") return
-    this.#status = type === "response.queued" ? queued : running
-    out.push({ _tag: "Status", ...this.#status, cursor: this.#cursor() })
+    out.push({ _tag: "Status", ...(type === "response.queued" ? queued : running), cursor: this.#cursor() })
   }
 
   #start(response: Fields, out: Array<StreamEvent>): void {
@@ -188,46 +189,41 @@ class Reader implements EventStream.Reader {
     out.push({ _tag: "Started", responseId, cursor: this.#cursor() })
   }
 
-  #delta(_tag: "Text" | "Reasoning" | "Refusal", body: Fields, out: Array<StreamEvent>): void {
-    const delta = textOf(body.delta)
-    if (delta !== "") out.push({ _tag, delta, cursor: this.#cursor() })
-  }
-
-  #item(isDone: boolean, body: Fields, out: Array<StreamEvent>): void {
-    const item = fieldsOf(body.item)
+  #written(type: string, body: Fields, out: Array<StreamEvent>): void {
     const key = itemKeyOf(body)
-    if (item.phase === "commentary" && !isDone) this.#commentaries.add(key)
-    if (isDone) this.#commentaries.delete(key)
-    if (isDone) this.#toolCall(item, out)
+    const isCommentary = fieldsOf(body.item).phase === "commentary"
+    if (isCommentary && type === "response.output_item.added") this.#commentaries.add(key)
+    const added = this.#answer.take(type, body)
+    const isVisible = !isCommentary && !this.#commentaries.has(key)
+    if (type === "response.output_item.done") this.#commentaries.delete(key)
+    for (const { _tag, delta } of added) {
+      if (isVisible || _tag === "Refusal") out.push({ _tag, delta, cursor: this.#cursor() })
+    }
   }
 
-  #toolCall(item: Fields, out: Array<StreamEvent>): void {
-    const isCustom = item.type === "custom_tool_call"
-    if ((!isCustom && item.type !== "function_call") || item.status === "incomplete") return
-    out.push({
-      _tag: "ToolCall",
-      id: textOf(item.call_id) || textOf(item.id),
-      name: textOf(item.name),
-      arguments: textOf(isCustom ? item.input : item.arguments),
-      cursor: this.#cursor()
-    })
-  }
-
-  #end(response: Fields, out: Array<StreamEvent>): EventStream.Step {
-    this.#start(response, out)
+  #end(type: string, last: Fields, out: Array<StreamEvent>): EventStream.Step {
+    this.#start(last, out)
+    const context = this.#opened.contextNow()
     const { headers, status } = this.#opened.response
-    const outcome = OpenAiResponses.outcomeOf({ status, headers, body: response }, this.#opened.contextNow())
+    const said = withGaps(last, { ...this.#known, status: statusOf(type) })
+    const response = this.#answer.isEmpty ? said : { ...said, output: this.#answer.outputWith(last.output) }
+    const outcome = OpenAiResponses.outcomeOf({ status, headers, body: response }, context)
     if (Result.isFailure(outcome)) return outcome.failure
-    this.#ended(outcome.success, response, out)
+    const isDisputed = response !== said && !isSameAnswer(said, response, context)
+    this.#ended(outcome.success, response, isDisputed, out)
     return "Over"
   }
 
-  #ended(outcome: Outcome, response: Fields, out: Array<StreamEvent>): void {
+  #ended(outcome: Outcome, response: Fields, isDisputed: boolean, out: Array<StreamEvent>): void {
+    if (outcome._tag === "Succeeded") {
+      for (const call of outcome.toolCalls ?? []) out.push({ _tag: "ToolCall", ...call, cursor: this.#cursor() })
+    }
     const usage = OpenAiUsage.ofBody(response, this.#opened.contextNow().askedTier)
     if (usage !== undefined) out.push({ _tag: "Usage", usage, cursor: this.#cursor() })
     out.push({
       _tag: "Ended",
       outcome: this.#options.isJob ? OpenAiResponses.atOnce(outcome, response) : outcome,
+      ...(isDisputed ? { isDisputed } : undefined),
       cursor: this.#cursor()
     })
   }
@@ -266,6 +262,14 @@ class Reader implements EventStream.Reader {
 
 const queued = { status: "queued", phase: "queued" } as const
 const running = { status: "in_progress", phase: "running" } as const
+
+/** Fills what an event leaves out with what is known. */
+const withGaps = (fields: Fields, known: Fields): Fields => {
+  const missing = Object.entries(known).filter(([key]) => fields[key] === undefined || fields[key] === null)
+  return { ...fields, ...Object.fromEntries(missing) }
+}
+
+const statusOf = (type: string): string => type === "response.done" ? "completed" : type.slice("response.".length)
 
 // An index has no spaces, which separate the parts of a cursor.
 const itemKeyOf = (body: Fields): string =>

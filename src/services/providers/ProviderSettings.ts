@@ -14,7 +14,7 @@ import { ProviderError } from "../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../errors/Reason.ts"
 import type * as Limits from "../Limits.ts"
 import * as Failure from "./internal/Failure.ts"
-import type { Row } from "./ProviderTable.ts"
+import { providerTable, type Row } from "./ProviderTable.ts"
 
 /**
  * Explicit settings of one provider.
@@ -122,6 +122,8 @@ export interface Connection {
   readonly completions: boolean
   readonly responses: boolean
   readonly background: boolean
+  /** Whether its Responses report an answer that was cut at its limit as complete. */
+  readonly hidesLimit: boolean
 }
 
 /**
@@ -237,7 +239,8 @@ export const connect = (
         completions: settings.completions ?? true,
         responses,
         background: (responses || protocol === "anthropic" || interactionsBaseUrl !== undefined) &&
-          (settings.background ?? row?.background ?? false)
+          (settings.background ?? row?.background ?? false),
+        hidesLimit: row === undefined ? !vendorDomains.has(domainOf(url.hostname)) : row.hidesLimit === true
       }
     }),
     (problem) => toReason(name, row, problem, environment !== undefined)
@@ -366,6 +369,19 @@ const isVendor = (url: URL, standard: string | undefined): boolean =>
   standard === undefined ? !loopback.test(url.hostname) : url.host === new URL(standard).host
 
 const loopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/
+
+/** The last two labels of a host: those of the vendors' hosts, regions and tenants of which come before them. */
+const domainOf = (host: string): string => host.split(".").slice(-2).join(".")
+
+/** Domains of vendors that report their limits, also under a prefix of the user's own. */
+const vendorDomains: ReadonlySet<string> = new Set([
+  "azure.com",
+  ...providerTable.flatMap(({ baseUrl, hidesLimit }) =>
+    baseUrl === undefined || hidesLimit === true
+      ? []
+      : [domainOf(new URL(baseUrl.replace("{region}", "region")).hostname)]
+  )
+])
 
 const withPath = (url: URL, row: Row | undefined, apiVersion: string | undefined): string => {
   const path = url.pathname.replace(/\/+$/, "")

@@ -43,6 +43,11 @@ export interface Row {
   readonly structuredOutput: "json_schema" | "json_object" | "none"
   /** The same of Responses; `response_format`: in the field of Chat Completions. */
   readonly responsesStructuredOutput: "json_schema" | "response_format" | "none"
+  /**
+   * Whether Responses there report an answer that was cut at its limit as complete. A server of the user's own, which has
+   * no row, is taken to do so.
+   */
+  readonly hidesLimit?: boolean | undefined
   /** Where background jobs are, if they are interactions of Gemini's own API. */
   readonly interactionsBaseUrl?: string | undefined
   /** What to do when it cannot be used from the environment alone. */
@@ -88,6 +93,8 @@ const jsonMode = { structuredOutput: "json_object" } as const
 
 const local = { key: "optional", path: "/v1" } as const
 
+const hidesLimit = { hidesLimit: true } as const
+
 /**
  * One row per provider.
  *
@@ -105,6 +112,7 @@ const local = { key: "optional", path: "/v1" } as const
  * LiteLLM, "Providers" (prefixes, base URLs, key variables):
  * https://docs.litellm.ai/docs/providers. The providers' own pages on their
  * OpenAI-compatible and Responses endpoints and on structured output.
+ * DeepSeek, "Responses API": https://api-docs.deepseek.com/guides/responses_api
  * `openai` 7.57.0, `bedrock.ts`, for the address of `bedrock_mantle`.
  *
  * @category models
@@ -162,7 +170,7 @@ export const providerTable: ReadonlyArray<Row> = [
   ),
   row("mistral", "https://api.mistral.ai/v1", ["MISTRAL_API_KEY"], native),
   row("groq", "https://api.groq.com/openai/v1", ["GROQ_API_KEY"], { responses: true, ...jsonMode }),
-  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], jsonMode),
+  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], { responses: true, ...jsonMode }),
   row("xai", "https://api.x.ai/v1", ["XAI_API_KEY"], { responses: true, ...nativeInBoth }),
   row("openrouter", "https://openrouter.ai/api/v1", ["OPENROUTER_API_KEY"], { responses: true }),
   row("together_ai", "https://api.together.xyz/v1", ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"], jsonMode),
@@ -208,8 +216,18 @@ export const providerTable: ReadonlyArray<Row> = [
   row("lambda_ai", "https://api.lambda.ai/v1", ["LAMBDA_API_KEY"]),
   row("friendliai", "https://api.friendli.ai/serverless/v1", ["FRIENDLI_TOKEN"], native),
   row("hosted_vllm", undefined, ["HOSTED_VLLM_API_KEY"], { ...local, responses: true, ...nativeInBoth }),
-  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], { ...local, responses: true, ...native }),
-  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], { ...local, responses: true, ...native }),
-  row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], local),
+  row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], {
+    ...local,
+    responses: true,
+    ...nativeInBoth,
+    ...hidesLimit
+  }),
+  row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], {
+    ...local,
+    responses: true,
+    ...native,
+    ...hidesLimit
+  }),
+  row("llamafile", "http://127.0.0.1:8080/v1", ["LLAMAFILE_API_KEY"], { ...local, ...hidesLimit }),
   row("litellm_proxy", undefined, ["LITELLM_PROXY_API_KEY"], { path: "/v1", responses: true, ...nativeInBoth })
 ]

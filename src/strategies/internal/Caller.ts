@@ -6,40 +6,44 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import { LlmResponse } from "../../services/LlmResponse.ts"
-import * as Deadlines from "./Deadlines.ts"
-import type { Order, Run, RunResult, RunSpec, Waiter } from "./Run.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
+import type { Milestones, Run, RunResult, RunSpec, Waiter, Work } from "./Run.ts"
+import type * as TimerQueue from "./TimerQueue.ts"
 import type { Reader } from "./Transcript.ts"
 
 /** What a caller wants: for how long it waits, and since when (monotonic time in milliseconds). */
 export interface Call {
   readonly spec: RunSpec
-  readonly order: Order | undefined
+  readonly order: Work | undefined
   readonly deadline: Duration.Duration
   readonly startedAt: number
   /** Present when it watches the answer grow. */
   readonly reader?: Reader | undefined
+  /** Is told how far the run has come. */
+  readonly milestones?: Milestones | undefined
 }
 
 /** What callers have in common. */
 export interface Callers {
-  readonly deadlines: Deadlines.Deadlines
+  readonly deadlines: TimerQueue.TimerQueue
   /** Adds to a caller's response what the run does not know. */
   readonly complete: (response: LlmResponse) => Effect.Effect<LlmResponse>
   readonly leave: (run: Run, waiter: Waiter) => void
 }
 
 /** A class, as twenty thousand of them may wait: closures would take more memory. */
-export class Caller implements Waiter, Deadlines.Entry {
+export class Caller implements Waiter, TimerQueue.Entry {
   readonly run: Run
   private readonly callers: Callers
   readonly deadline: Duration.Duration
   readonly startedAt: number
   readonly fingerprint: string | undefined
+  readonly onInterrupt: "cancel" | "detach"
   readonly reader: Reader | undefined
   readonly resume: (response: Effect.Effect<LlmResponse, StrategyError>) => void
   /** What to do instead when the run turns out to be another one's, or to need a request. */
   readonly again: Effect.Effect<LlmResponse, StrategyError> | undefined
-  readonly deadlineAt: number
+  readonly dueAt: number
   position = -1
 
   constructor(
@@ -52,9 +56,10 @@ export class Caller implements Waiter, Deadlines.Entry {
     this.run = run
     this.callers = callers
     this.deadline = deadline
-    this.deadlineAt = deadlineAt({ deadline, startedAt })
+    this.dueAt = deadlineAt({ deadline, startedAt })
     this.startedAt = startedAt
     this.fingerprint = spec.fingerprint
+    this.onInterrupt = spec.onInterrupt
     this.reader = reader
     this.resume = resume
     this.again = again
@@ -64,7 +69,10 @@ export class Caller implements Waiter, Deadlines.Entry {
     const { again, callers, fingerprint, run, startedAt } = this
     callers.deadlines.remove(this)
     // It may have come to wait for another session than the one that was there when this caller joined it.
-    if (again !== undefined && fingerprint !== undefined && run.owner !== undefined && run.owner !== fingerprint) {
+    if (
+      again !== undefined && fingerprint !== undefined && run.fingerprintInJournal !== undefined &&
+      run.fingerprintInJournal !== fingerprint
+    ) {
       return this.resume(again)
     }
     const response = Effect.flatMap(
@@ -88,7 +96,7 @@ export class Caller implements Waiter, Deadlines.Entry {
     })
   }
 
-  pass(): void {
+  fire(): void {
     this.done(this.run.unsettled ?? Exit.fail(timeout(this.run, this.deadline)))
     this.callers.leave(this.run, this)
   }
@@ -99,7 +107,7 @@ export const deadlineAt = ({ deadline, startedAt }: Pick<Call, "deadline" | "sta
   startedAt + Duration.toMillis(deadline)
 
 const toResponse = (run: Run, result: RunResult, startedAt: number): Effect.Effect<LlmResponse> =>
-  Effect.map(Deadlines.monotonicMillis, (now) => {
+  Effect.map(monotonicMillis, (now) => {
     const { key } = run.spec
     return new LlmResponse({
       ...result.answer,
@@ -130,5 +138,6 @@ const timeout = (run: Run, deadline: Duration.Duration): Timeout =>
     elapsed: deadline,
     phase: run.progress.phase,
     session: run.spec.key,
-    jobId: run.progress.jobId
+    jobId: run.progress.jobId,
+    ...run.before
   })

@@ -3,8 +3,9 @@
  *
  * A watcher that lags reads the text itself later, in bigger pieces, so that nothing is queued for it.
  */
-import type { StreamEvent } from "../../services/Provider.ts"
+import type { StreamEvent, ToolCall } from "../../services/Provider.ts"
 import type { ResponseEvent } from "../../services/ResponseEvent.ts"
+import type { Emitted } from "./StreamEnd.ts"
 
 /** The kinds of text that grow, and what each piece of it is called. */
 const deltas = { Text: "TextDelta", Reasoning: "ReasoningDelta", Refusal: "RefusalDelta" } as const
@@ -76,11 +77,27 @@ export class Transcript {
   cursor: string | undefined
   /** Whether that stream has told anything. */
   private hasBegun = false
+  /** The response whose start was written last. */
+  private startedAs: string | undefined
+  /** The status that was written last. */
+  private status: string | undefined
   /** Whether what comes was perhaps told to another process before; decided once, and over at the first pause. */
   isReplaying: boolean | undefined
   /** Whether anything was told that a second answer would contradict. */
   get hasContent(): boolean {
-    return this.written > 0 || this.items.some((item) => !(item instanceof Passage) && item._tag === "ToolCall")
+    return this.written > 0 || this.hasToolCalls
+  }
+
+  /** The calls of the answer that the run has come to; those that no stream emitted come at its end. */
+  answerCalls: ReadonlyArray<ToolCall> = []
+  private calls: Set<string> | undefined
+
+  get hasToolCalls(): boolean {
+    return this.calls !== undefined
+  }
+
+  hasCall(call: ToolCall): boolean {
+    return call.id !== "" && this.calls?.has(keyOf(call)) === true
   }
 
   /** What was told of the answer's text. */
@@ -88,6 +105,11 @@ export class Transcript {
     let text = ""
     for (const item of this.items) if (item instanceof Passage && item.kind === "Text") text += item.text
     return text
+  }
+
+  /** What it has of the answer of a model. */
+  emitted(model: string): Emitted {
+    return { text: this.text, hasToolCalls: this.hasToolCalls, model }
   }
 
   /** Turns to another submission's stream. `false`: what it has told of an answer cannot be taken back. */
@@ -114,11 +136,17 @@ export class Transcript {
       case "Reasoning":
       case "Refusal":
         return this.append(event._tag, event.delta, replayed)
+      case "Alive":
       case "Ended":
         return
       case "Started":
+        if (this.startedAs === event.responseId) return
+        this.startedAs = event.responseId
         return void this.items.push({ _tag: "Started", responseId: event.responseId, replayed })
-      case "ToolCall":
+      case "ToolCall": {
+        // The end of a resumed stream lists all calls again.
+        if (this.hasCall(event)) return
+        this.calls = (this.calls ?? new Set()).add(keyOf(event))
         return void this.items.push({
           _tag: "ToolCall",
           id: event.id,
@@ -126,11 +154,21 @@ export class Transcript {
           arguments: event.arguments,
           replayed
         })
+      }
       case "Status":
+        this.status = event.status
         return void this.items.push({ _tag: "Status", status: event.status, phase: event.phase, replayed })
       case "Usage":
         return void this.items.push({ _tag: "Usage", usage: event.usage, replayed })
     }
+  }
+
+  /** Writes what polls have found of a job, where no stream of it says as much. `isNew`: this run submitted the job. */
+  notePolled(responseId: string, event: Extract<StreamEvent, { readonly _tag: "Status" }>, isNew: boolean): void {
+    if (this.source !== undefined) return
+    this.write({ _tag: "Started", responseId }, !isNew)
+    if (this.status !== event.status) this.write(event, false)
+    this.tell()
   }
 
   append(kind: Kind, delta: string, replayed: boolean): void {
@@ -227,6 +265,8 @@ export class Transcript {
   }
 }
 
+const keyOf = (call: ToolCall): string => JSON.stringify([call.id, call.name, call.arguments])
+
 /** Where one watcher is in a transcript. */
 export class Reader {
   private transcript: Transcript | undefined
@@ -285,6 +325,12 @@ export class Reader {
     return content.length === told.length
       ? undefined
       : { _tag: "Delta", delta: content.slice(told.length), offset: told.length }
+  }
+
+  /** The calls of the answer that no stream emitted. */
+  get missingCalls(): ReadonlyArray<ToolCall> {
+    const { transcript } = this
+    return transcript?.answerCalls.filter((call) => !transcript.hasCall(call)) ?? []
   }
 
   get hasMore(): boolean {

@@ -66,44 +66,6 @@ describe("ChatCompletionsStream", () => {
       })
     }))
 
-  it.effect.each<[string, ReadonlyArray<object>, ReadonlyArray<readonly [string, string, string]>]>([
-    ["in pieces, by index", [
-      { index: 0, id: "call_1", type: "function", function: { name: "add", arguments: "" } },
-      { index: 1, id: "call_2", type: "function", function: { name: "sub", arguments: "{}" } },
-      { index: 0, function: { arguments: "{\"a\":" } },
-      { index: 0, function: { arguments: "1}" } }
-    ], [["call_1", "add", "{\"a\":1}"], ["call_2", "sub", "{}"]]],
-    ["whole, without index and id", [
-      { id: "", type: "function", function: { name: "add", arguments: "{}" } },
-      { id: "", type: "function", function: { name: "add", arguments: "{\"b\":2}" } }
-    ], [["", "add", "{}"], ["", "add", "{\"b\":2}"]]],
-    ["in pieces, without index", [
-      { id: "call_1", function: { name: "add", arguments: "{\"a\"" } },
-      { function: { arguments: ":1}" } }
-    ], [["call_1", "add", "{\"a\":1}"]]],
-    ["with arguments that are an object", [
-      { index: 0, id: "call_1", function: { name: "add", arguments: { a: 1 } } }
-    ], [["call_1", "add", "{\"a\":1}"]]]
-  ])("tells tool calls that come %s, at the end", ([_title, calls, expected]) =>
-    Effect.gen(function*() {
-      const result = yield* run([...calls.map((call) => chunk({ tool_calls: [call] })), chunk({}, "tool_calls")])
-
-      assert.deepStrictEqual(
-        result.events.flatMap((event) => event._tag === "ToolCall" ? [[event.id, event.name, event.arguments]] : []),
-        expected.map((call) => [...call])
-      )
-      assert.strictEqual(endOf(result), "tool-calls")
-    }))
-
-  it.effect("tells no tool call that was cut", () =>
-    Effect.gen(function*() {
-      const call = { index: 0, id: "call_1", function: { name: "add", arguments: "{\"a\":" } }
-      const result = yield* run([chunk({ tool_calls: [call] }), chunk({}, "length")])
-
-      assert.strictEqual(endOf(result), "[Incomplete]")
-      assert.isFalse(result.events.some((event) => event._tag === "ToolCall"))
-    }))
-
   it.effect.each<[string, ReadonlyArray<unknown>, string, string]>([
     [
       "parts and then text",
@@ -129,17 +91,31 @@ describe("ChatCompletionsStream", () => {
       })
   )
 
-  it.effect("takes an audio's transcript for the text", () =>
-    Effect.gen(function*() {
-      const { events } = yield* run([
-        chunk({ audio: { id: "a", transcript: "Hel" } }),
-        chunk({ audio: { transcript: "lo" } }),
-        chunk({}, "stop")
-      ])
+  it.effect.each<[string, ReadonlyArray<object>, ReadonlyArray<string>]>([
+    ["alone", [
+      { content: null, audio: { id: "a", transcript: "Hel" } },
+      { audio: { transcript: "lo" } },
+      { audio: { id: "a", data: "AAAA" } },
+      { audio: { data: "BBBB" } },
+      { audio: { expires_at: 5 } }
+    ], ["Hel", "lo"]],
+    ["after text", [{ content: "Hello" }, { audio: { id: "a", transcript: "Hello" } }], ["Hello"]],
+    ["before text", [{ audio: { id: "a", transcript: "Hel" } }, { content: "lo" }], ["Hel", "lo"]]
+  ])(
+    "streams an audio's transcript as text while there is no other: %s",
+    ([_title, deltas, texts]) =>
+      Effect.gen(function*() {
+        const { events } = yield* run([...deltas.map((delta) => chunk(delta)), chunk({}, "stop")])
+        const outcome = outcomeOf(events)
 
-      assert.strictEqual(textOf(events), "Hello")
-      assert.strictEqual(endOf({ events, error: undefined }), "stop")
-    }))
+        assert.deepStrictEqual(events.flatMap((event) => event._tag === "Text" ? [event.delta] : []), [...texts])
+        assert.strictEqual(outcome?._tag === "Succeeded" ? outcome.answer.content : outcome, texts.join(""))
+        if (_title !== "alone") return
+        assert.deepNestedInclude(outcome, {
+          "answer.response.choices[0].message.audio": { id: "a", transcript: "Hello", data: "AAAABBBB", expires_at: 5 }
+        })
+      })
+  )
 
   it.effect.each<[string, string]>([
     ["stop", "stop"],
@@ -217,23 +193,28 @@ describe("ChatCompletionsStream", () => {
 
   it.effect.each<[string, string]>([
     ["length", "[Incomplete]"],
-    ["stop", "!ServerError"],
-    ["error", "!ServerError"]
-  ])("takes an error after the finish reason %s for %s", ([finish, expected]) =>
-    Effect.gen(function*() {
-      const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
-      const failed = { ...chunk(), error: { code: 502, message: "Upstream failed" }, usage }
-      const result = yield* run([chunk({ content: "He" }), chunk({}, finish), failed])
+    ["content_filter", "[ContentFiltered]"],
+    ["stop", "stop"],
+    ["error", "!ServerError"],
+    ["tired", "!ServerError"]
+  ])(
+    "lets an error after the finish reason %s come to %s: a complete answer stays",
+    ([finish, expected]) =>
+      Effect.gen(function*() {
+        const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+        const failed = { ...chunk(), error: { code: 502, message: "Upstream failed" }, usage }
+        const result = yield* run([chunk({ content: "He" }), chunk({}, finish), failed])
 
-      assert.strictEqual(endOf(result), expected)
-      if (finish !== "length") return
-      const outcome = outcomeOf(result.events)
-      assert.deepNestedInclude(outcome, {
-        "verdict.reason.content": "He",
-        "verdict.reason.limit": "length",
-        "verdict.reason.usage.totalTokens": 3
+        assert.strictEqual(endOf(result), expected)
+        if (finish !== "length") return
+        const outcome = outcomeOf(result.events)
+        assert.deepNestedInclude(outcome, {
+          "verdict.reason.content": "He",
+          "verdict.reason.limit": "length",
+          "verdict.reason.usage.totalTokens": 3
+        })
       })
-    }))
+  )
 
   it.effect("takes the whole answer of a server that does not stream", () =>
     Effect.gen(function*() {
@@ -289,6 +270,8 @@ describe("ChatCompletionsStream", () => {
 
 /** Part of the file's name, the exchange, and how the stream ends. */
 const ends: ReadonlyArray<readonly [string, number, string]> = [
+  ["chat-stream-audio-out", 0, "stop"],
+  ["chat-stream-openrouter-advisor", 0, "stop"],
   ["tool-use-failed-error-streaming-with-text", 0, "!InvalidRequest"],
   ["tool-use-failed-error-streaming-with-text", 1, "tool-calls"],
   ["tool-use-failed-error-streaming.json", 0, "!InvalidRequest"],

@@ -11,15 +11,18 @@ export interface RecordedReply {
 
 /**
  * The recorded replies of status 200 with a JSON object, to requests whose url
- * matches; none when `HOLDFAST_RECORDINGS` does not name the folder.
+ * matches, or without a request and with choices; none when
+ * `HOLDFAST_RECORDINGS` does not name the folder.
  */
-export const recordedReplies = (url: RegExp): ReadonlyArray<RecordedReply> => {
+export const recordedReplies = (url: RegExp | undefined): ReadonlyArray<RecordedReply> => {
   const folder = process.env.HOLDFAST_RECORDINGS
   if (folder === undefined) return []
   return Fs.readdirSync(folder).filter((name) => name.endsWith(".json")).flatMap((file) => {
     const { exchanges } = JSON.parse(Fs.readFileSync(Path.join(folder, file), "utf8")) as { exchanges: Array<Exchange> }
     return exchanges.flatMap(({ request, response }, index) =>
-      request !== null && url.test(request.url ?? "") && request.method !== "DELETE" &&
+      (url === undefined
+          ? request === null && Array.isArray(Object(response.body).choices)
+          : request !== null && url.test(request.url ?? "") && request.method !== "DELETE") &&
         response.status === 200 && typeof response.body === "object"
         ? [{ file, index, status: 200, headers: new Headers(response.headers), body: response.body }]
         : []

@@ -203,7 +203,7 @@ describe("OpenAiResponses.stateOf", () => {
     assert.strictEqual((answer.response as Record<string, unknown>).service_tier, "flex")
   })
 
-  it.each(["function_call", "custom_tool_call", "mcp_approval_request", "image_generation_call"])(
+  it.each(["function_call", "custom_tool_call", "mcp_approval_request"])(
     "takes %s alone for an answer without text",
     (type) => {
       const { answer } = succeededOf(stateOf(response({ output: [{ type, name: "f", arguments: "{}" }] })))
@@ -228,6 +228,7 @@ describe("OpenAiResponses.stateOf", () => {
     }, { _tag: "Incomplete", limit: "max_output_tokens", content: "The answ" }],
     ["a limit without a name", { status: "incomplete", incomplete_details: null, output: null }, {
       _tag: "Incomplete",
+      message: "The answer was cut short after 20 output tokens, and the provider gives no reason",
       limit: "unknown",
       content: ""
     }],

@@ -59,7 +59,7 @@ describe("OpenAiResponsesStream", () => {
       assert.strictEqual(OpenAiResponsesStream.sequenceOf("4 0"), "4")
     }))
 
-  it.effect("tells tool calls when they are complete", () =>
+  it.effect("emits tool calls at the end, which says whether the server has run them", () =>
     Effect.gen(function*() {
       const call = { type: "function_call", id: "fc_1", call_id: "call_1", name: "add", arguments: "{\"a\":1}" }
       const custom = { type: "custom_tool_call", id: "ct_1", call_id: "call_2", name: "run", input: "ls" }
@@ -73,8 +73,8 @@ describe("OpenAiResponsesStream", () => {
       ])
 
       assert.deepStrictEqual(events.filter((event) => event._tag === "ToolCall"), [
-        { _tag: "ToolCall", id: "call_1", name: "add", arguments: "{\"a\":1}", cursor: "3" },
-        { _tag: "ToolCall", id: "call_2", name: "run", arguments: "ls", cursor: "4" }
+        { _tag: "ToolCall", id: "call_1", name: "add", arguments: "{\"a\":1}", cursor: "6" },
+        { _tag: "ToolCall", id: "call_2", name: "run", arguments: "ls", cursor: "6" }
       ])
       assert.strictEqual(endOf({ events, error: undefined }), "tool-calls")
     }))
@@ -125,8 +125,12 @@ describe("OpenAiResponsesStream", () => {
     Effect.gen(function*() {
       const text = wire([created, delta(0, "Hello"), completed([message("Hello")])])
       const first = text.indexOf("\n\n") + 2
-      for (let at = first; at < text.length; at += 7) {
+      const last = text.trimEnd().length
+      for (let at = first; at < last; at += 7) {
         assert.strictEqual(endOf(yield* read(reader(), text.slice(0, at))), "cut", `cut at ${at}`)
+      }
+      for (let at = last; at <= text.length; at++) {
+        assert.strictEqual(endOf(yield* read(reader(), text.slice(0, at))), "stop", `cut at ${at}`)
       }
     }))
 
@@ -175,6 +179,7 @@ describe("OpenAiResponsesStream", () => {
       const resumed = OpenAiResponsesStream.makeReader({ isJob: true, after: "7" })
 
       assert.strictEqual(endOf(yield* read(resumed, "")), "cut")
+      assert.strictEqual(endOf(yield* read(resumed, ": keep-alive\n\n")), "cut")
       assert.strictEqual(endOf(yield* read(resumed, "", { contentType: "text/html" })), "!InvalidResponse")
     }))
 
@@ -238,6 +243,7 @@ describe("OpenAiResponsesStream", () => {
 const ends: ReadonlyArray<readonly [string, string]> = [
   ["azure-responses", "stop"],
   ["background-", "stop"],
+  ["deepseek-responses", "stop"],
   ["failed--prism", "!ServerError"],
   ["failed--vercel-ai", "!QuotaExceeded"],
   ["incomplete--dd-trace-py", "[Incomplete]"]
@@ -297,6 +303,8 @@ const short = (event: StreamEvent): string => {
     ? [event.outcome._tag]
     : event._tag === "ToolCall"
     ? [event.name]
+    : event._tag === "Alive"
+    ? []
     : [event.delta]
   return `${event._tag} ${words.join(" ")} @${event.cursor}`
 }

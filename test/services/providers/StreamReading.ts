@@ -10,7 +10,7 @@ export interface Read {
   readonly error: ProviderError | undefined
 }
 
-/** Collects a stream, also one that fails after some events; a defect stays one. */
+/** Collects a stream without its `Alive` events, also one that fails after some events; a defect stays one. */
 export const collect = Effect.fnUntraced(function*(
   stream: Stream.Stream<StreamEvent, ProviderError>
 ): Effect.fn.Return<Read> {
@@ -21,7 +21,7 @@ export const collect = Effect.fnUntraced(function*(
   )
   const error = Option.getOrUndefined(Exit.findErrorOption(exit))
   if (Exit.isFailure(exit) && error === undefined) return yield* Effect.orDie(Effect.failCause(exit.cause))
-  return { events: yield* Ref.get(events), error }
+  return { events: (yield* Ref.get(events)).filter(({ _tag }) => _tag !== "Alive"), error }
 })
 
 const context: Context = { provider: "recorded", operation: "call", model: "m", now: 0 }

@@ -5,6 +5,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
+import { BodyParser, linesOf } from "./BodyParser.ts"
 import * as JobPath from "./JobPath.ts"
 import { type Fields, fieldsOf, isFields, parse, textOf } from "./JsonBody.ts"
 
@@ -86,13 +87,22 @@ export interface Line {
  * Returns the lines of a batch's results that can be read, and whether there
  * are others: a line that was cut, or none of this API.
  *
+ * **Details**
+ *
+ * The lines may be the events of a stream, the items of one array, or one
+ * result that takes several lines.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const readLines = (text: string): { readonly lines: ReadonlyArray<Line>; readonly hasOthers: boolean } => {
-  const parsed = text.split(/\r?\n/).filter((line) => line.trim() !== "").map((line) => lineOf(parse(line)))
-  const lines = parsed.filter((line) => line !== undefined)
-  return { lines, hasOthers: lines.length < parsed.length }
+  const found = linesOf(text).filter((line) => line !== "[DONE]").map((line) => lineOf(parse(line)))
+  const lines = found.filter((line) => line !== undefined)
+  if (lines.length > 0) return { lines, hasOthers: lines.length < found.length }
+  const { body } = BodyParser.of(text)
+  const items = body._tag !== "Json" ? [] : Array.isArray(body.value) ? body.value : [body.value]
+  const readable = items.map(lineOf).filter((line) => line !== undefined)
+  return { lines: readable, hasOthers: text.trim() !== "" && (readable.length === 0 || readable.length < items.length) }
 }
 
 /**

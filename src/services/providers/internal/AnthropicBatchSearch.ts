@@ -11,9 +11,8 @@ import type { Lookup } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
 import * as Batch from "./AnthropicBatch.ts"
 import type { Send } from "./AnthropicClient.ts"
-import type { TextReply } from "./HttpCall.ts"
+import { jsonOf, type TextReply } from "./HttpCall.ts"
 import * as JobPath from "./JobPath.ts"
-import { parse } from "./JsonBody.ts"
 
 /**
  * How far the server's clock may be behind ours, and how long after a
@@ -61,12 +60,9 @@ export const make = (
     for (let pages = 0; pages < maxPages; pages++) {
       const query = after === undefined ? "" : `&after_id=${JobPath.encode(after)}`
       const path = `/v1/messages/batches?limit=100${query}`
-      const { context, reply } = yield* send({ operation: "retrieve", method: "get", path })
-      const body = parse(reply.text)
-      const page = Batch.readPage(body)
-      if (page === undefined) {
-        return yield* ErrorClassifier.fromBody({ status: reply.status, headers: reply.headers, body }, context)
-      }
+      const answer = yield* send({ operation: "retrieve", method: "get", path })
+      const page = Batch.readPage(jsonOf(answer))
+      if (page === undefined) return yield* ErrorClassifier.fromBody(answer.reply, answer.context)
       isComplete &&= !page.batches.includes(undefined)
       const batches = page.batches.filter((batch) => batch !== undefined)
       const recent = batches.filter(({ createdAt = from }) => createdAt >= from)

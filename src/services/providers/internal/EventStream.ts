@@ -13,12 +13,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { StringDecoder } from "node:string_decoder"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
-import { InvalidResponse } from "../../../errors/Reason.ts"
 import type { StreamEvent } from "../../Provider.ts"
-import * as ErrorClassifier from "../ErrorClassifier.ts"
-import { EventParser, maxEventLength, type ServerEvent } from "./EventParser.ts"
-import * as Failure from "./Failure.ts"
-import { parse, type Reply } from "./JsonBody.ts"
+import type * as ErrorClassifier from "../ErrorClassifier.ts"
+import { BodyParser } from "./BodyParser.ts"
+import type { ServerEvent } from "./EventParser.ts"
+import type { Reply } from "./JsonBody.ts"
+import { Playback } from "./Playback.ts"
 
 /**
  * A streamed answer of status 2xx whose body has not been read.
@@ -48,36 +48,41 @@ export type Step = "More" | "Over" | ProviderError
  */
 export interface Reader {
   readonly take: (event: ServerEvent, out: Array<StreamEvent>) => Step
-  /** The body has ended without an `Over`; it was cut, unless the protocol says otherwise. `Over` and `More` end alike. */
+  /**
+   * The body has ended, or could not be read to its end, without an `Over`. `Over` says that the answer was whole before
+   * that, `More` that it was cut.
+   */
   readonly finish: (out: Array<StreamEvent>) => Step
-  /** The body held no event at all: perhaps an error, or the whole answer of a server that does not stream. */
+  /** The body held no event: perhaps an error, or the whole answer of a server that does not stream. */
   readonly whole: (reply: Reply, out: Array<StreamEvent>) => Step
-  /** Says that events arrive of which nothing is emitted; `undefined` before the first one that was. */
-  readonly alive: () => StreamEvent | undefined
 }
 
 /**
- * For how long events may arrive of which nothing is emitted, before a `Status` says that the stream is alive.
+ * Shortest time between two `Alive` events.
  *
  * @category models
  * @since 0.1.0
  */
-export const quietTime: Duration.Duration = Duration.seconds(1)
+export const aliveInterval: Duration.Duration = Duration.millis(100)
 
 /**
  * Creates the stream of an answer.
  *
  * **Details**
  *
- * All events of one network chunk are emitted together. The body is read when the stream is pulled, and so the socket
- * is paused while nobody pulls. When the stream is left early or fails, the body is cancelled; after its last event
- * the rest is read for up to a second, beside it, so that the connection can be used again.
+ * All events of one network chunk are emitted together; bytes that hold none are emitted as `Alive`, ten times a second
+ * at most. The body is read when the stream is pulled, so the socket is paused while nobody pulls. When the stream is
+ * left early or fails, the body is cancelled; after its last event the rest is read for up to a second, in the
+ * background, so that the connection can be used again.
+ *
+ * A body that breaks off after the protocol's end is no failure.
  *
  * **Errors**
  *
  * - What `open` fails with, and what the reader makes of events.
  * - What `ErrorClassifier` makes of a body that stops early: `Network`, `Uncertain`.
- * - `InvalidResponse`, `Uncertain`, for an event of more than `maxEventLength` characters.
+ * - `ResponseTooLarge`, `Uncertain`, for an event, or a body without events, of more than 64 MiB, and for a stream
+ *   that comes to as much.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,91 +117,74 @@ export const acquire = (
 
 type Source = ReadableStreamDefaultReader<Uint8Array>
 
-type Chunk = Awaited<ReturnType<Source["read"]>>
-
 type EventPull = Pull.Pull<NonEmptyReadonlyArray<StreamEvent>, ProviderError>
 
 class Reading {
-  /** Anything but `More`: nothing is read any more. */
-  step: Step = "More"
   readonly #decoder = new StringDecoder("utf8")
-  readonly #parser = new EventParser()
+  readonly #parser = new BodyParser()
   readonly #opened: Opened
-  readonly #reader: Reader
-  /** The body up to its first event. */
-  #head: Array<string> | undefined = []
-  #headLength = 0
-  #quietSince: number | undefined = undefined
+  readonly #playback: Playback
+  #emittedAt = -Infinity
 
   constructor(opened: Opened, reader: Reader) {
     this.#opened = opened
-    this.#reader = reader
+    this.#playback = new Playback(opened, reader)
+  }
+
+  /** Anything but `More`: nothing more is read. */
+  get step(): Step {
+    return this.#playback.step
   }
 
   /** Takes a chunk, and returns what is to be emitted of it. */
   take(bytes: Uint8Array): Array<StreamEvent> {
     const out: Array<StreamEvent> = []
-    const text = this.#decoder.write(bytes)
-    const events = this.#parser.feed(text)
-    if (this.#head !== undefined) this.#takeHead(text, events.length > 0)
-    for (const event of events) {
-      this.step = this.#reader.take(event, out)
-      if (this.step !== "More") return out
-    }
-    if (this.#parser.isOverfull || this.#headLength > maxEventLength) this.step = this.#invalid("An event is too long")
-    if (out.length > 0) this.#quietSince = undefined
-    else if (events.length > 0) this.#whenQuiet(out)
+    this.#playback.play(this.#parser.feed(this.#decoder.write(bytes)), out)
+    if (this.#parser.isOverfull) this.#playback.refuse()
+    if (out.length === 0 && this.step === "More") this.#stayAlive(out)
     return out
   }
 
-  /** Takes the end of the body. */
-  end(): Array<StreamEvent> {
+  /** Takes the end of the body, or what the reading of it failed with. */
+  end(failure?: { readonly error: unknown }): Array<StreamEvent> {
     const out: Array<StreamEvent> = []
-    const head = this.#head
-    const { headers, status } = this.#opened.response
-    const step = head === undefined
-      ? this.#reader.finish(out)
-      : this.#reader.whole({ status, headers, body: parse(head.join("") + this.#decoder.end()) }, out)
-    this.step = step === "More" ? "Over" : step
+    this.#playback.play(this.#parser.feed(this.#decoder.end()), out)
+    const { body, events } = this.#parser.end()
+    this.#playback.play(events, out)
+    this.#playback.end(body, out, failure)
     return out
   }
 
-  /** Takes what the reading of the body failed with. */
-  fail(error: unknown): void {
-    this.step = ErrorClassifier.classify(error, this.#opened.contextNow())
+  /** Takes what a reader has thrown. */
+  crash(error: unknown): void {
+    this.#playback.fail(error)
   }
 
-  #takeHead(text: string, isOver: boolean): void {
-    this.#headLength = isOver ? 0 : this.#headLength + text.length
-    if (isOver) this.#head = undefined
-    else this.#head?.push(text)
-  }
-
-  #whenQuiet(out: Array<StreamEvent>): void {
+  #stayAlive(out: Array<StreamEvent>): void {
     const { now } = this.#opened.contextNow()
-    this.#quietSince ??= now
-    if (now - this.#quietSince < Duration.toMillis(quietTime)) return
-    this.#quietSince = now
-    const alive = this.#reader.alive()
-    if (alive !== undefined) out.push(alive)
-  }
-
-  #invalid(message: string): ProviderError {
-    return Failure.uncertain(new InvalidResponse({ message, provider: this.#opened.contextNow().provider }))
+    if (Math.abs(now - this.#emittedAt) < Duration.toMillis(aliveInterval)) return
+    this.#emittedAt = now
+    out.push({ _tag: "Alive" })
   }
 }
 
 const pullOf = (source: Source | undefined, reading: Reading): EventPull => {
   const emit = (out: Array<StreamEvent>): EventPull => isNonEmpty(out) ? Effect.succeed(out) : pull
-  const onChunk = ({ done, value }: Chunk) => done ? reading.end() : reading.take(value)
+  const guarded = (events: () => Array<StreamEvent>): EventPull => {
+    try {
+      return emit(events())
+    } catch (error) {
+      reading.crash(error)
+      return pull
+    }
+  }
   const read: EventPull = source === undefined ?
-    Effect.suspend(() => emit(reading.end())) :
+    Effect.suspend(() => guarded(() => reading.end())) :
     Effect.callback((resume) => {
-      // The second handler takes what a reader throws, too.
-      source.read().then(onChunk).then((out) => resume(emit(out)), (error) => {
-        reading.fail(error)
-        resume(pull)
-      })
+      source.read().then(
+        ({ done, value }) => resume(guarded(() => done ? reading.end() : reading.take(value))),
+        (error) => resume(guarded(() => reading.end({ error })))
+      )
     })
   const pull: EventPull = Effect.suspend(() => {
     const { step } = reading

@@ -54,6 +54,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined = undefined
   #body: HttpBody | undefined = undefined
   #decoder: Transform | undefined = undefined
+  /** What broke the body off, while the rest of it is decoded. */
+  #failure: TypeError | undefined = undefined
   #isEmpty = true
   #isOver = false
 
@@ -102,11 +104,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
       .on("drain", () => controller.resume())
       .on("end", () => {
         this.#finish()
-        body.end()
+        if (this.#failure === undefined) body.end()
+        else body.fail(this.#failure)
       })
       .on("error", (error) => {
         this.#stop()
-        body.fail(new TypeError("terminated", { cause: error }))
+        body.fail(this.#failure ?? new TypeError("terminated", { cause: error }))
       })
     this.#decoder = decoder
     this.#body = body
@@ -131,16 +134,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
-    if (this.#isOver) return
-    this.#finish()
+    if (this.#isOver || this.#failure !== undefined) return
     if (this.#body === undefined) {
-      this.#reject(
+      this.#finish()
+      return this.#reject(
         new TypeError("fetch failed", { cause: this.#controller === undefined ? new NotSent(error) : error })
       )
-    } else {
-      this.#decoder?.destroy()
-      this.#body.fail(new TypeError("terminated", { cause: error }))
     }
+    this.#failure = new TypeError("terminated", { cause: error })
+    // What has arrived is decoded first: it may be the whole answer.
+    if (this.#decoder !== undefined) return void this.#decoder.end()
+    this.#finish()
+    this.#body.fail(this.#failure)
   }
 
   readonly #onAbort = (): void => {

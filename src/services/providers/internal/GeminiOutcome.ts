@@ -124,7 +124,14 @@ const incomplete = (
   content: string,
   said: { readonly provider: string; readonly usage: Usage | undefined }
 ): Outcome =>
-  Failure.final(new Reason.Incomplete({ ...said, content, limit, message: `The answer was cut by ${limit}` }))
+  Failure.final(
+    new Reason.Incomplete({
+      ...said,
+      content,
+      limit,
+      message: `The answer was cut short; the provider gives the reason ${limit}`
+    })
+  )
 
 // What Google's own client calls `output_text`: texts before a tool call, or before an image, are not the answer.
 const contentOf = (steps: ReadonlyArray<Fields>): string => {

@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 
+import { quietMillis } from "./BodyLimits.ts"
+
 /** Bytes kept for a reader who has not come yet, before the socket is paused. */
 const highWaterMark = 64 * 1024
 
@@ -22,6 +24,59 @@ export interface Flow {
 }
 
 /**
+ * The error of a body that broke off, with the text that came before.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CutBody extends TypeError {
+  readonly text: string
+
+  constructor(text: string, error: unknown) {
+    super("terminated", { cause: error instanceof TypeError ? error.cause : error })
+    this.text = text
+  }
+}
+
+/**
+ * The error of a body that is longer than what is read of it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class LongBody extends TypeError {
+  constructor(limit: number) {
+    super(`The body is longer than ${limit} bytes`)
+  }
+}
+
+/**
+ * How a body ended that was read as a whole, and its bytes up to there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Whole {
+  readonly bytes: Buffer
+  /** `Full` at the limit, `Quiet` when nothing more was waited for. */
+  readonly end: "Ended" | "Failed" | "Full" | "Quiet"
+  readonly error: unknown
+}
+
+/**
+ * How much of a body is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly maxBytes: number
+  readonly maxMillis: number
+  /** Whether nothing more is waited for, asked when nothing has arrived for `quietMillis`. */
+  readonly isEnough: (bytes: Buffer) => boolean
+}
+
+/**
  * A body with one writer (`push`, then `end` or `fail`) and one reader (`whole` or `stream`).
  *
  * **Details**
@@ -36,9 +91,12 @@ export class HttpBody {
   readonly #flow: Flow
   #chunks: Array<Uint8Array> = []
   #size = 0
-  #state: "Open" | "Ended" | "Failed" = "Open"
+  #state: "Open" | Whole["end"] = "Open"
   #error: unknown = undefined
-  #isWhole = false
+  #isDiscarded = false
+  /** Set when the body is read as a whole. */
+  #maxBytes: number | undefined = undefined
+  #pushedAt = 0
   #wake: (() => void) | undefined = undefined
 
   constructor(flow: Flow) {
@@ -48,8 +106,12 @@ export class HttpBody {
   push(chunk: Uint8Array): void {
     if (this.#state !== "Open") return
     this.#chunks.push(chunk)
-    if (this.#isWhole) return
     this.#size += chunk.byteLength
+    this.#pushedAt = performance.now()
+    if (this.#maxBytes !== undefined) {
+      if (this.#size > this.#maxBytes) this.#stop("Full")
+      return
+    }
     if (this.#size >= highWaterMark) this.#flow.pause()
     this.#notify()
   }
@@ -69,17 +131,36 @@ export class HttpBody {
 
   discard(error: unknown): void {
     this.#chunks = []
+    this.#isDiscarded = true
     this.fail(error)
   }
 
-  /** All bytes. To be called once, and not after `stream` was read from. */
-  whole(): Promise<Buffer> {
-    this.#isWhole = true
+  /**
+   * All bytes, as far as the limits allow. To be called once, and not after `stream` was read from. Rejects with what an
+   * aborted request was aborted with.
+   */
+  whole({ isEnough, maxBytes, maxMillis }: Limits): Promise<Whole> {
+    this.#maxBytes = maxBytes
     this.#flow.resume()
     return new Promise((resolve, reject) => {
-      const settle = () => this.#state === "Failed" ? reject(this.#error) : resolve(concat(this.#chunks))
-      if (this.#state === "Open") this.#wake = settle
-      else settle()
+      const startedAt = performance.now()
+      let lookedAt = 0
+      const look = () => {
+        const now = performance.now()
+        const isNew = this.#pushedAt > lookedAt && now - this.#pushedAt >= quietMillis
+        if (isNew) lookedAt = now
+        if (now - startedAt >= maxMillis || (isNew && isEnough(concat(this.#chunks)))) this.#stop("Quiet")
+        else timer = setTimeout(look, quietMillis)
+      }
+      let timer = setTimeout(look, quietMillis)
+      this.#wake = () => {
+        clearTimeout(timer)
+        const state = this.#state
+        if (this.#isDiscarded || state === "Open") return reject(this.#error)
+        resolve({ bytes: concat(this.#chunks), end: state, error: this.#error })
+      }
+      if (this.#state === "Open" && this.#size > maxBytes) this.#stop("Full")
+      else if (this.#state !== "Open") this.#notify()
     })
   }
 
@@ -118,6 +199,12 @@ export class HttpBody {
         this.#flow.cancel()
       }
     }, { highWaterMark: 0 })
+  }
+
+  #stop(state: "Full" | "Quiet"): void {
+    this.#state = state
+    this.#flow.cancel()
+    this.#notify()
   }
 
   #notify(): void {

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { HttpBody } from "./HttpBody.ts"
+import { maxBodyBytes, maxErrorBytes, maxErrorMillis } from "./BodyLimits.ts"
+import { CutBody, type HttpBody, type Limits, LongBody } from "./HttpBody.ts"
 
 /**
  * What came before the body.
@@ -22,6 +23,12 @@ export interface Head {
  * The members of the standard `Response`, over an `HttpBody`.
  *
  * **Details**
+ *
+ * `text` rejects with `LongBody` for more than 64 MiB, and with `CutBody`, which
+ * has the text so far, when the body breaks off. Of an error's body it reads 1
+ * MiB and 10 seconds at most, and resolves with what has arrived: the status
+ * decides. It does not wait for the rest of a body whose JSON is whole, or whose
+ * last event has come, when nothing has arrived for a second.
  *
  * `text` and `json` read the body directly while nobody has touched `body`'s
  * contents; everything else goes through a standard `Response` over the stream.
@@ -75,8 +82,12 @@ export class HttpResponse implements Response {
     this.#isUsed = true
     // A second reader is refused, as after the standard `text`.
     this.#stream?.getReader()
-    const text = (await source.whole()).toString("utf8")
-    return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+    const { bytes, end, error } = await source.whole(this.ok ? answerLimits : errorLimits)
+    const read = bytes.toString("utf8")
+    const text = read.charCodeAt(0) === 0xfeff ? read.slice(1) : read
+    if (this.ok && end === "Full") throw new LongBody(maxBodyBytes)
+    if (this.ok && end === "Failed") throw new CutBody(text, error)
+    return text
   }
 
   async json(): Promise<unknown> {
@@ -117,5 +128,27 @@ export class HttpResponse implements Response {
     return new Response(body, type === null ? {} : { headers: { "content-type": type } })
   }
 }
+
+const doneLine = /(?:^|[\r\n}\]])(?:data: ?)?\[DONE\]\s*$/
+
+// The events after which the Responses and the Messages API send nothing more.
+const lastEvent =
+  /^(?:event: ?|data: ?\{"type": ?")(?:message_stop|response\.(?:completed|incomplete|failed|cancelled))"?\s*[\r\n,}]/m
+
+const isWhole = (bytes: Buffer): boolean => {
+  const text = bytes.toString("utf8")
+  if (doneLine.test(text.slice(-100)) || (/\n\r?\n\s*$/.test(text.slice(-100)) && lastEvent.test(text))) return true
+  if (!/[}\]]\s*$/.test(text.slice(-100))) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const answerLimits: Limits = { maxBytes: maxBodyBytes, maxMillis: Infinity, isEnough: isWhole }
+
+const errorLimits: Limits = { maxBytes: maxErrorBytes, maxMillis: maxErrorMillis, isEnough: isWhole }
 
 const unusable = (): TypeError => new TypeError("Body is unusable: Body has already been read")

@@ -13,8 +13,10 @@
 export interface Reply {
   readonly status: number
   readonly headers: Headers
-  /** The parsed JSON, or the text when it is not JSON. */
+  /** The parsed JSON, or the first characters of the text when it is not JSON. */
   readonly body: unknown
+  /** The characters of the whole body. */
+  readonly length?: number | undefined
 }
 
 /**

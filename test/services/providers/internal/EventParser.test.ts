@@ -59,17 +59,6 @@ describe("EventParser", () => {
       }),
     { arbitrary: { runs: 200 } }
   )
-
-  it("says when an event is longer than what is taken, whether its line ends or not", () => {
-    const line = new EventParser(10)
-    const lines = new EventParser(10)
-    const many = new EventParser(10)
-    line.feed("data: 1234567890")
-    lines.feed("data: 1234\ndata: 1234\ndata: 1234\n")
-    many.feed("data: 1234\n\n".repeat(9))
-
-    assert.deepStrictEqual([line.isOverfull, lines.isOverfull, many.isOverfull], [true, true, false])
-  })
 })
 
 const sample = "\uFEFF: hi\nevent: größe\ndata: {\"a\": \"ä😀\"}\ndata: 2\nid: 1\n\ndata: 3\n\n\ndata:4\n\n"

@@ -29,13 +29,37 @@ describe("EventStream", () => {
       assert.deepStrictEqual(chunks, ["ab", "c"])
     }))
 
-  it.effect("is over without a word when the body ends early, and when it holds an end", () =>
+  it.effect("ends without a failure when the body ends early, and when it holds an end", () =>
     Effect.gen(function*() {
-      const cut = yield* collect(open(body(["data: a\n\n", "data: b"])))
+      const cut = yield* collect(open(body(["data: a\n\n", "data: {\"b"])))
       const ended = yield* collect(open(body(["data: a\n\ndata: over\n\ndata: b\n\n"])))
 
       assert.deepStrictEqual([textOf(cut.events), cut.error], ["a", undefined])
       assert.deepStrictEqual([textOf(ended.events), ended.error], ["a", undefined])
+    }))
+
+  it.effect.each(["", "\n", "\r\n"])("takes a last event without its blank line: %j", (end) =>
+    Effect.gen(function*() {
+      for (const last of [[], ["reset"]]) {
+        const { events } = yield* collect(open(body(["data: a\n\n", `data: {"b":1}${end}`, ...last])))
+
+        assert.strictEqual(textOf(events), "a{\"b\":1}")
+      }
+    }))
+
+  it.effect("is no failure when the body breaks off after the protocol's end", () =>
+    Effect.gen(function*() {
+      const reader = () => ({
+        ...echo(),
+        finish: (out: Array<StreamEvent>) => (out.push(text("end")), "Over" as const)
+      })
+      const streamed = yield* collect(open(body(["data: a\n\n", "reset"]), reader))
+      const whole = yield* collect(open(body(["{\"a\":", "1}", "reset"])))
+      const part = yield* collect(open(body(["{\"a\":", "reset"])))
+
+      assert.deepStrictEqual([textOf(streamed.events), streamed.error], ["aend", undefined])
+      assert.deepStrictEqual([textOf(whole.events), whole.error], ["{\"a\":1}", undefined])
+      assert.deepStrictEqual([textOf(part.events), part.error?.verdict.reason._tag], ["", "Network"])
     }))
 
   it.effect("reads the rest after the end, so that the connection can be used again", () =>
@@ -92,20 +116,25 @@ describe("EventStream", () => {
       assert.strictEqual(error?.verdict.reason._tag, "InvalidResponse")
     }))
 
-  it.effect("says once a second that a stream is alive of which nothing is emitted", () =>
-    Effect.gen(function*() {
-      const source = body(Array.from({ length: 12 }, () => "tick"))
-      const fiber = yield* Effect.forkChild(collect(open(source)), { startImmediately: true })
-      for (let tick = 0; tick < 12; tick++) {
-        yield* TestClock.withLive(Effect.sleep("2 millis"))
-        yield* TestClock.adjust("250 millis")
-        source.tick()
-      }
-      const { events } = yield* Fiber.join(fiber)
+  it.effect.each(["data: quiet\n\n", ": comment\n\n", "\n", " ", "data: {\"half", "{\"half"])(
+    "emits Alive for bytes of which nothing else is emitted, ten times a second at most: %j",
+    (piece) =>
+      Effect.gen(function*() {
+        const source = body(Array.from({ length: 12 }, () => "tick"), piece)
+        const fiber = yield* Effect.forkChild(
+          Stream.runFold(open(source), () => 0, (count, { _tag }) => _tag === "Alive" ? count + 1 : count),
+          { startImmediately: true }
+        )
+        for (let tick = 0; tick < 12; tick++) {
+          yield* TestClock.withLive(Effect.sleep("2 millis"))
+          yield* TestClock.adjust("25 millis")
+          source.tick()
+        }
 
-      assert.strictEqual(EventStream.quietTime.toString(), "1000 millis")
-      assert.deepStrictEqual(events.map((event) => event._tag), ["Status", "Status"])
-    }))
+        assert.strictEqual(EventStream.aliveInterval.toString(), "100 millis")
+        assert.strictEqual(yield* Fiber.join(fiber), 3)
+      })
+  )
 
   it.effect("hands a body without events over as a whole", () =>
     Effect.gen(function*() {
@@ -127,28 +156,29 @@ const echo = (now = () => 0): EventStream.Reader => ({
     if (data !== "quiet") out.push({ _tag: "Text", delta: data })
     return "More"
   },
-  finish: () => "Over",
-  whole: () => "Over",
-  alive: (): StreamEvent => ({ _tag: "Status", status: "in_progress", phase: "running" })
+  finish: () => "More",
+  whole: ({ body }, out) => (out.push(text(JSON.stringify(body))), "Over")
 })
+
+const text = (delta: string): StreamEvent => ({ _tag: "Text", delta })
 
 const failure = new ProviderError({
   verdict: { _tag: "Retryable", reason: new ServerError({ message: "no" }) },
   evidence: "Uncertain"
 })
 
-const open = (source: { readonly stream: ReadableStream<Uint8Array<ArrayBuffer>> }) =>
+const open = (source: { readonly stream: ReadableStream<Uint8Array<ArrayBuffer>> }, makeReader = () => echo()) =>
   EventStream.make(
     Effect.gen(function*() {
       const now = yield* Effect.clockWith((clock) => Effect.succeed(() => clock.currentTimeMillisUnsafe()))
       const response = yield* EventStream.acquire(Effect.sync(() => new Response(source.stream)))
       return { response, contextNow: () => ({ provider: "p", operation: "call" as const, now: now() }) }
     }),
-    () => echo()
+    makeReader
   )
 
-/** A body of pieces; `wait` never comes, `tick` comes as a quiet event with `tick()`, `reset` breaks it off. */
-const body = (pieces: ReadonlyArray<string>) => {
+/** A body of pieces; `wait` never comes, `tick` comes as `quiet` with `tick()`, `reset` breaks it off. */
+const body = (pieces: ReadonlyArray<string>, quiet = "data: quiet\n\n") => {
   let onTick = () => {}
   const state = { pulled: 0, cancelled: 0, isClosed: false, tick: () => onTick() }
   const pull = (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> | undefined => {
@@ -167,7 +197,7 @@ const body = (pieces: ReadonlyArray<string>) => {
       case "tick":
         return new Promise((resolve) => {
           onTick = () => {
-            enqueue("data: quiet\n\n")
+            enqueue(quiet)
             resolve()
           }
         })
