@@ -1,5 +1,5 @@
 /**
- * What the headers of a response say of its rate limits.
+ * What the headers of a response say about rate limits.
  *
  * @since 0.1.0
  */
