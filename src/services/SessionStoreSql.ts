@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function*(
   /** The row of a session after a statement that may or may not have been carried out; fails as that did. */
   const rowAfter = (error: SqlError, key: string) =>
     rowOf(key).pipe(
-      Effect.retry({ schedule: Schedule.exponential("50 millis"), times: 3 }),
+      Effect.retry({ schedule: Schedule.exponential("50 millis"), times: 3, while: SqlFailure.isConnectionLost }),
       Effect.mapError(() => error)
     )
 

@@ -111,13 +111,14 @@ const connectionOf = (
   const prepare = preparing(db)
   const run = (sql: string, params: ReadonlyArray<unknown>, asArrays: boolean) =>
     whileBusy(
-      Effect.flatMap(
+      Effect.filterOrFail(
         attemptSync("execute", (): ReadonlyArray<Row> => {
           const statement = prepare(sql)
           statement.setReturnArrays(asArrays)
           return statement.all(...params as ReadonlyArray<SQLInputValue>)
         }),
-        (rows) => /^ROLLBACK\b/.test(sql) || isThere() ? Effect.succeed(rows) : Effect.fail(removed())
+        () => /^ROLLBACK\b/.test(sql) || isThere(),
+        removed
       )
     )
   const rows: SqlConnection.Connection["execute"] = (sql, params, transform) =>

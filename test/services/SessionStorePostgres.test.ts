@@ -96,10 +96,11 @@ describe("SessionStore over PostgreSQL", () => {
       Effect.gen(function*() {
         const { cutAt, direct, store } = yield* throughCutter("gone on")
         const first = yield* store.append("key", prepared, Session.noVersion)
-        cutAt("answer", "UPDATE 1", () =>
-          Effect.runPromise(
-            Effect.flatMap(direct.load("key"), ({ version }) => direct.append("key", prepared, version))
-          ))
+        cutAt(
+          "answer",
+          "UPDATE 1",
+          Effect.flatMap(direct.load("key"), ({ version }) => direct.append("key", prepared, version))
+        )
         const second = yield* store.append("key", another, first)
 
         assert.deepStrictEqual((yield* store.load("key")).entries, [prepared, another, prepared])
@@ -128,12 +129,13 @@ describe("SessionStore over PostgreSQL", () => {
       Effect.gen(function*() {
         const { cutAt, direct, store } = yield* throughCutter("lost")
         const first = yield* store.append("key", prepared, Session.noVersion)
-        cutAt("request", "UPDATE holdfast_sessions", () => Effect.runPromise(direct.append("key", prepared, first)))
+        cutAt("request", "UPDATE holdfast_sessions", direct.append("key", prepared, first))
         const updated = yield* Effect.flip(store.append("key", another, first))
-        cutAt("request", "DELETE FROM holdfast_sessions", () =>
-          Effect.runPromise(
-            Effect.flatMap(direct.load("key"), ({ version }) => direct.append("key", prepared, version))
-          ))
+        cutAt(
+          "request",
+          "DELETE FROM holdfast_sessions",
+          Effect.flatMap(direct.load("key"), ({ version }) => direct.append("key", prepared, version))
+        )
         const removed = yield* Effect.flip(store.remove("key", (yield* store.load("key")).version))
 
         assert.deepStrictEqual([updated._tag, removed._tag], ["VersionConflict", "VersionConflict"])

@@ -46,8 +46,11 @@ const isUndone = ({ reason }: SqlError): boolean =>
   reason._tag === "SerializationError" || reason._tag === "DeadlockError"
 
 /** Returns whether the statement may have been carried out all the same: the connection was lost with its answer. */
-export const isOutcomeUnknown = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" || reason._tag === "UnknownError"
+export const isOutcomeUnknown = (error: SqlError): boolean =>
+  isConnectionLost(error) || error.reason._tag === "UnknownError"
+
+/** Returns whether another connection may do. */
+export const isConnectionLost = ({ reason }: SqlError): boolean => reason._tag === "ConnectionError"
 
 /** The SQLSTATE, the system's error code or SQLite's result code of the error, or of its causes. */
 const codeOf = (error: unknown): { readonly code: string; readonly words: string } | undefined => {
