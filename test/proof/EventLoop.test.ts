@@ -45,7 +45,7 @@ describe("The event loop", () => {
 
         assert.isBelow(longest, maxTurn)
       }),
-    60_000
+    120_000
   )
 
   it.live.each([
@@ -64,7 +64,7 @@ describe("The event loop", () => {
         assert.strictEqual((yield* store.load("s")).entries.length, refusals.length)
         assert.isBelow(longest, maxTurn)
       }),
-    60_000
+    120_000
   )
 })
 

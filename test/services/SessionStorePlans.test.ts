@@ -21,15 +21,14 @@ const suite = <E>(name: string, layer: Layer.Layer<SqlClient.SqlClient, E>, plan
             CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, CASE WHEN n % 1000 = 0 THEN 1 ELSE 0 END
           FROM numbers`)
           if (name === "PostgreSQL") yield* sql.unsafe("ANALYZE holdfast_sessions")
-          const plansOf = (keys: Stream.Stream<string, unknown> = Stream.empty) =>
-            Effect.gen(function*() {
-              const { texts, tracer } = recordedStatements()
-              yield* Effect.withTracer(Stream.runDrain(keys), tracer)
-              return yield* Effect.forEach(
-                texts,
-                (text) => Effect.map(sql.unsafe(planOf(text)).values, (rows) => rows.flat().join("\n"))
-              )
-            })
+          const plansOf = Effect.fnUntraced(function*(keys: Stream.Stream<string, unknown> = Stream.empty) {
+            const { texts, tracer } = recordedStatements()
+            yield* Effect.withTracer(Stream.runDrain(keys), tracer)
+            return yield* Effect.forEach(
+              texts,
+              (text) => Effect.map(sql.unsafe(planOf(text)).values, (rows) => rows.flat().join("\n"))
+            )
+          })
           const [known = "", unclear = "", ...more] = yield* plansOf(store.listForJob?.("job 7"))
           const [unsettled = ""] = yield* plansOf(store.listUnsettled)
 

@@ -62,7 +62,7 @@ export const make = (folder: JournalFolder.JournalFolder): Stream.Stream<Facts, 
   return Stream.unwrap(Effect.map(folder.names, Stream.fromIterable)).pipe(
     Stream.mapEffect((name) =>
       Option.match(KeyName.keyOf(name), {
-        onNone: () => Effect.succeed(undefined),
+        onNone: () => Effect.undefined,
         onSome: (key) => factsIn(name, key)
       }), { concurrency: 16, unordered: true }),
     Stream.filter(Predicate.isNotUndefined)

@@ -39,12 +39,11 @@ describe("JournalFacts", () => {
       const { directory, opens, store } = yield* opened
       yield* fill(store)
       age(directory)
-      const countOf = (effect: Effect.Effect<unknown, unknown>) =>
-        Effect.gen(function*() {
-          const before = opens()
-          yield* effect
-          return opens() - before
-        })
+      const countOf = Effect.fnUntraced(function*(effect: Effect.Effect<unknown, unknown>) {
+        const before = opens()
+        yield* effect
+        return opens() - before
+      })
       const files = Object.keys(SessionSamples.lives("resp_1")).length
       const first = yield* countOf(unsettled(store))
       const second = yield* countOf(Effect.all([unsettled(store), ofJob(store, "resp_1"), ofJob(store, "resp_2")]))
