@@ -277,9 +277,20 @@ export const emptyState: SessionState = { fingerprint: undefined, submissions: [
  * @since 0.1.0
  */
 export const fold = (entries: Iterable<Entry>): SessionState => {
-  let state = emptyState
-  for (const entry of entries) state = apply(state, entry)
-  return state
+  const index = new Map<string, Array<number>>()
+  const draft: Draft = {
+    ...emptyState,
+    submissions: [],
+    acceptances: [],
+    placesOf: (id) => index.get(id) ?? [],
+    add: (submission) => {
+      const places = index.get(submission.id) ?? []
+      index.set(submission.id, places)
+      places.push(draft.submissions.push(submission) - 1)
+    }
+  }
+  for (const entry of entries) record(draft, entry)
+  return stateOf(draft)
 }
 
 /**
@@ -289,61 +300,59 @@ export const fold = (entries: Iterable<Entry>): SessionState => {
  * @since 0.1.0
  */
 export const apply = (state: SessionState, entry: Entry): SessionState => {
+  const draft: Draft = {
+    ...state,
+    submissions: state.submissions.slice(),
+    acceptances: state.acceptances.slice(),
+    placesOf: (id) => draft.submissions.flatMap((submission, place) => submission.id === id ? [place] : []),
+    add: (submission) => void draft.submissions.push(submission)
+  }
+  record(draft, entry)
+  return stateOf(draft)
+}
+
+/** A state that is being made. */
+interface Draft {
+  fingerprint: string | undefined
+  settled: typeof Settled.Type | undefined
+  readonly submissions: Array<Submission>
+  readonly acceptances: Array<string>
+  /** Where the submissions with an id are; a journal that was tampered with may have several. */
+  readonly placesOf: (id: string) => ReadonlyArray<number>
+  readonly add: (submission: Submission) => void
+}
+
+// An array that has grown by `push` has room for more: its copy has none.
+const stateOf = ({ acceptances, fingerprint, settled, submissions }: Draft): SessionState => ({
+  fingerprint,
+  submissions: submissions.slice(),
+  acceptances: acceptances.slice(),
+  settled
+})
+
+const record = (draft: Draft, entry: Entry): void => {
   switch (entry._tag) {
     case "Prepared":
-      return state.fingerprint === undefined ? { ...state, fingerprint: entry.fingerprint } : state
+      draft.fingerprint ??= entry.fingerprint
+      return
     case "Settled":
-      return state.settled === undefined ? { ...state, settled: entry } : state
+      draft.settled ??= entry
+      return
     case "Submitting":
-      return state.submissions.some((submission) => submission.id === entry.submissionId)
-        ? update(state, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
-        : {
-          ...state,
-          // Not a spread, which leaves room for sixteen more.
-          submissions: state.submissions.concat({
-            id: entry.submissionId,
-            sent: entry,
-            renewals: 1,
-            cancelRequested: false
-          })
-        }
+      return draft.placesOf(entry.submissionId).length > 0
+        ? update(draft, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
+        : draft.add({ id: entry.submissionId, sent: entry, renewals: 1, cancelRequested: false })
     case "NotSubmitted":
     case "Ended":
       return update(
-        state,
+        draft,
         entry.submissionId,
         (submission) => submission.closed?._tag === "Ended" ? submission : { ...submission, closed: entry }
       )
-    case "Accepted": {
-      const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
-      if (submission === undefined) return state
-      const known = acceptedAs(state, submission.id, entry.jobId)
-      if (known !== undefined) {
-        return entry.ignoredBackground === true
-          ? update(state, known.id, (each) => ({ ...each, accepted: { ...known.accepted, ignoredBackground: true } }))
-          : state
-      }
-      if (submission.accepted === undefined) {
-        return {
-          ...update(state, submission.id, (submission) => ({ ...submission, accepted: entry })),
-          acceptances: state.acceptances.concat(submission.id)
-        }
-      }
-      const id = secondId(submission.id, entry.jobId)
-      return {
-        ...state,
-        submissions: state.submissions.concat({
-          id,
-          sent: submission.sent,
-          renewals: 1,
-          accepted: entry,
-          cancelRequested: false
-        }),
-        acceptances: state.acceptances.concat(id)
-      }
-    }
+    case "Accepted":
+      return recordJob(draft, entry)
     case "CancelRequested":
-      return update(state, entry.submissionId, (submission) => {
+      return update(draft, entry.submissionId, (submission) => {
         const { forFallback: _, ...rest } = submission
         // Who wants the whole session stopped wants no other model either.
         const isForFallback = entry.forFallback === true &&
@@ -353,14 +362,35 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
   }
 }
 
-const update = (
-  state: SessionState,
-  id: string,
-  change: (submission: Submission) => Submission
-): SessionState => ({
-  ...state,
-  submissions: state.submissions.map((submission) => submission.id === id ? change(submission) : submission)
-})
+const recordJob = (draft: Draft, entry: typeof Accepted.Type): void => {
+  const places = draft.placesOf(entry.submissionId)
+  const [submission] = submissionsAt(draft, places)
+  if (submission === undefined) return
+  const id = secondId(submission.id, entry.jobId)
+  const candidates = [...places, ...draft.placesOf(id)].sort((a, b) => a - b)
+  const known = acceptedIn(submissionsAt(draft, candidates), entry.jobId)
+  if (known !== undefined) {
+    if (entry.ignoredBackground !== true) return
+    return update(draft, known.id, (each) => ({ ...each, accepted: { ...known.accepted, ignoredBackground: true } }))
+  }
+  if (submission.accepted === undefined) {
+    update(draft, submission.id, (each) => ({ ...each, accepted: entry }))
+    draft.acceptances.push(submission.id)
+    return
+  }
+  draft.add({ id, sent: submission.sent, renewals: 1, accepted: entry, cancelRequested: false })
+  draft.acceptances.push(id)
+}
+
+const submissionsAt = (draft: Draft, places: ReadonlyArray<number>): ReadonlyArray<Submission> =>
+  places.flatMap((place) => draft.submissions[place] ?? [])
+
+const update = (draft: Draft, id: string, change: (submission: Submission) => Submission): void => {
+  for (const place of draft.placesOf(id)) {
+    const submission = draft.submissions[place]
+    if (submission !== undefined) draft.submissions[place] = change(submission)
+  }
+}
 
 const secondId = (submissionId: string, jobId: string): string => `${submissionId}+${jobId}`
 
@@ -376,11 +406,14 @@ export const acceptedAs = (
   submissionId: string,
   jobId: string
 ): AcceptedSubmission | undefined => {
-  for (const submission of state.submissions) {
-    const { accepted, id } = submission
-    if (accepted?.jobId === jobId && (id === submissionId || id === secondId(submissionId, jobId))) {
-      return { ...submission, accepted }
-    }
+  const second = secondId(submissionId, jobId)
+  return acceptedIn(state.submissions.filter(({ id }) => id === submissionId || id === second), jobId)
+}
+
+const acceptedIn = (submissions: ReadonlyArray<Submission>, jobId: string): AcceptedSubmission | undefined => {
+  for (const submission of submissions) {
+    const { accepted } = submission
+    if (accepted?.jobId === jobId) return { ...submission, accepted }
   }
   return undefined
 }
@@ -403,13 +436,16 @@ export interface AcceptedSubmission extends Submission {
  * @category combinators
  * @since 0.1.0
  */
-export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =>
-  state.acceptances.flatMap((id) => {
-    const submission = state.submissions.find((submission) => submission.id === id)
+export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> => {
+  if (state.acceptances.length === 0) return []
+  const submissions = new Map(state.submissions.toReversed().map((submission) => [submission.id, submission]))
+  return state.acceptances.flatMap((id) => {
+    const submission = submissions.get(id)
     return submission?.accepted === undefined || submission.closed?._tag === "Ended"
       ? []
       : [{ ...submission, accepted: submission.accepted }]
   })
+}
 
 /**
  * Returns the submissions whose fate the journal does not tell, in the order in which they were sent.

@@ -176,7 +176,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       const key = request.session
       const spec: RunSpec = {
         key,
-        fingerprint: key === undefined ? undefined : Fingerprint.of(key, request),
+        fingerprint: key === undefined ? undefined : yield* Fingerprint.of(key, request),
         journal: key === undefined ? new Journaling.EphemeralJournal() : new Journaling.StoredJournal(store, key),
         onInterrupt: request.onInterrupt ?? (key === undefined ? "cancel" : "detach"),
         retry: request.retry ?? (yield* RetryPolicy),

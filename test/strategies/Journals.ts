@@ -24,7 +24,7 @@ export const acceptedAs = (submissionId: string, jobId: string): Session.Entry =
 
 const prepared = Session.Prepared.make({
   at: 0,
-  fingerprint: Fingerprint.of("s", Schema.decodeSync(ResponseRequest.ResponseRequest)(request()))
+  fingerprint: Effect.runSync(Fingerprint.of("s", Schema.decodeSync(ResponseRequest.ResponseRequest)(request())))
 })
 
 const accepted = [prepared, submitting("sub-1"), acceptedAs("sub-1", "job-1")]
