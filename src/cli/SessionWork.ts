@@ -35,8 +35,8 @@ export const Listing = Schema.Array(
 
 /**
  * Returns the sessions of a folder, the newest submission first: all of them,
- * or those of which one of `statuses` became. A folder that is not there has
- * none, and is not made.
+ * or those with one of `statuses`. A folder that is not there has none, and is
+ * not made.
  *
  * @category combinators
  * @since 0.1.0

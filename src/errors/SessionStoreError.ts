@@ -19,7 +19,7 @@ export class StoreUnavailable
       /** What was tried: `open`, `load`, `append`, `remove`, `list`. */
       operation: Schema.String,
       message: Schema.String,
-      /** The system's error code: `ENOSPC`, `EACCES`, … */
+      /** The system's error code (`ENOSPC`, `EACCES`, …), or the database's: an SQLSTATE, or `SQLITE_` and the result code. */
       code: Schema.optional(Schema.String),
       cause: Schema.optional(Schema.Defect())
     }

@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Base64 from "./internal/Base64.ts"
+import * as DataUrl from "./internal/DataUrl.ts"
 
 /**
  * Schema for where the bytes of an image or a file come from.
@@ -105,7 +105,8 @@ const InputPart = Schema.Union([
  * - `{ type: "image_url", image_url: { url, detail? } }`, as Chat Completions has it
  * - `{ type: "file", url | data + mediaType | fileId, filename? }`
  *
- * A data url and the same bytes decode to the same part.
+ * A data url and the same bytes decode to the same part. Large contents are
+ * read in pieces: other work of the process goes on between them.
  *
  * **Errors**
  *
@@ -119,15 +120,16 @@ export const ContentPartFromInput = InputPart.pipe(
     ContentPart,
     SchemaTransformation.transformEffect<ContentPart, typeof InputPart.Type>({
       decode: (part, options) =>
-        Effect.mapError(
-          Effect.fromOption(toPart(part)),
-          () =>
-            new SchemaIssue.InvalidValue(
-              { expected: "a data url or base64 text that can be decoded" },
-              undefined,
-              options
-            )
-        ),
+        Effect.flatMap(toPart(part), (part) =>
+          Effect.mapError(
+            Effect.fromOption(part),
+            () =>
+              new SchemaIssue.InvalidValue(
+                { expected: "a data url or base64 text that can be decoded" },
+                undefined,
+                options
+              )
+          )),
       encode: Effect.succeed
     })
   )
@@ -141,16 +143,18 @@ export const ContentPartFromInput = InputPart.pipe(
  */
 export type ContentPartInput = typeof InputPart.Encoded
 
-const toPart = (part: typeof InputPart.Type): Option.Option<ContentPart> => {
+type Reading<A> = Effect.Effect<Option.Option<A>>
+
+const toPart = (part: typeof InputPart.Type): Reading<ContentPart> => {
   switch (part.type) {
     case "text":
-      return Option.some(part)
+      return Effect.succeedSome(part)
     case "image_url":
-      return Option.map(fromUrl(part.image_url.url), (source) => image(source, part.image_url.detail))
+      return mapSome(fromUrl(part.image_url.url), (source) => image(source, part.image_url.detail))
     case "image":
-      return Option.map(sourceOf(part), (source) => image(source, part.detail))
+      return mapSome(sourceOf(part), (source) => image(source, part.detail))
     case "file":
-      return Option.map(
+      return mapSome(
         sourceOf(part),
         (source) =>
           part.filename === undefined ? { type: "file", source } : { type: "file", source, filename: part.filename }
@@ -158,43 +162,38 @@ const toPart = (part: typeof InputPart.Type): Option.Option<ContentPart> => {
   }
 }
 
+const mapSome = <A, B>(reading: Reading<A>, f: (value: A) => B): Reading<B> => Effect.map(reading, Option.map(f))
+
 const image = (source: Source, detail: typeof Detail.Type | undefined): ContentPart =>
   detail === undefined ? { type: "image", source } : { type: "image", source, detail }
 
 type WithSource = Exclude<typeof InputPart.Type, { readonly type: "text" } | { readonly type: "image_url" }>
 
-const sourceOf = (part: WithSource): Option.Option<Source> => {
-  if ("source" in part) return part.source.type === "url" ? fromUrl(part.source.url) : Option.some(part.source)
+const sourceOf = (part: WithSource): Reading<Source> => {
+  if ("source" in part) {
+    const { source } = part
+    if (source.type === "url") return fromUrl(source.url)
+    return source.type === "data" ? fromBase64(source.mediaType, source.data) : Effect.succeedSome(source)
+  }
   if ("url" in part) return fromUrl(part.url)
-  if ("fileId" in part) return Option.some({ type: "id", id: part.fileId })
+  if ("fileId" in part) return Effect.succeedSome({ type: "id", id: part.fileId })
   const { data, mediaType } = part
-  return Option.map(
-    typeof data === "string" ? normalBase64(data) : Option.some(Base64.encode(data)),
-    (data) => ({ type: "data", mediaType: mediaType.toLowerCase(), data })
-  )
+  return typeof data === "string" ? fromBase64(mediaType, data) : fromBytes(mediaType, data)
 }
 
-const dataUrl = /^data:([^;,]*)((?:;[^;,]*)*),(.*)$/is
+const fromBase64 = (mediaType: string, text: string): Reading<Source> =>
+  mapSome(Base64.normalized(text), (data) => dataOf(mediaType, data))
 
-const fromUrl = (url: string): Option.Option<Source> => {
-  if (!/^data:/i.test(url)) return Option.some({ type: "url", url })
-  const match = dataUrl.exec(url)
-  if (match === null) return Option.none()
-  const [, mediaType = "", parameters = "", body = ""] = match
-  return Option.map(
-    /;base64$/i.test(parameters) ? normalBase64(body) : percentDecoded(body),
-    (data) => ({ type: "data", mediaType: mediaType === "" ? "text/plain" : mediaType.toLowerCase(), data })
-  )
-}
+const fromBytes = (mediaType: string, bytes: Uint8Array): Reading<Source> =>
+  Effect.map(Base64.encode(bytes), (data) => Option.some(dataOf(mediaType, data)))
 
-// Line breaks, missing padding and the url alphabet name the same bytes.
-const normalBase64 = (text: string): Option.Option<string> => {
-  const plain = text.replace(/\s+/g, "").replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "")
-  return Option.map(
-    Result.getSuccess(Base64.decode(plain + "=".repeat((4 - (plain.length % 4)) % 4))),
-    Base64.encode
-  )
-}
+const dataOf = (mediaType: string, data: string): Source => ({
+  type: "data",
+  mediaType: mediaType.toLowerCase(),
+  data
+})
 
-const percentDecoded = (text: string): Option.Option<string> =>
-  Option.map(Option.liftThrowable(decodeURIComponent)(text), Base64.encode)
+const fromUrl = (url: string): Reading<Source> =>
+  DataUrl.isDataUrl(url)
+    ? mapSome(DataUrl.contentOf(url), ({ data, mediaType }) => dataOf(mediaType, data))
+    : Effect.succeedSome({ type: "url", url })

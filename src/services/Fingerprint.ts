@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
-import { hash } from "node:crypto"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { createHash, hash } from "node:crypto"
+import * as CanonicalJson from "./internal/CanonicalJson.ts"
 import type { ResponseRequest } from "./ResponseRequest.ts"
 import * as StructuredOutput from "./StructuredOutput.ts"
 
@@ -18,12 +20,13 @@ import * as StructuredOutput from "./StructuredOutput.ts"
  * `journal`, `repair`, `fallback`) makes no difference, nor do defaults and the
  * order of keys. A text prompt equals one text part, a data url equals the same
  * bytes, a remote url equals only itself, and a schema equals any other with
- * the same JSON Schema.
+ * the same JSON Schema. A large request is hashed in pieces: other work of the
+ * process goes on between them.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const of = (key: string, request: ResponseRequest): string => {
+export const of = (key: string, request: ResponseRequest): Effect.Effect<string> => {
   const content = {
     model: request.model,
     prompt: partsOf(request.prompt),
@@ -39,7 +42,7 @@ export const of = (key: string, request: ResponseRequest): string => {
     providerOptions: request.providerOptions ?? {},
     schema: request.schema === undefined ? undefined : jsonSchemaOf(request.schema)
   }
-  return `v1:${hash("sha256", canonical([key, content]))}`
+  return Effect.map(hashOf([key, content]), (hash) => `v1:${hash}`)
 }
 
 /**
@@ -50,7 +53,7 @@ export const of = (key: string, request: ResponseRequest): string => {
  * @since 0.1.0
  */
 export const ofSession = (namespace: string, key: string): string =>
-  hash("sha256", canonical([namespace, key])).slice(0, 32)
+  hash("sha256", JSON.stringify([namespace, key])).slice(0, 32)
 
 const partsOf = (content: ResponseRequest["prompt"]) =>
   typeof content === "string" ? [{ type: "text", text: content }] : content
@@ -59,13 +62,18 @@ const partsOf = (content: ResponseRequest["prompt"]) =>
 const jsonSchemaOf = (schema: NonNullable<ResponseRequest["schema"]>): unknown =>
   Result.getOrElse(StructuredOutput.jsonSchema(schema, "plain"), () => "none")
 
-// JSON with sorted keys; `undefined` members are left out, as JSON does.
-const canonical = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  if (typeof value !== "object" || value === null) return JSON.stringify(value)
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => a < b ? -1 : 1)
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`)
-  return `{${members.join(",")}}`
-}
+/** Characters that are hashed without a pause: a few milliseconds of work. */
+const maxHashed = 1 << 18
+
+const hashOf = Effect.fnUntraced(function*(value: unknown) {
+  const hash = createHash("sha256")
+  let text = ""
+  for (const piece of CanonicalJson.piecesOf(value)) {
+    text += piece
+    if (text.length < maxHashed) continue
+    hash.update(text)
+    text = ""
+    yield* Effect.yieldNow
+  }
+  return hash.update(text).digest("hex")
+})

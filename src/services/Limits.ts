@@ -34,7 +34,7 @@ import type { Fetch } from "./providers/Transport.ts"
  */
 export interface Options {
   /**
-   * What all retries of submissions and held calls may take together. When too
+   * What all retries of submissions and held calls may cost together. When too
    * little is left, a call fails at once with its last error. `false` sets no
    * bound.
    *
@@ -179,10 +179,17 @@ export interface Limits {
  *
  * **Details**
  *
- * Rates stand on Effect's `RateLimiter`, circuits on its `CircuitBreaker`.
- * Their state is in the `RateLimiterStore` and the `CircuitBreakerStore` of the
- * context if there are any (say, Redis for many processes), else in memory. The
- * retry budget and the concurrency are this process's own.
+ * Rates use Effect's `RateLimiter`, circuits its `CircuitBreaker`. Their state is
+ * in the `RateLimiterStore` and the `CircuitBreakerStore` of the context if there
+ * are any (for example Redis, for many processes), else in memory. The retry
+ * budget and the concurrency belong to this process.
+ *
+ * A call waits for at most 250 ms for a store of the context, or for a retry
+ * budget that a provider brings, and then passes without it. The first such
+ * failure is logged at level Warn and names the store. After a question without
+ * an answer, one call every 5 seconds asks again until an answer comes. How a
+ * call ended is recorded after the call has returned; the scope waits for that
+ * for at most 250 ms.
  *
  * A call waits for its turn as long as its caller does. A background submission
  * waits for half of its `submitTimeout` at most, and then fails with

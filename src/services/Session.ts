@@ -60,6 +60,8 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
   stream: Schema.optionalKey(Schema.Boolean),
   /** For what ends of it its request has another model asked: such an end is not the session's. */
   fallbackOn: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Whether an answer that does not fit the request's schema is sent back: only a run with the request can settle it. */
+  repair: Schema.optionalKey(Schema.Boolean),
   /** What the journal may keep of the answer; absent: all of it. */
   journal: Schema.optionalKey(Schema.Literals(["full", "ids-only"])),
   baseUrl: Schema.optionalKey(Schema.String),
@@ -282,9 +284,26 @@ export const emptyState: SessionState = { fingerprint: undefined, submissions: [
  * @since 0.1.0
  */
 export const fold = (entries: Iterable<Entry>): SessionState => {
-  let state = emptyState
-  for (const entry of entries) state = apply(state, entry)
-  return state
+  const index = new Map<string, Array<number>>()
+  let over = 0
+  const draft: Draft = {
+    ...emptyState,
+    submissions: [],
+    acceptances: [],
+    placesOf: (id) => index.get(id) ?? [],
+    add: (submission) => {
+      const places = index.get(submission.id) ?? []
+      index.set(submission.id, places)
+      places.push(draft.submissions.push(submission) - 1)
+    },
+    awaited: () => {
+      // What has ended stays so: no acceptance is looked at again.
+      while (over < draft.acceptances.length && hasEnded(draft, index.get(draft.acceptances[over] ?? "")?.[0])) over++
+      return draft.acceptances[over]
+    }
+  }
+  for (const entry of entries) record(draft, entry)
+  return stateOf(draft)
 }
 
 /**
@@ -294,67 +313,77 @@ export const fold = (entries: Iterable<Entry>): SessionState => {
  * @since 0.1.0
  */
 export const apply = (state: SessionState, entry: Entry): SessionState => {
+  const draft: Draft = {
+    ...state,
+    submissions: state.submissions.slice(),
+    acceptances: state.acceptances.slice(),
+    placesOf: (id) => draft.submissions.flatMap((submission, place) => submission.id === id ? [place] : []),
+    add: (submission) => void draft.submissions.push(submission),
+    awaited: () => jobsOf(draft)[0]?.id
+  }
+  record(draft, entry)
+  return stateOf(draft)
+}
+
+/** A state that is being made. */
+interface Draft {
+  fingerprint: string | undefined
+  settled: typeof Settled.Type | undefined
+  readonly submissions: Array<Submission>
+  readonly acceptances: Array<string>
+  /** Where the submissions with an id are; a journal that was tampered with may have several. */
+  readonly placesOf: (id: string) => ReadonlyArray<number>
+  readonly add: (submission: Submission) => void
+  /** The id of the submission whose job the session waits for. */
+  readonly awaited: () => string | undefined
+}
+
+// An array that has grown by `push` has room for more: its copy has none.
+const stateOf = ({ acceptances, fingerprint, settled, submissions }: Draft): SessionState => ({
+  fingerprint,
+  submissions: submissions.slice(),
+  acceptances: acceptances.slice(),
+  settled
+})
+
+const record = (draft: Draft, entry: Entry): void => {
   switch (entry._tag) {
     case "Prepared":
-      return state.fingerprint === undefined ? { ...state, fingerprint: entry.fingerprint } : state
+      draft.fingerprint ??= entry.fingerprint
+      return
     case "Settled":
-      return state.settled === undefined ? { ...state, settled: entry } : state
+      draft.settled ??= entry
+      return
     case "Submitting":
-      return state.submissions.some((submission) => submission.id === entry.submissionId)
-        ? update(state, entry.submissionId, (submission) => ({
+      return draft.placesOf(entry.submissionId).length > 0
+        ? update(draft, entry.submissionId, (submission) => ({
           ...submission,
           renewals: submission.renewals + 1,
           renewedAt: entry.at
         }))
-        : {
-          ...state,
-          // Not a spread, which leaves room for sixteen more.
-          submissions: state.submissions.concat({
-            id: entry.submissionId,
-            sent: entry,
-            renewals: 1,
-            cancelRequested: false
-          })
-        }
+        : draft.add({ id: entry.submissionId, sent: entry, renewals: 1, cancelRequested: false })
     case "NotSubmitted":
+      return update(
+        draft,
+        entry.submissionId,
+        (submission) => submission.closed?._tag === "Ended" ? submission : { ...submission, closed: entry }
+      )
     case "Ended": {
-      const job = jobsOf(state)[0]
-      const asSurplus = entry._tag === "Ended" && job !== undefined && job.id !== entry.submissionId
-      return update(state, entry.submissionId, (submission) =>
-        submission.closed?._tag === "Ended"
-          ? submission
-          : { ...submission, closed: entry, ...(asSurplus ? { endedAsSurplus: true } : {}) })
+      const awaited = draft.awaited()
+      const asSurplus = awaited !== undefined && awaited !== entry.submissionId
+      return update(
+        draft,
+        entry.submissionId,
+        (submission) =>
+          submission.closed?._tag === "Ended"
+            ? submission
+            : { ...submission, closed: entry, ...(asSurplus ? { endedAsSurplus: true } : {}) }
+      )
     }
-    case "Accepted": {
-      const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
-      if (submission === undefined) return state
-      const known = acceptedAs(state, submission.id, entry.jobId)
-      if (known !== undefined) {
-        return entry.ignoredBackground === true
-          ? update(state, known.id, (each) => ({ ...each, accepted: { ...known.accepted, ignoredBackground: true } }))
-          : state
-      }
-      if (submission.accepted === undefined) {
-        return {
-          ...update(state, submission.id, (submission) => ({ ...submission, accepted: entry })),
-          acceptances: state.acceptances.concat(submission.id)
-        }
-      }
-      const id = secondId(submission.id, entry.jobId)
-      return {
-        ...state,
-        submissions: state.submissions.concat({
-          id,
-          sent: submission.sent,
-          renewals: 1,
-          accepted: entry,
-          cancelRequested: false
-        }),
-        acceptances: state.acceptances.concat(id)
-      }
-    }
+    case "Accepted":
+      return recordJob(draft, entry)
     case "CancelRequested":
-      return update(state, entry.submissionId, (submission) => {
+      return update(draft, entry.submissionId, (submission) => {
         const { forFallback: _, ...rest } = submission
         // Who wants the whole session stopped wants no other model either.
         const isForFallback = entry.forFallback === true &&
@@ -364,14 +393,38 @@ export const apply = (state: SessionState, entry: Entry): SessionState => {
   }
 }
 
-const update = (
-  state: SessionState,
-  id: string,
-  change: (submission: Submission) => Submission
-): SessionState => ({
-  ...state,
-  submissions: state.submissions.map((submission) => submission.id === id ? change(submission) : submission)
-})
+const recordJob = (draft: Draft, entry: typeof Accepted.Type): void => {
+  const places = draft.placesOf(entry.submissionId)
+  const [submission] = submissionsAt(draft, places)
+  if (submission === undefined) return
+  const id = secondId(submission.id, entry.jobId)
+  const candidates = [...places, ...draft.placesOf(id)].sort((a, b) => a - b)
+  const known = acceptedIn(submissionsAt(draft, candidates), entry.jobId)
+  if (known !== undefined) {
+    if (entry.ignoredBackground !== true) return
+    return update(draft, known.id, (each) => ({ ...each, accepted: { ...known.accepted, ignoredBackground: true } }))
+  }
+  if (submission.accepted === undefined) {
+    update(draft, submission.id, (each) => ({ ...each, accepted: entry }))
+    draft.acceptances.push(submission.id)
+    return
+  }
+  draft.add({ id, sent: submission.sent, renewals: 1, accepted: entry, cancelRequested: false })
+  draft.acceptances.push(id)
+}
+
+const hasEnded = (draft: Draft, place: number | undefined): boolean =>
+  place === undefined || draft.submissions[place]?.closed?._tag === "Ended"
+
+const submissionsAt = (draft: Draft, places: ReadonlyArray<number>): ReadonlyArray<Submission> =>
+  places.flatMap((place) => draft.submissions[place] ?? [])
+
+const update = (draft: Draft, id: string, change: (submission: Submission) => Submission): void => {
+  for (const place of draft.placesOf(id)) {
+    const submission = draft.submissions[place]
+    if (submission !== undefined) draft.submissions[place] = change(submission)
+  }
+}
 
 const secondId = (submissionId: string, jobId: string): string => `${submissionId}+${jobId}`
 
@@ -387,11 +440,14 @@ export const acceptedAs = (
   submissionId: string,
   jobId: string
 ): AcceptedSubmission | undefined => {
-  for (const submission of state.submissions) {
-    const { accepted, id } = submission
-    if (accepted?.jobId === jobId && (id === submissionId || id === secondId(submissionId, jobId))) {
-      return { ...submission, accepted }
-    }
+  const second = secondId(submissionId, jobId)
+  return acceptedIn(state.submissions.filter(({ id }) => id === submissionId || id === second), jobId)
+}
+
+const acceptedIn = (submissions: ReadonlyArray<Submission>, jobId: string): AcceptedSubmission | undefined => {
+  for (const submission of submissions) {
+    const { accepted } = submission
+    if (accepted?.jobId === jobId) return { ...submission, accepted }
   }
   return undefined
 }
@@ -414,13 +470,16 @@ export interface AcceptedSubmission extends Submission {
  * @category combinators
  * @since 0.1.0
  */
-export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =>
-  state.acceptances.flatMap((id) => {
-    const submission = state.submissions.find((submission) => submission.id === id)
+export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> => {
+  if (state.acceptances.length === 0) return []
+  const submissions = new Map(state.submissions.toReversed().map((submission) => [submission.id, submission]))
+  return state.acceptances.flatMap((id) => {
+    const submission = submissions.get(id)
     return submission?.accepted === undefined || submission.closed?._tag === "Ended"
       ? []
       : [{ ...submission, accepted: submission.accepted }]
   })
+}
 
 /**
  * Returns the submissions whose fate the journal does not tell, in the order in which they were sent.
@@ -541,9 +600,22 @@ export const currentSubmission = (state: SessionState): Submission | undefined =
  * @category combinators
  * @since 0.1.0
  */
-export const lastFailure = (state: SessionState): typeof Reason.Type | undefined =>
-  state.submissions.findLast(({ closed, endedAsSurplus }) => closed !== undefined && endedAsSurplus !== true)?.closed
-    ?.reason
+export const lastFailure = (state: SessionState): typeof Reason.Type | undefined => {
+  const last = state.submissions.findLast((submission) =>
+    closingOf(submission) !== undefined && submission.endedAsSurplus !== true
+  )
+  return last?.closed?.reason
+}
+
+/**
+ * Returns the entry that says that a submission came to nothing. A refusal does
+ * not count when the job was accepted all the same.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const closingOf = ({ accepted, closed }: Submission): Submission["closed"] =>
+  closed?._tag === "NotSubmitted" && accepted !== undefined ? undefined : closed
 
 const outcomeOf = (settlement: Settlement): SessionStatus => {
   const reason = failureOf(settlement)

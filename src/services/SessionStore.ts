@@ -173,8 +173,8 @@ export interface PruneOptions {
   /** Only sessions whose last entry is older than this. */
   readonly olderThan: Duration.Input
   /**
-   * Only sessions of which one of these became. Absent: all that are settled. `answered` sessions always are; `failed`
-   * and `cancelled` take unsettled ones in. A job of an unsettled session may be running and paid for, and is lost.
+   * Only sessions with one of these statuses; absent: those that are settled. `failed` and `cancelled` sessions need not
+   * be settled. A job of a `running` or `uncertain` session may be paid for, and is lost.
    */
   readonly statuses?: ReadonlyArray<SessionStatus> | undefined
 }

@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { type SessionStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "../errors/SessionStoreError.ts"
 import * as IdleFiles from "./internal/IdleFiles.ts"
+import * as JournalFacts from "./internal/JournalFacts.ts"
 import * as JournalFile from "./internal/JournalFile.ts"
 import * as JournalFolder from "./internal/JournalFolder.ts"
 import * as JournalListing from "./internal/JournalListing.ts"
@@ -60,9 +61,10 @@ export interface Options {
  * processes do not learn of a sync that has failed: until somebody syncs the
  * file, a power loss may take from them what they have read. A removed
  * session's file that could not be deleted is empty to `load`, and is deleted
- * by the next `append` or `remove` of its key. A webhook for a job that nobody
- * here waits for has every journal read, a quarter of a second for a thousand
- * of them: where both are many, a database finds it by its index.
+ * by the next `append` or `remove` of its key. `recover`, and a webhook for a job
+ * that nobody here waits for, have every file looked at, and those read that
+ * have changed since this process read them last: where sessions are many, a
+ * database finds them by its index.
  *
  * @category constructors
  * @since 0.1.0
@@ -242,6 +244,10 @@ export const make = Effect.fnUntraced(function*(
     yield* idle.drop(key)
   })
 
+  const facts = Stream.mapError(JournalFacts.make(folder), (error) => unavailable("list", error))
+  const keysWhere = (condition: (facts: JournalFacts.Facts) => boolean) =>
+    Stream.map(Stream.filter(facts, condition), ({ key }) => key)
+
   return {
     load: (key) =>
       load(key).pipe(
@@ -263,7 +269,9 @@ export const make = Effect.fnUntraced(function*(
         Effect.uninterruptible,
         withLock(key)
       ),
-    list: Stream.mapError(JournalListing.list(folder), (error) => unavailable("list", error))
+    list: Stream.mapError(JournalListing.list(folder), (error) => unavailable("list", error)),
+    listUnsettled: keysWhere(({ isOver }) => !isOver),
+    listForJob: (jobId) => keysWhere(({ isUnclear, jobs }) => isUnclear || jobs.includes(jobId))
   }
 })
 

@@ -10,7 +10,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ProviderError } from "../errors/ProviderError.ts"
-import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
+import {
+  Conflict,
+  InvalidRequest,
+  Network,
+  NonRetryableReason,
+  RetryableReason,
+  SessionNotFound
+} from "../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
 import type { JobsApi, Retention } from "../services/Provider.ts"
@@ -20,13 +27,16 @@ import {
   Accepted,
   acceptedAs,
   apply,
+  closingOf,
   currentSubmission,
   type Entry,
   fold,
   isPending,
   jobsOf,
   lastFailure,
+  NotSubmitted,
   openSubmission,
+  openSubmissions,
   type SessionState,
   SessionStatus,
   Settlement,
@@ -34,11 +44,11 @@ import {
   type Submission
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
-import { cancelSurplus } from "./internal/Cancelling.ts"
-import { carriedBy } from "./internal/Carried.ts"
-import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
-import { keptUntil } from "./internal/KeptUntil.ts"
-import { bounded, pollTimeout, unknownStatus } from "./internal/WaitingJob.ts"
+import { cancelSurplus } from "./internal/CancelJob.ts"
+import { submissionInAnswer } from "./internal/JobMetadata.ts"
+import { currentMillis, StoredJournal, unavailable } from "./internal/Journal.ts"
+import { retainedUntil } from "./internal/JobRetention.ts"
+import { bounded, pollTimeout, unknownStatus } from "./internal/JobLook.ts"
 import { isSurplus } from "./internal/Decision.ts"
 
 /**
@@ -140,6 +150,12 @@ export class Sessions extends Context.Service<Sessions, {
    */
   readonly adopt: (session: string, jobId: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
+   * Allows another submission in place of the uncertain ones, which may be paid for as well: the next call of the key
+   * sends it. Fails with `InvalidRequest` when no submission is uncertain, and with `Conflict` while its sender may still
+   * be waiting: for `submitTimeout` since the last entry, by this machine's clock.
+   */
+  readonly resubmit: (session: string) => Effect.Effect<SessionInfo, StrategyError>
+  /**
    * Removes a session, so that its key can run again and pay again. Fails with `Conflict` while a job
    * may be running, unless `force` is set: then that job is lost to Holdfast.
    */
@@ -231,6 +247,26 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     return yield* inspect(session)
   })
 
+  const resubmit = Effect.fnUntraced(function*(session: string): Effect.fn.Return<SessionInfo, StrategyError> {
+    const { entries, state, version } = yield* load(session)
+    const [open, ...others] = openSubmissions(state)
+    if (open === undefined || state.settled !== undefined || jobsOf(state).length > 0) {
+      return yield* invalid(session, "The session has no submission of unknown outcome")
+    }
+    const now = yield* currentMillis
+    const waited = now - (entries.at(-1)?.at ?? now)
+    if ([open, ...others].some(({ sent }) => waited < sent.submitTimeout)) {
+      return yield* conflict(session, "The sender of the submission may still be waiting for its outcome")
+    }
+    const reason = new Network({ message: "An operator allowed another submission; this one may have been accepted" })
+    let current = version
+    for (const { id } of [open, ...others]) {
+      const entry = NotSubmitted.make({ at: now, submissionId: id, reason })
+      current = yield* Effect.mapError(store.append(session, entry, current), storeFailure(session))
+    }
+    return yield* inspect(session)
+  })
+
   const forget = Effect.fnUntraced(function*(
     session: string,
     options?: { readonly force?: boolean | undefined }
@@ -242,7 +278,7 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     yield* Effect.mapError(store.remove(session, version), storeFailure(session))
   })
 
-  return Sessions.of({ inspect, adopt, forget })
+  return Sessions.of({ inspect, adopt, resubmit, forget })
 })
 
 /**
@@ -259,16 +295,16 @@ const describe = (
   retention: Retention | undefined
 ): SubmissionInfo => {
   const { accepted, cancelRequested, closed, id, sent } = submission
-  const ended = closed?.at ?? (state.settled?.submissionId === id ? state.settled.at : undefined)
+  const ended = state.settled?.submissionId === id ? state.settled : closingOf(submission)
   // A time that is further away than dates go is as good as none.
   const until = accepted === undefined || retention === undefined
     ? undefined
-    : Option.getOrUndefined(DateTime.make(keptUntil(retention, { ...submission, accepted })))
+    : Option.getOrUndefined(DateTime.make(retainedUntil(retention, { ...submission, accepted })))
   return new SubmissionInfo({
     submissionId: id,
     sentAt: timeOf(sent.at),
     ...(accepted === undefined ? {} : { acceptedAt: timeOf(accepted.at) }),
-    ...(ended === undefined ? {} : { endedAt: timeOf(ended) }),
+    ...(ended === undefined ? {} : { endedAt: timeOf(ended.at) }),
     provider: sent.provider,
     model: sent.model,
     strategy: sent.strategy,
@@ -330,7 +366,7 @@ const carrierOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string | undefined, ProviderError> {
   const state = yield* bounded(jobs.retrieve(jobId, submissionId), pollTimeout, "lookup")
   const carried = jobs.submissionOf === undefined
-    ? carriedBy(state)
+    ? submissionInAnswer(state)
     : yield* bounded(jobs.submissionOf(jobId), pollTimeout, "lookup")
   if (state._tag !== "Unknown" || carried !== undefined) return carried
   const reason = unknownStatus(state.status)

@@ -108,6 +108,8 @@ export { SimulatorError } from "./simulator/HttpServer.ts"
 
 export { Call, Delivery, Ended, Job, Ledger, Submission } from "./simulator/Ledger.ts"
 
+export { type HostFault } from "./simulator/HostFault.ts"
+
 export {
   Action,
   CannedError,

@@ -467,4 +467,4 @@ const briefly = 90_000
 const requestOf = (key: string, variant: Variant) => ({ model: "test/simulated", prompt: `${key} ${variant}` })
 
 const fingerprintOf = (key: string, variant: Variant): string =>
-  Fingerprint.of(key, requestOf(key, variant) as ResponseRequest.ResponseRequest)
+  Effect.runSync(Fingerprint.of(key, requestOf(key, variant) as ResponseRequest.ResponseRequest))

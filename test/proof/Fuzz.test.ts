@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as FuzzHostSeeds from "../fixtures/proof/FuzzHostSeeds.ts"
 import * as FuzzPlay from "../fixtures/proof/FuzzPlay.ts"
 import * as FuzzSeeds from "../fixtures/proof/FuzzSeeds.ts"
 import * as Seed from "../fixtures/proof/Seed.ts"
@@ -8,7 +9,7 @@ const recorded = FuzzSeeds.recorded()
 
 describe("adapters under damaged answers", () => {
   it.live(`end ${recorded.length === 0 ? "20,000" : "10,000"} damaged answers rightly`, () =>
-    check(FuzzSeeds.own(), recorded.length === 0 ? 20_000 : 10_000))
+    check([...FuzzSeeds.own(), ...FuzzHostSeeds.own()], recorded.length === 0 ? 20_000 : 10_000))
 
   it.live.skipIf(recorded.length === 0)(
     "end 10,000 damaged recordings rightly (needs HOLDFAST_RECORDINGS)",

@@ -31,6 +31,25 @@ describe("the stream of a background job", () => {
         assert.isAtLeast(reopened, scenes.length)
       }))
 
+    it.effect("when a gateway invents its failure after any event, and again", () =>
+      Effect.gen(function*() {
+        const scenes = (yield* Cuts.singles(["invented failure"])).map(({ cuts }): Cuts.Scene => ({
+          cuts: [...cuts, { after: 1, how: "invented failure" }]
+        }))
+        const { reopened, wrong } = yield* Cuts.play(scenes)
+
+        assert.deepStrictEqual(wrong, [])
+        assert.isAtLeast(reopened, scenes.length)
+      }))
+
+    it.effect("when comments come for longer than its idle limit after any event", () =>
+      Effect.gen(function*() {
+        const { reopened, wrong } = yield* Cuts.play(yield* Cuts.singles(["comments"]))
+
+        assert.deepStrictEqual(wrong, [])
+        assert.strictEqual(reopened, 0)
+      }))
+
     it.effect("when it falls silent after any event", () =>
       Effect.gen(function*() {
         const scenes = (yield* Cuts.singles(["stall"])).map(({ cuts }): Cuts.Scene => ({

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { randomBytes } from "node:crypto"
 import * as Content from "../../src/services/Content.ts"
 
 const bytes = new Uint8Array([137, 80, 78, 71, 255, 0, 1])
@@ -91,6 +92,55 @@ describe("Content", () => {
     }
   })
 
+  it.each<[string, string]>([
+    ["no bytes", ""],
+    ["padding alone", "===="],
+    ["bits that are no byte", "AB=="],
+    ["too much padding", "AAE==="]
+  ])("rewrites base64 of %s", (_, data) => {
+    assert.strictEqual(dataOf({ type: "file", data, mediaType: "a/b" }), Buffer.from(data, "base64").toString("base64"))
+  })
+
+  describe.each([262_143, 262_144, 262_145, 786_432, 1_000_003])("with contents of %i bytes", (size) => {
+    const large = randomBytes(size)
+    const base64 = large.toString("base64")
+
+    it.each<[string, Content.ContentPartInput]>([
+      ["bytes", { type: "file", data: new Uint8Array(large), mediaType: "a/b" }],
+      ["base64", { type: "file", data: base64, mediaType: "a/b" }],
+      ["lines", { type: "file", data: base64.replace(/.{76}/g, "$&\r\n"), mediaType: "a/b" }],
+      ["the url alphabet", { type: "file", data: large.toString("base64url"), mediaType: "a/b" }],
+      ["a data url", { type: "file", url: `data:a/b;base64,${base64}` }]
+    ])("reads them from %s", (_, input) => {
+      assert.isTrue(dataOf(input) === base64)
+    })
+
+    it.each([0, 1, 131_072, 262_143, 262_144, size])("refuses a wrong sign at %i of their base64", (at) => {
+      for (const sign of ["?", "=", "\u0141"]) {
+        assert.throws(() =>
+          decode({ type: "file", data: base64.slice(0, at) + sign + base64.slice(at + 1), mediaType: "a/b" })
+        )
+      }
+    })
+  })
+
+  it.each<[string, string]>([
+    ["escapes", "\u00e9"],
+    ["escapes of pairs", "a\ud83d\ude80"],
+    ["letters", "a"],
+    ["letters that are no digits", "xyz"],
+    ["pairs that are not escaped", "\ud83d\ude80!"]
+  ])("reads a large percent-encoded data url of %s", (_, unit) => {
+    const text = unit.repeat(400_000)
+    for (const start of ["", "x", "xy", "%"]) {
+      const url = `data:,${start === "%" ? "%25" : start}${
+        /[!-~]/.test(unit.at(-1) ?? "") ? text : encodeURIComponent(text)
+      }`
+
+      assert.isTrue(dataOf({ type: "file", url }) === Buffer.from(start + text).toString("base64"))
+    }
+  })
+
   it.each<[string, unknown]>([
     ["an unknown type", { type: "audio", data: "SECRET" }],
     ["an image without a source", { type: "image" }],
@@ -101,10 +151,19 @@ describe("Content", () => {
     ["a data url of broken base64", { type: "image", url: "data:image/png;base64,SECRET?" }],
     ["a data url of broken percent signs", { type: "file", url: "data:,%SECRET" }],
     ["an unknown detail", { type: "image", url: "https://a.test/x.png", detail: "SECRET" }],
-    ["bytes without a media type", { type: "image", data: bytes }]
+    ["bytes without a media type", { type: "image", data: bytes }],
+    ["a kept part of broken base64", { type: "image", source: { ...png, data: "SECRET?" } }],
+    ["base64 with padding in the middle", { type: "image", data: "AA==AAAA", mediaType: "image/png" }],
+    ["letters whose low byte is one of base64", { type: "image", data: "\u0141AAA", mediaType: "image/png" }]
   ])("refuses %s", (_, input) => {
     assert.throws(() => decode(input))
   })
 })
 
 const decode = Schema.decodeUnknownSync(Content.ContentPartFromInput)
+
+const dataOf = (input: Content.ContentPartInput): string => {
+  const part = decode(input)
+  assert.isTrue(part.type !== "text" && part.source.type === "data")
+  return part.type !== "text" && part.source.type === "data" ? part.source.data : ""
+}

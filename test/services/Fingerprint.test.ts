@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schedule, Schema } from "effect"
+import { Effect, Schedule, Schema } from "effect"
 import { ResponseRequest } from "holdfast"
+import { createHash } from "node:crypto"
 import * as Fingerprint from "../../src/services/Fingerprint.ts"
 
 const bytes = new Uint8Array([137, 80, 78, 71, 255, 0])
@@ -121,10 +122,23 @@ describe("Fingerprint", () => {
     assert.notStrictEqual(of({ model: "m", prompt: "p", ...a }), of({ model: "m", prompt: "p", ...b }))
   })
 
+  it.each([262_142, 262_143, 262_144, 262_145, 600_000])(
+    "is that of the whole JSON for a text of %i units",
+    (length) => {
+      for (const unit of ["\ud83d\ude80", "\ud83d", "\"\n", "a"]) {
+        const text = unit.repeat(length).slice(0, length)
+        const content = { messages: [], metadata: {}, model: "m", prompt: [{ text, type: "text" }] }
+        const json = JSON.stringify(["s", { ...content, providerOptions: {}, store: true }])
+
+        assert.strictEqual(of({ model: "m", prompt: text }), `v1:${createHash("sha256").update(json).digest("hex")}`)
+      }
+    }
+  )
+
   it("depends on the key, and cannot be moved between key and request", () => {
     const request = decode({ model: "m", prompt: "p" })
 
-    assert.notStrictEqual(Fingerprint.of("a", request), Fingerprint.of("b", request))
+    assert.notStrictEqual(Effect.runSync(Fingerprint.of("a", request)), Effect.runSync(Fingerprint.of("b", request)))
     assert.notStrictEqual(Fingerprint.ofSession("a", "bc"), Fingerprint.ofSession("ab", "c"))
     assert.match(Fingerprint.ofSession("", "s"), /^[0-9a-f]{32}$/)
   })
@@ -134,4 +148,4 @@ type Input = ResponseRequest.RequestInput
 
 const decode = Schema.decodeUnknownSync(ResponseRequest.ResponseRequest)
 
-const of = (input: Input): string => Fingerprint.of("s", decode(input))
+const of = (input: Input): string => Effect.runSync(Fingerprint.of("s", decode(input)))

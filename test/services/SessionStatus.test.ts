@@ -142,6 +142,7 @@ describe("Session.statusOf", () => {
     ["an earlier one has the job", [sent("a"), sent("b"), accepted("b"), accepted("a")], "b", undefined],
     ["an earlier one is not known", [sent("a"), sent("b"), refused("b", busy)], "a", "Overloaded"],
     ["a surplus job was stopped first", [...stoppedSurplus, ended("a", jobFailed)], "a", "JobFailed"],
+    ["a refused one was accepted after all", [sent("a"), refused("a", busy), accepted("a")], "a", undefined],
     ["it is settled", [...twoJobs, settled(answer, "b")], "b", undefined]
   ])("tells which submission it is about, and the last failure: %s", (_, entries, id, reason) => {
     const state = Session.fold(entries)

@@ -186,38 +186,6 @@ describe("layerSql", () => {
       }).pipe(Effect.provide(Postgres.layer))
   )
 
-  it.effect("reads the sessions of its first table, and finds them by their job", () =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`CREATE TABLE holdfast_migrations (migration_id integer PRIMARY KEY NOT NULL,
-        created_at datetime NOT NULL DEFAULT current_timestamp, name VARCHAR(255) NOT NULL)`
-      yield* sql`INSERT INTO holdfast_migrations (migration_id, name) VALUES (1, 'create_sessions')`
-      yield* sql`CREATE TABLE holdfast_sessions (namespace TEXT NOT NULL, key_hash TEXT NOT NULL,
-        session_key TEXT NOT NULL, incarnation TEXT NOT NULL, version INTEGER NOT NULL, entries TEXT NOT NULL,
-        PRIMARY KEY (namespace, key_hash))`
-      yield* sql`INSERT INTO holdfast_sessions VALUES ('',
-        'c0c1baf2fa65372c83bc5781a31d3ee0bceb37e7917317f33a92825fe5367189', '"key"', 'i', 3, ${
-        [
-          `{"_tag":"Prepared","v":1,"at":1,"fingerprint":"1:abc"}`,
-          `{"_tag":"Submitting","v":1,"at":2,"submissionId":"s1","purpose":"answer","provider":"openai","model":"openai/gpt-5.5-pro","strategy":"background","submitTimeout":60000,"store":true}`,
-          `{"_tag":"Accepted","v":1,"at":3,"submissionId":"s1","jobId":"resp_1"}`
-        ].join("\n")
-      })`
-      const store = yield* Effect.map(
-        Layer.build(SessionStore.layerSql()),
-        (context) => Context.get(context, SessionStore.SessionStore)
-      )
-
-      const { entries, version } = yield* store.load("key")
-      const unsettled = yield* Stream.runCollect(store.listUnsettled ?? Stream.empty)
-      const ofJob = yield* Stream.runCollect(store.listForJob?.("resp_1") ?? Stream.empty)
-
-      assert.deepStrictEqual(entries.map(({ _tag }) => _tag), ["Prepared", "Submitting", "Accepted"])
-      assert.strictEqual(version, "i.3")
-      assert.deepStrictEqual(unsettled, ["key"])
-      assert.deepStrictEqual(ofJob, ["key"])
-    }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" })), Effect.scoped))
-
   it.live(
     "is unavailable while PostgreSQL drops its connections, and goes on with new ones",
     () =>

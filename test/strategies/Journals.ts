@@ -24,7 +24,7 @@ export const acceptedAs = (submissionId: string, jobId: string): Session.Entry =
 
 const prepared = Session.Prepared.make({
   at: 0,
-  fingerprint: Fingerprint.of("s", Schema.decodeSync(ResponseRequest.ResponseRequest)(request()))
+  fingerprint: Effect.runSync(Fingerprint.of("s", Schema.decodeSync(ResponseRequest.ResponseRequest)(request())))
 })
 
 const accepted = [prepared, submitting("sub-1"), acceptedAs("sub-1", "job-1")]
@@ -67,7 +67,8 @@ export const journals = [
 /** Writes entries to the session `s`. */
 export const write = Effect.fnUntraced(function*(
   store: SessionStore.SessionStore["Service"],
-  entries: ReadonlyArray<Session.Entry>
+  entries: ReadonlyArray<Session.Entry>,
+  key = "s"
 ) {
-  for (const entry of entries) yield* store.append("s", entry, (yield* store.load("s")).version)
+  for (const entry of entries) yield* store.append(key, entry, (yield* store.load(key)).version)
 })

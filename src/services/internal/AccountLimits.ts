@@ -22,6 +22,7 @@ import type { Fetch } from "../providers/Transport.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
 import type { Circuits } from "./Circuits.ts"
 import * as LimitedPorts from "./LimitedPorts.ts"
+import * as LimitStore from "./LimitStore.ts"
 import { getOrMake } from "./Memo.ts"
 import { enter, make as makeGate, type RateGate, type Report, type Ticket } from "./RateGate.ts"
 import * as RateHeaders from "./RateHeaders.ts"
@@ -33,12 +34,17 @@ import * as RetryTokens from "./RetryTokens.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make = (account: AccountName, options: Options): Effect.Effect<Limits, never, Scope.Scope> => {
+export const make = Effect.fnUntraced(function*(
+  account: AccountName,
+  options: Options
+): Effect.fn.Return<Limits, never, Scope.Scope> {
   const retryBudget = budgetOf(options.retryBudget ?? true, followsServer(options))
+  const ownBudget = yield* LimitStore.of(account, `retry budget of the provider ${account.provider}`)
+  const budgeted = (provider: Provider): Provider => withBudget(provider, retryBudget, ownBudget)
   return isLimited(options)
-    ? Effect.map(makeGates(account, options), (gates) => limitsOf(account, options, gates, retryBudget))
-    : Effect.succeed({ apply: (provider) => withBudget(provider, retryBudget) })
-}
+    ? limitsOf(account, options, yield* makeGates(account, options), budgeted)
+    : { apply: budgeted }
+})
 
 const defaultOpenFor = Duration.seconds(30)
 
@@ -66,12 +72,27 @@ const budgetOf = (options: boolean | RetryBudgetOptions, isPaced: boolean): Retr
   return RetryTokens.make({ isPaced, retryCost, size, successReturn, timeoutCost })
 }
 
-const withBudget = (provider: Provider, retryBudget: RetryBudget | undefined): Provider =>
-  retryBudget === undefined || provider.retryBudget !== undefined ? provider : { ...provider, retryBudget }
+/** A provider that brings a budget keeps it, behind `ownBudget`: it may be shared through a store. */
+const withBudget = (
+  provider: Provider,
+  retryBudget: RetryBudget | undefined,
+  ownBudget: LimitStore.LimitStore
+): Provider => {
+  const own = provider.retryBudget
+  if (own === undefined) return retryBudget === undefined ? provider : { ...provider, retryBudget }
+  const ask = <A>(question: Effect.Effect<A>) => ownBudget.ask(question, { isAnswer: () => false })
+  return {
+    ...provider,
+    retryBudget: {
+      take: (error) => Effect.map(ask(own.take(error)), Option.getOrElse(() => true)),
+      giveBack: ownBudget.tell(ask(own.giveBack))
+    }
+  }
+}
 
-/** What Effect's modules keep. Those are loaded here: few programs need them. */
+/** What Effect's modules keep. They are loaded on demand, as few programs need them. */
 interface Gates {
-  readonly limiter: RateLimiter | undefined
+  readonly limiter: { readonly limiter: RateLimiter; readonly store: LimitStore.LimitStore } | undefined
   readonly circuits: Circuits | undefined
 }
 
@@ -103,10 +124,21 @@ const makeLimiter = Effect.gen(function*() {
   const store = Option.isSome(provided)
     ? provided.value
     : Context.get(yield* Layer.build(layerStoreMemory), RateLimiterStore)
-  return yield* Effect.provideService(make, RateLimiterStore, store)
+  return {
+    limiter: yield* Effect.provideService(make, RateLimiterStore, store),
+    store: yield* limitStoreOf(provided, "store of the rates (RateLimiterStore)")
+  }
 })
 
-const makeCircuits = Effect.fnUntraced(function*(options: Parameters<typeof import("./Circuits.ts").make>[0]) {
+const limitStoreOf = (
+  provided: Option.Option<object>,
+  name: string
+): Effect.Effect<LimitStore.LimitStore, never, Scope.Scope> =>
+  Option.isSome(provided) ? LimitStore.of(provided.value, name) : Effect.succeed(LimitStore.inMemory)
+
+const makeCircuits = Effect.fnUntraced(function*(
+  options: Omit<Parameters<typeof import("./Circuits.ts").make>[0], "limitStore">
+) {
   const { make } = yield* Effect.promise(() => import("./Circuits.ts"))
   const { CircuitBreakerStore, layerStoreMemory } = yield* Effect.promise(() =>
     import("effect/persistence/CircuitBreaker")
@@ -115,14 +147,15 @@ const makeCircuits = Effect.fnUntraced(function*(options: Parameters<typeof impo
   const store = Option.isSome(provided)
     ? provided.value
     : Context.get(yield* Layer.build(layerStoreMemory()), CircuitBreakerStore)
-  return yield* Effect.provideService(make(options), CircuitBreakerStore, store)
+  const limitStore = yield* limitStoreOf(provided, "store of the circuits (CircuitBreakerStore)")
+  return yield* Effect.provideService(make({ ...options, limitStore }), CircuitBreakerStore, store)
 })
 
 const limitsOf = (
   account: AccountName,
   options: Options,
   { circuits, limiter }: Gates,
-  retryBudget: RetryBudget | undefined
+  budgeted: (provider: Provider) => Provider
 ): Limits => {
   const slots = options.concurrency === undefined ? undefined : Semaphore.makeUnsafe(options.concurrency)
   const followServer = followsServer(options)
@@ -130,7 +163,7 @@ const limitsOf = (
   const gateOf = (model: string): RateGate | undefined => {
     if (limiter === undefined) return undefined
     const make = () =>
-      makeGate(limiter, {
+      makeGate(limiter.limiter, limiter.store, {
         key: `${account.key}/${model}`,
         requestsPerMinute: options.requestsPerMinute,
         tokensPerMinute: options.tokensPerMinute,
@@ -139,14 +172,15 @@ const limitsOf = (
       })
     return getOrMake(gates, model, make, maxModels)
   }
-  const refused = (what: string): ProviderError =>
+  const refused = (what: string, retryAfter?: Duration.Duration): ProviderError =>
     new ProviderError({
       verdict: {
         _tag: "Retryable",
         reason: new RateLimited({
           message: `Holdfast's own ${what} did not let the request through in time`,
           provider: account.provider
-        })
+        }),
+        ...(retryAfter === undefined ? {} : { retryAfter })
       },
       evidence: "NotSent"
     })
@@ -156,7 +190,7 @@ const limitsOf = (
     const gate = gateOf(model)
     const guard = circuits?.guard(model)
     const check = circuits?.check(model) ?? Effect.void
-    // Tickets for requests that have passed, but whose port has not been called yet.
+    // Tickets of requests that have passed, but have not been sent yet.
     const admitted = new WeakMap<ResponseRequest, Ticket>()
 
     const pass = (gate: RateGate, request: ResponseRequest, until: number, restore: Restore) =>
@@ -164,12 +198,12 @@ const limitsOf = (
         const ticket = admitted.get(request)
         admitted.delete(request)
         return ticket === undefined
-          ? Effect.flatMap(gate.pass(request, until, restore), Effect.fromOption)
+          ? gate.pass(request, until, restore)
           : Effect.succeed(ticket)
-      }).pipe(Effect.mapError(() => refused("rate limit")))
+      }).pipe(Effect.mapError(({ wait }) => refused("rate limit", wait)))
 
     const limited: LimitedPorts.Limited = (request, call, { until, usageOf }) =>
-      Effect.uninterruptibleMask((restore) =>
+      LimitStore.withPatience(Effect.uninterruptibleMask((restore) =>
         Effect.scoped(Effect.gen(function*() {
           yield* check
           const ticket = gate === undefined ? undefined : yield* pass(gate, request, until, restore)
@@ -187,20 +221,20 @@ const limitsOf = (
           if (gate === undefined || ticket === undefined) return yield* send
           return yield* Effect.onExit(send, (exit) => gate.settle(ticket, reportOf(exit, usageOf, isSent)))
         }))
-      )
+      ))
 
     const admit = gate === undefined
       ? circuits === undefined ? undefined : () => check
-      : (request: ResponseRequest) =>
-        Effect.uninterruptibleMask((restore) =>
+      : (request: ResponseRequest, until = Infinity) =>
+        LimitStore.withPatience(Effect.uninterruptibleMask((restore) =>
           Effect.andThen(
             check,
-            Effect.map(pass(gate, request, Infinity, restore), (ticket) => {
+            Effect.map(pass(gate, request, until, restore), (ticket) => {
               admitted.set(request, ticket)
             })
           )
-        )
-    return { ...LimitedPorts.make(withBudget(provider, retryBudget), limited), admit }
+        ))
+    return { ...LimitedPorts.make(budgeted(provider), limited), admit }
   }
 
   // Many jobs of one model wait with the same ports.

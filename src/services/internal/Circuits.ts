@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { CircuitOpen } from "../../errors/Reason.ts"
+import type { LimitStore } from "./LimitStore.ts"
 
 /**
  * Options for `make`.
@@ -31,6 +33,8 @@ export interface Options {
   readonly openFor: Duration.Duration
   /** Longest time that a circuit stays open. */
   readonly maxOpenFor: Duration.Duration
+  /** How the breakers' store is asked; while it does not answer, all circuits are closed. */
+  readonly limitStore: LimitStore
 }
 
 /**
@@ -42,7 +46,7 @@ export interface Options {
 export interface Circuits {
   /** Fails with `CircuitOpen` while the circuit of the model, or of the account, is open. */
   readonly check: (model: string) => Effect.Effect<void, ProviderError>
-  /** Makes a call if both circuits let it through, and tells them how it ended. */
+  /** Makes a call if both circuits let it through, and starts to tell their store how it ended. */
   readonly guard: (
     model: string
   ) => <A, R>(call: Effect.Effect<A, ProviderError, R>) => Effect.Effect<A, ProviderError, R>
@@ -63,12 +67,22 @@ export interface Circuits {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
-  { failures, key, maxOpenFor, openFor, provider }: Options
+  { failures, key, limitStore, maxOpenFor, openFor, provider }: Options
 ): Effect.fn.Return<Circuits, never, Scope.Scope | CircuitBreaker.CircuitBreakerStore> {
   const openDuration = Schedule.min([Schedule.exponential(openFor), Schedule.spaced(maxOpenFor)])
-  const shared = { openDuration, maxOpenDuration: maxOpenFor }
-  const models = yield* CircuitBreaker.make({ ...shared, tripPolicy: CircuitBreaker.consecutive(failures) })
-  const account = yield* CircuitBreaker.make({ ...shared, tripPolicy: CircuitBreaker.consecutive(1) })
+  const store = withoutWaiting(yield* CircuitBreaker.CircuitBreakerStore, limitStore)
+  const makeBreaker = (failures: number) =>
+    Effect.provideService(
+      CircuitBreaker.make({
+        openDuration,
+        maxOpenDuration: maxOpenFor,
+        tripPolicy: CircuitBreaker.consecutive(failures)
+      }),
+      CircuitBreaker.CircuitBreakerStore,
+      store
+    )
+  const models = yield* makeBreaker(failures)
+  const account = yield* makeBreaker(1)
   const accountKey = `${key}/account`
   const keyOf = (model: string): string => `${key}/model/${model}`
 
@@ -114,6 +128,46 @@ export const make = Effect.fnUntraced(function*(
       )
   }
 })
+
+type Store = Context.Service.Shape<typeof CircuitBreaker.CircuitBreakerStore>
+
+/** Lets calls through without an answer, and their results before it knows how they ended. */
+const withoutWaiting = (store: Store, { ask, tell }: LimitStore): Store => {
+  const recorded = (outcome: Parameters<Store["record"]>[0]) =>
+    tell(Effect.ignore(ask(store.record(outcome), { isAnswer: () => false })))
+  return {
+    admit: Effect.fnUntraced(function*(key) {
+      // The store may keep a lease in it, which a late answer must not leave in a scope that is closed.
+      const scope = yield* Scope.make()
+      yield* Effect.addFinalizer((exit) => tell(Scope.close(scope, exit)))
+      const admission = yield* ask(Scope.provide(store.admit(key), scope), {
+        isAnswer: isRejection,
+        // The call was made without it, so the next one may try.
+        onLate: ({ generation, probe }) => probe ? recorded({ ...freed, key, generation }) : Effect.void
+      })
+      return Option.getOrElse(admission, () => unrecorded)
+    }),
+    record: (outcome) => Effect.as(Number.isNaN(outcome.generation) ? Effect.void : recorded(outcome), undefined),
+    state: (key) =>
+      Effect.map(
+        ask(store.state(key), { isAnswer: isRejection }),
+        Option.getOrElse((): CircuitBreaker.State => ({ _tag: "Closed", key }))
+      )
+  }
+}
+
+/** For a call that the store knows nothing of. */
+const unrecorded: CircuitBreaker.Admission = {
+  generation: NaN,
+  probe: false,
+  consecutiveOpenings: 0,
+  transition: undefined
+}
+
+const freed = { outcome: "Ignored", openFor: Duration.zero, tripPolicy: CircuitBreaker.consecutive(1) } as const
+
+const isRejection = ({ reason }: CircuitBreaker.CircuitBreakerError): boolean =>
+  reason._tag !== "CircuitBreakerStoreError"
 
 /** How long a call that comes during the probe should wait. */
 const probeTime = Duration.seconds(1)

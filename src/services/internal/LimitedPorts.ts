@@ -40,7 +40,7 @@ export type Limited = <A>(
  * **Details**
  *
  * Polls, cancels, lookups and streams that only watch a job pass freely: the
- * job is paid for, and must be seen to its end.
+ * job is paid for, and must be followed to its end.
  *
  * A submission waits for half of its `submitTimeout` (60 seconds, unless the
  * request says otherwise) at most: what is still waiting then was not sent,
@@ -78,6 +78,7 @@ export const make = (provider: Provider, limited: Limited): Provider => {
     }),
     ...(responses === undefined ? undefined : {
       responses: {
+        ...(responses.check === undefined ? undefined : { check: responses.check }),
         create: (request) => limited(request, responses.create(request), held(usageOfOutcome)),
         ...(responses.stream === undefined ? undefined : {
           stream: watched(responses.stream, (request, call) => limited(request, call, held(usageOfStream)))
@@ -86,6 +87,7 @@ export const make = (provider: Provider, limited: Limited): Provider => {
     }),
     ...(completions === undefined ? undefined : {
       completions: {
+        ...(completions.check === undefined ? undefined : { check: completions.check }),
         complete: (request) => limited(request, completions.complete(request), held(usageOfOutcome)),
         ...(completions.stream === undefined ? undefined : {
           stream: watched(completions.stream, (request, call) => limited(request, call, held(usageOfStream)))
@@ -100,14 +102,14 @@ type StreamPort<Rest extends ReadonlyArray<unknown>> = (
   ...rest: Rest
 ) => Stream.Stream<StreamEvent, ProviderError>
 
-/** What the gate is told of a stream: its outcome, and whether it was read to its end. */
+/** What a stream has shown: its outcome, and whether it was read to its end. */
 interface Seen {
   outcome: Outcome | undefined
   isAtEnd: boolean
 }
 
 /**
- * A call that lasts as long as the stream stands for it at the gate, so that no event takes a way around. When the
+ * Passes the gate with a call that lasts as long as the stream, while the events go straight to the reader. When the
  * stream is left early, the call is interrupted.
  */
 const watched = <Rest extends ReadonlyArray<unknown>>(
@@ -126,7 +128,7 @@ const watched = <Rest extends ReadonlyArray<unknown>>(
     const seen: Seen = { outcome: undefined, isAtEnd: false }
     const passed = yield* Deferred.make<void, ProviderError>()
     const over = yield* Deferred.make<Seen, ProviderError>()
-    const stand = yield* limited(request, Effect.andThen(Deferred.succeed(passed, undefined), Deferred.await(over)))
+    const call = yield* limited(request, Effect.andThen(Deferred.succeed(passed, undefined), Deferred.await(over)))
       .pipe(
         Effect.onExit((exit) => Deferred.done(passed, Exit.asVoid(exit))),
         Effect.forkScoped({ startImmediately: true })
@@ -143,13 +145,13 @@ const watched = <Rest extends ReadonlyArray<unknown>>(
         seen.isAtEnd = true
       })),
       Stream.onExit((exit) => {
-        const told = endOf(exit, seen)
-        return told === undefined ? Effect.void : Effect.andThen(Deferred.done(over, told), Fiber.await(stand))
+        const end = endOf(exit, seen)
+        return end === undefined ? Effect.void : Effect.andThen(Deferred.done(over, end), Fiber.await(call))
       })
     )
   }))
 
-/** `undefined` when the stream was left before its end, which tells nothing. */
+/** How the call ended; `undefined` when the reader left before the end, which says nothing about the provider. */
 const endOf = (
   exit: Exit.Exit<unknown, ProviderError>,
   seen: Seen

@@ -13,12 +13,18 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { RateLimiter, RateLimiterError } from "effect/persistence/RateLimiter"
+import type {
+  AdaptiveConsumeResult,
+  ConsumeResult,
+  RateLimiter,
+  RateLimiterError
+} from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { ResponseRequest } from "../ResponseRequest.ts"
+import type { LimitStore } from "./LimitStore.ts"
 import type { ServerLimits } from "./RateHeaders.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
 
@@ -66,6 +72,17 @@ export type Report =
   | { readonly _tag: "Unknown"; readonly isSent: boolean }
 
 /**
+ * A request would have to wait for too long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TooLate {
+  /** For how long, if that is known. */
+  readonly wait: Duration.Duration | undefined
+}
+
+/**
  * The gate of one model.
  *
  * @category models
@@ -73,15 +90,15 @@ export type Report =
  */
 export interface RateGate {
   /**
-   * Waits, interruptibly, until the request may pass. `None`, and nothing is
-   * taken, when it would have to wait beyond `until` (Unix time in milliseconds). To be called uninterruptibly.
+   * Waits, interruptibly, until the request may pass. Fails at once, and takes nothing, when it would have to wait beyond
+   * `until` (Unix time in milliseconds). To be called uninterruptibly.
    */
   readonly pass: (
     request: ResponseRequest,
     until: number,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<Option.Option<Ticket>>
-  /** Takes or gives back what the request really took. */
+  ) => Effect.Effect<Ticket, TooLate>
+  /** Starts to take or give back what the request really took; does not wait for the store. */
   readonly settle: (ticket: Ticket, report: Report) => Effect.Effect<void>
   /** Remembers what a response said, for the next request. */
   readonly learn: (limits: ServerLimits) => void
@@ -92,40 +109,50 @@ export interface RateGate {
  *
  * **Details**
  *
- * A store that fails is logged at level Warn, and lets requests pass.
+ * Requests pass while the limiter's store does not answer.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (limiter: RateLimiter, options: Options): RateGate => {
+export const make = (limiter: RateLimiter, store: LimitStore, options: Options): RateGate => {
   const queue = Semaphore.makeUnsafe(1)
   const configured = { requests: options.requestsPerMinute, tokens: options.tokensPerMinute }
   let server: ServerLimits | undefined
   let isNews = false
+  // Unix time in milliseconds. The limiter forgets a wait after an hour.
+  let closedUntil = 0
 
   const limitOf = (dimension: Dimension): number | undefined => {
     const limit = Math.min(configured[dimension] ?? Infinity, server?.[dimension].limit ?? Infinity)
     return limit === Infinity ? undefined : limit
   }
 
-  const consume = (dimension: Dimension, limit: number, tokens: number, onExceeded: "delay" | "fail") =>
-    limiter.consume({
+  const ask = <A>(question: Effect.Effect<A, RateLimiterError>) => store.ask(question, { isAnswer: isExceeded })
+
+  const consume = (
+    dimension: Dimension,
+    limit: number,
+    tokens: number,
+    onExceeded: "delay" | "fail"
+  ): Effect.Effect<Option.Option<ConsumeResult>, RateLimiterError> =>
+    ask(limiter.consume({
       key: `${options.key}/${dimension}`,
       algorithm: "token-bucket",
       window,
       limit,
       tokens,
       onExceeded
-    })
+    }))
 
-  /** Takes or gives back without waiting. */
+  /** Takes or gives back, however much is left. */
   const adjust = (dimension: Dimension, tokens: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       const limit = limitOf(dimension)
       return limit === undefined || tokens === 0
         ? Effect.void
-        : Effect.ignore(consume(dimension, limit, tokens, "delay"), { log: "Warn" })
+        : Effect.ignore(consume(dimension, limit, tokens, "delay"))
     })
+  const giveBack = (dimension: Dimension, tokens: number): Effect.Effect<void> => store.tell(adjust(dimension, -tokens))
 
   // What other processes took, and what the estimates missed, is known to the server alone.
   const catchUp = Effect.suspend(() => {
@@ -138,98 +165,91 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
         ? Effect.void
         : consume(dimension, limit, 0, "delay").pipe(
           Effect.flatMap((bucket) =>
-            bucket.remaining > remaining
-              ? consume(dimension, limit, bucket.remaining - remaining, "delay")
+            Option.isSome(bucket) && bucket.value.remaining > remaining
+              ? consume(dimension, limit, bucket.value.remaining - remaining, "delay")
               : Effect.void
           ),
-          Effect.ignore({ log: "Warn" })
+          Effect.ignore
         )
     }, { discard: true })
   })
 
   const pass: RateGate["pass"] = (request, until, restore) => {
-    /** `false` when it would be later than `until`. */
-    const sleep = (delay: Duration.Duration): Effect.Effect<boolean> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        now + Duration.toMillis(delay) > until
-          ? Effect.succeed(false)
-          : Effect.as(restore(Effect.sleep(delay)), true))
+    const sleep = (delay: Duration.Duration): Effect.Effect<void, TooLate> =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => now + Duration.toMillis(delay) > until ? Effect.fail({ wait: delay }) : restore(Effect.sleep(delay))
+      )
 
     const take = Effect.fnUntraced(function*(dimension: Dimension, wanted: number) {
       while (true) {
         yield* catchUp
         const limit = limitOf(dimension)
-        if (limit === undefined) return Option.some(0)
+        if (limit === undefined) return 0
         // What is more than a whole minute's limit would never pass.
         const tokens = Math.min(wanted, limit)
-        const delay = yield* consume(dimension, limit, tokens, "fail").pipe(
-          Effect.as(undefined),
-          Effect.catch(delayOf)
-        )
-        if (delay === undefined) return Option.some(tokens)
-        if (!(yield* sleep(delay))) return Option.none()
+        const taken = yield* Effect.result(consume(dimension, limit, tokens, "fail"))
+        if (taken._tag === "Success") return Option.isSome(taken.success) ? tokens : 0
+        yield* sleep(waitFor(taken.failure))
       }
     })
 
-    const heed = Effect.fnUntraced(function*() {
+    const waitForServer = Effect.fnUntraced(function*() {
       while (options.followServer) {
-        const { delay, epoch, phase } = yield* Effect.catch(
-          limiter.adaptiveConsume({
-            key: options.key,
-            tokens: 1,
-            fallbackLimit: limitOf("requests") ?? Number.MAX_SAFE_INTEGER,
-            fallbackWindow: window
-          }),
-          (error) => Effect.as(warn(error), unheeded)
+        const left = closedUntil - (yield* Clock.currentTimeMillis)
+        if (left > 0) yield* sleep(Duration.millis(left))
+        const { delay, epoch, phase } = yield* ask(limiter.adaptiveConsume({
+          key: options.key,
+          tokens: 1,
+          fallbackLimit: limitOf("requests") ?? Number.MAX_SAFE_INTEGER,
+          fallbackWindow: window
+        })).pipe(
+          Effect.orElseSucceed(Option.none),
+          Effect.map(Option.getOrElse(() => unlimited))
         )
-        if (Duration.isPositive(delay) && !(yield* sleep(delay))) return Option.none()
+        if (Duration.isPositive(delay)) yield* sleep(delay)
         // A cooldown takes nothing for those who wait for its end.
-        if (phase !== "cooldown") return Option.some(epoch)
+        if (phase !== "cooldown") return epoch
       }
-      return Option.some(0)
+      return 0
     })
 
     return Effect.scoped(Effect.gen(function*() {
-      if (!(yield* enter(queue, until, restore))) return Option.none()
+      if (!(yield* enter(queue, until, restore))) return yield* Effect.fail({ wait: undefined })
       const requests = yield* take("requests", 1)
-      if (Option.isNone(requests)) return Option.none()
-      const back = adjust("requests", -requests.value)
       const rest = Effect.gen(function*() {
         const tokens = yield* take("tokens", TokenEstimate.of(request, options.outputTokens))
-        if (Option.isNone(tokens)) return Option.none()
-        const epoch = yield* Effect.onInterrupt(heed(), () => adjust("tokens", -tokens.value))
-        if (Option.isSome(epoch)) {
-          const at = yield* Clock.currentTimeMillis
-          return Option.some({ at, requests: requests.value, tokens: tokens.value, epoch: epoch.value })
-        }
-        yield* adjust("tokens", -tokens.value)
-        return Option.none()
+        const epoch = yield* Effect.onError(waitForServer(), () => giveBack("tokens", tokens))
+        return { at: yield* Clock.currentTimeMillis, requests, tokens, epoch }
       })
-      return yield* rest.pipe(
-        Effect.onInterrupt(() => back),
-        Effect.tap((ticket) => Option.isNone(ticket) ? back : Effect.void)
-      )
+      return yield* Effect.onError(rest, () => giveBack("requests", requests))
     }))
   }
 
-  const settle: RateGate["settle"] = Effect.fnUntraced(function*(ticket, report) {
+  const settle = Effect.fnUntraced(function*(ticket: Ticket, report: Report) {
     const isFresh = (yield* Clock.currentTimeMillis) - ticket.at < Duration.toMillis(window)
-    const giveBack = (dimension: Dimension): Effect.Effect<void> =>
+    const undo = (dimension: Dimension): Effect.Effect<void> =>
       isFresh ? adjust(dimension, -ticket[dimension]) : Effect.void
     if (report._tag === "Unknown") {
-      if (!report.isSent) yield* Effect.andThen(giveBack("requests"), giveBack("tokens"))
+      if (!report.isSent) yield* Effect.andThen(undo("requests"), undo("tokens"))
     } else if (report._tag === "Failed") {
       const { evidence, verdict } = report.error
-      if (evidence === "NotSent") yield* giveBack("requests")
-      if (evidence !== "Uncertain") yield* giveBack("tokens")
-      if (options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited") {
-        yield* limiter.adaptiveFeedback({
+      const isLimited = options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited"
+      const wait = isLimited ? waitOf(verdict) : undefined
+      // Before the store is asked, which may take long.
+      if (wait !== undefined && Duration.isGreaterThan(wait, longestCooldown)) {
+        closedUntil = Math.max(closedUntil, (yield* Clock.currentTimeMillis) + Duration.toMillis(wait))
+      }
+      if (evidence === "NotSent") yield* undo("requests")
+      if (evidence !== "Uncertain") yield* undo("tokens")
+      if (isLimited) {
+        yield* Effect.ignore(ask(limiter.adaptiveFeedback({
           key: options.key,
           epoch: ticket.epoch,
           tokens: 1,
           status: evidence === "NotSent" ? 0 : 429,
-          retryAfter: waitOf(verdict)
-        }).pipe(Effect.ignore({ log: "Warn" }))
+          retryAfter: wait
+        })))
       }
     } else if (report.usage !== undefined && ticket.tokens > 0) {
       const difference = report.usage.totalTokens - ticket.tokens
@@ -240,7 +260,7 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
 
   return {
     pass,
-    settle,
+    settle: (ticket, report) => store.tell(settle(ticket, report)),
     learn: (limits) => {
       server = limits
       isNews = true
@@ -288,12 +308,12 @@ const dimensions: ReadonlyArray<Dimension> = ["requests", "tokens"]
 
 const window = Duration.minutes(1)
 
-const unheeded = { delay: Duration.zero, epoch: 0, phase: "inactive" } as const
+/** The longest cooldown of Effect's limiter. */
+const longestCooldown = Duration.hours(1)
 
-const warn = (error: RateLimiterError): Effect.Effect<void> =>
-  Effect.logWarning("The rate limiter's store failed; the request passes", error.reason._tag)
+const unlimited: AdaptiveConsumeResult = { delay: Duration.zero, epoch: 0, phase: "inactive" }
 
-const delayOf = (error: RateLimiterError): Effect.Effect<Duration.Duration | undefined> =>
-  error.reason._tag === "RateLimitExceeded"
-    ? Effect.succeed(Duration.max(error.reason.retryAfter, Duration.millis(1)))
-    : Effect.as(warn(error), undefined)
+const isExceeded = ({ reason }: RateLimiterError): boolean => reason._tag === "RateLimitExceeded"
+
+const waitFor = ({ reason }: RateLimiterError): Duration.Duration =>
+  Duration.max(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero, Duration.millis(1))

@@ -18,7 +18,7 @@ export interface Costs {
   readonly size: number
   readonly retryCost: number
   readonly timeoutCost: number
-  /** Whether all requests to a model wait out its rate limits together: then a retry after one does not come early. */
+  /** Whether all requests to a model wait for the end of its rate limits: then a retry after one is never early. */
   readonly isPaced: boolean
   readonly successReturn: number
 }
@@ -33,9 +33,9 @@ export const make = ({ isPaced, retryCost, size, successReturn, timeoutCost }: C
   let tokens = size
   const costOf = ({ evidence, verdict }: ProviderError): number => {
     const { reason: { _tag } } = verdict
-    // Holdfast's own limits refused it, so the provider does not feel the retry.
+    // Holdfast's own limits refused it, so it never reached the provider.
     if (evidence === "NotSent" && (_tag === "CircuitOpen" || _tag === "RateLimited")) return 0
-    // Without a wait there is nothing to keep to, and a retry is one more than the provider can take.
+    // When no wait is named, nothing spaces the retries out but the budget.
     if (isPaced && _tag === "RateLimited" && RateGate.waitOf(verdict) !== undefined) return 0
     return _tag === "Network" ? timeoutCost : retryCost
   }

@@ -20,7 +20,7 @@ import * as Search from "./internal/AnthropicBatchSearch.ts"
 import * as Failure from "./internal/Failure.ts"
 import { type Answer, jsonOf, type TextReply } from "./internal/HttpCall.ts"
 import * as JobPath from "./internal/JobPath.ts"
-import { parse, textOf } from "./internal/JsonBody.ts"
+import { fieldsOf, itemsOf, parse, textOf } from "./internal/JsonBody.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
 
 /**
@@ -120,6 +120,7 @@ export const make = (options: Options): JobsApi => {
   })
 
   return {
+    check: (request) => Effect.asVoid(Effect.fromResult(toBody(request, { submissionId: "checked" }, options))),
     submit: Effect.fnUntraced(function*(request, job) {
       const body = yield* Effect.fromResult(toBody(request, job, options))
       const path = "/v1/messages/batches"
@@ -281,9 +282,16 @@ const stateOfMessage = (message: unknown, about: Answers.Context): JobState => {
       return ended(Answers.stillPaused(reading.progress, about))
     case "Ended":
       return reading.unknownStop === undefined
-        ? ended(reading.outcome)
+        ? ended(withCalls(reading.outcome, message))
         : { _tag: "Unknown", status: `succeeded with the stop_reason ${JSON.stringify(reading.unknownStop)}` }
   }
+}
+
+// No stream of a batch emits its calls.
+const withCalls = (outcome: Outcome, message: unknown): Outcome => {
+  const toolCalls = itemsOf(fieldsOf(message).content).map(fieldsOf).filter(({ type }) => type === "tool_use")
+    .map(({ id, input, name }) => ({ id: textOf(id), name: textOf(name), arguments: JSON.stringify(input ?? {}) }))
+  return outcome._tag === "Succeeded" && toolCalls.length > 0 ? { ...outcome, toolCalls } : outcome
 }
 
 const expired = (about: Answers.Context, message: string): Outcome =>

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { InvalidRequest } from "../../errors/Reason.ts"
 import type { ContentPart, Source } from "../Content.ts"
@@ -195,15 +194,17 @@ const toBlock = (part: ContentPart, param: string, context: Context): Result.Res
   if (source.type !== "data" || source.mediaType === "application/pdf") {
     return Result.succeed({ type: "document", source: toSource(source), ...title })
   }
-  const text = source.mediaType.startsWith("text/") ? Base64.decodeString(source.data) : undefined
-  return text === undefined || Result.isFailure(text)
-    ? invalid(context, param, `Anthropic's API takes PDF and text files, not ${source.mediaType}`)
-    : Result.succeed({
+  return source.mediaType.startsWith("text/")
+    ? Result.succeed({
       type: "document",
-      source: { type: "text", media_type: "text/plain", data: text.success },
+      source: { type: "text", media_type: "text/plain", data: decoder.decode(Buffer.from(source.data, "base64")) },
       ...title
     })
+    : invalid(context, param, `Anthropic's API takes PDF and text files, not ${source.mediaType}`)
 }
+
+// Drops a byte order mark.
+const decoder = new TextDecoder()
 
 const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"])
 

@@ -1,41 +1,44 @@
 /**
  * The loop of a run: loads the journal, asks `Decision.next` for the next step, performs it, and repeats.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { type InvalidOutput, SessionMismatch } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { PassedOver } from "../../services/LlmResponse.ts"
 import type { JobState, Lookup, Outcome, RetryBudget } from "../../services/Provider.ts"
 import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import { type AcceptedSubmission, apply, emptyState, noVersion, type SessionState } from "../../services/Session.ts"
 import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import * as Decision from "./Decision.ts"
+import { type Unusable, unusableModels } from "./FallbackChain.ts"
 import { afterFailure, cancelOthers, prepareWait, type Wait } from "./JobWait.ts"
-import type { Loaded } from "./Journaling.ts"
+import type { Loaded } from "./Journal.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import type { Waiter } from "./Poller.ts"
-import { prepare } from "./Preparing.ts"
-import { type Retries, waitForRetry } from "./Retrying.ts"
-import { isParked, type Order, type Run, type RunResult } from "./Run.ts"
-import { send } from "./Sending.ts"
-import { settle, settledResult, type Settling } from "./Settling.ts"
-import type { Shared } from "./Shared.ts"
-import { recordEnd } from "./Submitting.ts"
-import { awaitOutcome, forgetResolved, lookUp, recordUnsent } from "./UncertainSubmissions.ts"
+import { prepare } from "./ResolveRequest.ts"
+import { type Retries, waitForRetry } from "./RetryWait.ts"
+import { isParked, type Run, type RunResult, type Work } from "./Run.ts"
+import { send } from "./Submission.ts"
+import { settle, settledResult, type Settling } from "./Settlement.ts"
+import type { RunContext } from "./RunContext.ts"
+import { recordEnd } from "./SubmissionRecords.ts"
+import { awaitOutcome, lookUp, recordUnsent } from "./SubmissionLookup.ts"
+import { forgetResolved } from "./UncertainSubmissions.ts"
 import type { WaitingJob } from "./WaitingJob.ts"
 
 /** Takes a run to its end. */
 export const drive = (
   run: Run,
-  order: Order | undefined,
-  shared: Shared
+  order: Work | undefined,
+  shared: RunContext
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   proceed(run, shared, {
     request: order?.request,
     plan: order?.plan,
     position: 0,
-    passedOver: [],
+    unusable: undefined,
     invalid: undefined,
     failure: undefined,
     ended: undefined,
@@ -54,7 +57,8 @@ interface Memory {
   request: ResponseRequest | undefined
   plan: Decision.Plan | undefined
   position: number
-  passedOver: ReadonlyArray<PassedOver>
+  /** The models that cannot be asked; `undefined` until they are looked for. */
+  unusable: Unusable | undefined
   invalid: InvalidOutput | undefined
   failure: Decision.Failure | undefined
   ended: Decision.Ended | undefined
@@ -77,13 +81,17 @@ const noLookups: Memory["lookups"] = new Map()
 /** What is left to do. A generator that ran it would be kept in memory for as long as a job runs. */
 type Next = () => Effect.Effect<RunResult | typeof isParked, StrategyError>
 
-const proceed = (run: Run, shared: Shared, memory: Memory): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
+const proceed = (
+  run: Run,
+  shared: RunContext,
+  memory: Memory
+): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   Effect.flatMap(advance(run, shared, memory), (next) => next())
 
 /** Performs steps until there is a job to wait for, or an end. */
 const advance = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory
 ): Effect.fn.Return<Next, StrategyError> {
   while (true) {
@@ -128,7 +136,7 @@ const advance = Effect.fnUntraced(function*(
         break
       case "NextModel":
         if (step.end !== undefined) yield* recordEndFirst(run, step.end)
-        memory.passedOver = [...memory.passedOver, step.passed]
+        run.notePassedOver([...run.passedOver, ...step.passed])
         yield* startAfresh(run, memory, { position: step.position, invalid: undefined })
         break
       case "Repair":
@@ -148,7 +156,7 @@ const advance = Effect.fnUntraced(function*(
 })
 
 /** Reads the journal. An answer that has arrived does not wait for it, and a failure is judged without it if need be. */
-const load = (run: Run, shared: Shared, memory: Memory): Effect.Effect<Loaded, StrategyError> => {
+const load = (run: Run, shared: RunContext, memory: Memory): Effect.Effect<Loaded, StrategyError> => {
   const { ended, isCurrent, loaded } = memory
   memory.isCurrent = false
   if (isCurrent || ended?.outcome._tag === "Succeeded") return Effect.succeed(loaded)
@@ -164,7 +172,7 @@ const load = (run: Run, shared: Shared, memory: Memory): Effect.Effect<Loaded, S
 export const loadOwn = (run: Run): Effect.Effect<Loaded, StrategyError> =>
   run.spec.journal.load.pipe(
     Effect.mapError((error) => run.unavailable(error)),
-    Effect.tap(({ state }) => Effect.sync(() => run.owner = state.fingerprint)),
+    Effect.tap(({ state }) => Effect.sync(() => run.fingerprintInJournal = state.fingerprint)),
     Effect.filterOrFail(
       ({ state }) =>
         run.spec.fingerprint === undefined || state.fingerprint === undefined ||
@@ -180,13 +188,17 @@ export const sessionMismatch = (session: string | undefined): NonRetryable =>
     session
   })
 
-const factsOf = (run: Run, { uncertain }: Shared, memory: Memory): Decision.Facts => ({
+const placeOf = ({ position, unusable = noneUnusable }: Memory): Decision.Position => ({ position, unusable })
+
+const noneUnusable: Unusable = new Map()
+
+const factsOf = (run: Run, { uncertain }: RunContext, memory: Memory): Decision.Facts => ({
   canSubmit: run.canSubmit,
   own: run.own,
   unsent: uncertain.unsent,
   lost: uncertain.lost,
   lookups: memory.lookups,
-  position: memory.position,
+  ...placeOf(memory),
   failure: memory.failure,
   ended: memory.ended,
   hasStreamed: run.transcript?.hasContent === true
@@ -195,12 +207,8 @@ const factsOf = (run: Run, { uncertain }: Shared, memory: Memory): Decision.Fact
 /** Continues where the run was that sent a job. */
 const joinJob = (run: Run, memory: Memory, state: SessionState, job: AcceptedSubmission): void => {
   if (!run.own.includes(job.id)) {
-    Object.assign(
-      memory,
-      memory.plan === undefined
-        ? { passedOver: Decision.passedOverBefore(state, job.id) }
-        : Decision.joinJob(state, memory.plan, memory.position, job)
-    )
+    run.notePassedOver(Decision.passedOverBefore(state, job.id))
+    if (memory.plan !== undefined) Object.assign(memory, Decision.joinJob(state, memory.plan, placeOf(memory), job))
   }
   if (memory.plan?.candidates.length === 1 && memory.request?.schema === undefined) {
     memory.plan = undefined
@@ -211,7 +219,7 @@ const joinJob = (run: Run, memory: Memory, state: SessionState, job: AcceptedSub
 /** Waits for a job without a fiber: the run goes on when the job has ended. */
 const waitForJob = (
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { job, surplus }: Extract<Decision.Step, { readonly _tag: "AwaitJob" }>
 ): Effect.Effect<typeof isParked, StrategyError> => {
@@ -226,7 +234,7 @@ const waitForJob = (
   }))
 }
 
-const park = (shared: Shared, memory: Memory, waiting: WaitingJob): void => {
+const park = (shared: RunContext, memory: Memory, waiting: WaitingJob): void => {
   const parked = shared.poller.add(waiting, new ParkedRun(shared, memory, waiting))
   waiting.run.park(parked)
   parked.start()
@@ -234,11 +242,11 @@ const park = (shared: Shared, memory: Memory, waiting: WaitingJob): void => {
 
 /** A class, because a hundred thousand may wait: closures would take more memory. */
 class ParkedRun implements Waiter {
-  private readonly shared: Shared
+  private readonly shared: RunContext
   private readonly memory: Memory
   private readonly waiting: WaitingJob
 
-  constructor(shared: Shared, memory: Memory, waiting: WaitingJob) {
+  constructor(shared: RunContext, memory: Memory, waiting: WaitingJob) {
     this.shared = shared
     this.memory = memory
     this.waiting = waiting
@@ -252,7 +260,7 @@ class ParkedRun implements Waiter {
 
 /** Continues a run whose wait for a job is over. */
 const afterWait = (
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   waiting: WaitingJob,
   exit: Exit.Exit<Outcome, StrategyError>
@@ -266,7 +274,7 @@ const afterWait = (
   const wait: Wait = {
     shared,
     waiting,
-    leavesQueue: Decision.leavesQueue(memory.plan, memory.position),
+    leavesQueue: Decision.leavesQueue(memory.plan, placeOf(memory)),
     settle: (outcome) => settle(settling(run, shared, memory), job, outcome)
   }
   return Effect.map(afterFailure(wait, exit.cause), () => {
@@ -282,7 +290,7 @@ const judge = ({ request }: Memory, outcome: Outcome): Outcome =>
 /** Sends one submission, and remembers what became of it. */
 const submit = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { candidate, passed, position }: Extract<Decision.Step, { readonly _tag: "Submit" }>
 ): Effect.fn.Return<void, StrategyError> {
@@ -290,17 +298,26 @@ const submit = Effect.fnUntraced(function*(
   const request = requestFor(memory, candidate)
   if (request === undefined) return yield* Effect.die(new Error("A run without a request cannot submit"))
   memory.position = position
-  if (passed.length > 0) memory.passedOver = [...memory.passedOver, ...passed]
+  if (passed.length > 0) run.notePassedOver([...run.passedOver, ...passed])
   memory.lookups = noLookups
-  const prepared = yield* Effect.result(prepare(shared.providers, shared.namespace, { request, ...candidate }))
+  const unusable = yield* Effect.result(findUnusable(shared, memory))
+  if (unusable._tag === "Failure") return yield* run.failure(unusable.failure)
+  const refusal = unusable.success.get(candidate.model)
+  const prepared = yield* Effect.result(
+    refusal === undefined
+      ? prepare(shared.providers, shared.namespace, { request, ...candidate })
+      : Effect.fail(refusal)
+  )
   if (prepared._tag === "Failure") {
     memory.failure = { error: prepared.failure, isFinal: true }
     return
   }
   const means = prepared.success
-  const { admit, retryBudget } = means.provider
+  const { admit, ready, retryBudget } = means.provider
   memory.budget = retryBudget
-  const admitted = yield* Effect.result(admit?.(request) ?? Effect.void)
+  const until = (yield* Clock.currentTimeMillis) + run.deadlineAt - (yield* monotonicMillis)
+  // All that may be slow comes before the intent is journaled: a crash after it leaves the submission uncertain.
+  const admitted = yield* Effect.result(Effect.andThen(ready ?? Effect.void, admit?.(request, until) ?? Effect.void))
   if (admitted._tag === "Failure") {
     memory.failure = { error: admitted.failure, isFinal: false }
     return
@@ -310,7 +327,8 @@ const submit = Effect.fnUntraced(function*(
     strategy: candidate.strategy,
     means,
     purpose: invalid === undefined ? "answer" : "repair",
-    fallbackOn: Decision.fallbackReasons(plan, position),
+    fallbackOn: Decision.fallbackReasons(plan, placeOf(memory)),
+    isRepaired: request.schema !== undefined && Decision.wouldRepair(loaded.state, plan),
     isRepeatable: Decision.uncertaintyPolicy(plan, candidate.strategy) === "resubmit"
   })
   if (sent === undefined) return
@@ -341,6 +359,19 @@ const submit = Effect.fnUntraced(function*(
   }
 })
 
+/** Checks the models of a request before the first submission of its session. */
+const findUnusable = (shared: RunContext, memory: Memory): Effect.Effect<Unusable, ProviderError> => {
+  const { loaded, plan, request, unusable } = memory
+  if (unusable !== undefined) return Effect.succeed(unusable)
+  if (plan === undefined || request === undefined || loaded.state.submissions.length > 0) {
+    return Effect.succeed(noneUnusable)
+  }
+  return Effect.tap(unusableModels(shared, { plan, request }), (found) =>
+    Effect.sync(() => {
+      memory.unusable = found
+    }))
+}
+
 /** The request that goes to a candidate: as the caller made it, or with the invalid answer and what is wrong with it. */
 const requestFor = (
   { invalid, request }: Memory,
@@ -369,17 +400,17 @@ const startAfresh = (
   return run.closeStream
 }
 
-const settling = (run: Run, shared: Shared, { loaded, passedOver, submissions }: Memory): Settling => ({
+const settling = (run: Run, shared: RunContext, { loaded, submissions }: Memory): Settling => ({
   run,
   shared,
-  passedOver,
+  passedOver: run.passedOver,
   submissions: Math.max(submissions, loaded.state.submissions.length)
 })
 
 /** Settles the session, or follows another process that has replaced the submission meanwhile. */
 const settleOrFollow = (
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { outcome, submission }: Extract<Decision.Step, { readonly _tag: "Settle" }>
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> =>

@@ -11,19 +11,20 @@ import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import type { Outcome } from "../../services/Provider.ts"
 import type { Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
+import { type Look, look } from "./JobLook.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import type { Run } from "./Run.ts"
+import type { Parked } from "./Run.ts"
 import * as TimerQueue from "./TimerQueue.ts"
 import type { Listener } from "./WakeSignal.ts"
-import { type Look, look, type WaitingJob } from "./WaitingJob.ts"
+import type { WaitingJob } from "./WaitingJob.ts"
 
 export interface Poller {
   /** Creates the wait for a job: once started, it looks at the job until it has ended, and then tells the waiter once. */
   readonly add: (job: WaitingJob, waiter: Waiter) => Parked
   /** Waits for a job's outcome. */
   readonly wait: (job: WaitingJob) => Effect.Effect<Outcome, StrategyError>
-  /** The runs that wait for a job. */
-  readonly runsOf: (jobId: string) => ReadonlyArray<Run>
+  /** The waits for a job. */
+  readonly waitsFor: (jobId: string) => ReadonlyArray<WaitingJob>
   /** From now on, looks at a job as soon as its end is in the journal. Runs once. */
   readonly watchJournals: Effect.Effect<void>
 }
@@ -39,13 +40,6 @@ export interface Waiter {
   done(exit: Exit.Exit<Outcome, StrategyError>): void
 }
 
-/** A job that is waited for. */
-export interface Parked {
-  readonly start: () => void
-  /** Ends the wait, as an interruption. */
-  readonly stop: () => void
-}
-
 /** Forks work that the layer's end waits for. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
@@ -56,12 +50,12 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
     const scope = yield* Effect.scope
     const jobs = new Map<string, Entry | ReadonlyArray<Entry>>()
     let isScanning = false
-    const shared: Shared = { queue, fork, jobs }
+    const shared: RunContext = { queue, fork, jobs }
     const add = (job: WaitingJob, waiter: Waiter): Parked => new Entry(job, shared, waiter)
     const scan = Effect.suspend(() => scanJournals([...jobs.values()].flat(), versions))
     return {
       add,
-      runsOf: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job.run),
+      waitsFor: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job),
       watchJournals: Effect.suspend(() => {
         if (isScanning) return Effect.void
         isScanning = true
@@ -83,7 +77,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
 
 type Jobs = Map<string, Entry | ReadonlyArray<Entry>>
 
-interface Shared {
+interface RunContext {
   readonly queue: TimerQueue.TimerQueue
   readonly fork: Fork
   /** The waits by job id; few jobs have more than one. */
@@ -116,14 +110,14 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   dueAt = 0
   position = -1
   readonly job: WaitingJob
-  private readonly shared: Shared
+  private readonly shared: RunContext
   private waiter: Waiter | undefined
   /** The journal's version when it was last read. */
   private version: Version | undefined
   /** Looks at the job at this moment. */
   private looking: Fiber.Fiber<TimedLook, StrategyError> | undefined
 
-  constructor(job: WaitingJob, shared: Shared, waiter: Waiter) {
+  constructor(job: WaitingJob, shared: RunContext, waiter: Waiter) {
     this.job = job
     this.shared = shared
     this.waiter = waiter
@@ -171,6 +165,7 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
     if (this.waiter === undefined) return
     this.dueAt = dueAt
     this.shared.queue.add(this)
+    this.job.run.wait()
     this.job.run.wakes.listen(this)
   }
 

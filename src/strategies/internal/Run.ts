@@ -11,21 +11,27 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { NonRetryableReason } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
-import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
+import {
+  NonRetryable,
+  type PassedOver,
+  type Phase,
+  Retryable,
+  type StrategyError,
+  Timeout
+} from "../../errors/StrategyError.ts"
+import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
 import type { Plan } from "./Decision.ts"
-import { type SessionJournal, unavailable } from "./Journaling.ts"
-import type { OpenStream } from "./Opening.ts"
-import type { Parked } from "./Poller.ts"
-import type { Patience } from "./Reading.ts"
+import { type SessionJournal, unavailable } from "./Journal.ts"
+import type { OpenStream } from "./JobStreamStart.ts"
+import type { StreamTimeouts } from "./StreamTimeouts.ts"
 import { type Reader, Transcript } from "./Transcript.ts"
 import { WakeSignal } from "./WakeSignal.ts"
 
 /** The means to send one request: as a job, or as a call that is held open until its answer. */
-export type Means =
+export type Route =
   | {
     readonly _tag: "Job"
     readonly provider: Provider
@@ -45,7 +51,7 @@ export type Means =
   }
 
 /** What a run is to send: the request as the caller made it, and what it allows. */
-export interface Order {
+export interface Work {
   readonly request: ResponseRequest
   readonly plan: Plan
 }
@@ -84,6 +90,21 @@ export interface Progress {
   readonly attempts: number
 }
 
+/** A job that is waited for without a fiber. */
+export interface Parked {
+  readonly start: () => void
+  /** Ends the wait, as an interruption. */
+  readonly stop: () => void
+}
+
+/** Are called once each, if it comes to that. */
+export interface Milestones {
+  /** The run has a job to wait for. */
+  readonly onJob?: (() => void) | undefined
+  /** The run has looked at its job, and waits for the next look. */
+  readonly onWait?: (() => void) | undefined
+}
+
 /** A caller that waits for a run, until its deadline. */
 export interface Waiter {
   /** Its deadline, monotonic time in milliseconds. */
@@ -108,19 +129,23 @@ export class Run {
   /** What its stream has told; there is none as long as nobody watches. */
   transcript: Transcript | undefined
   /** How long a stream of its jobs may be silent, if the request says so. */
-  patience: Patience | undefined
+  streamTimeouts: StreamTimeouts | undefined
   /** Has the run look at its job, or at its journal, at once. */
   readonly wakes = new WakeSignal()
   /** The stream that a job was started with, as long as it is open, and the job's submission. */
   stream: OpenStream | undefined
   streamOf: string | undefined
   private watchers: Set<Watcher> | undefined
+  /** The models that could not answer, and why. */
+  passedOver: ReadonlyArray<PassedOver> = noneOver
   /** The submissions that this run sent. */
   own: ReadonlyArray<string> = none
   /** The submission whose job it waits for, or whose answer it fetches again. */
   private awaited: string | undefined
+  private isWaiting = false
+  private milestones: Array<Milestones> | undefined
   /** Whose request the session belongs to, as it was last read. */
-  owner: string | undefined
+  fingerprintInJournal: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   private fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError> | undefined
   /** How many fibers have worked for it. */
@@ -145,6 +170,7 @@ export class Run {
 
   /** Notes the job that this run waits for. */
   awaitJob({ accepted, id }: AcceptedSubmission): void {
+    if (this.awaited === undefined) { for (const { onJob } of this.milestones ?? []) onJob?.() }
     this.awaited = id
     this.update({ phase: "running", status: "waiting for the job", jobId: accepted.jobId })
   }
@@ -187,6 +213,21 @@ export class Run {
     return parked !== undefined
   }
 
+  /** Calls the milestones of a caller that the run has reached or will reach. */
+  report(milestones: Milestones): void {
+    if (this.awaited !== undefined) milestones.onJob?.()
+    if (this.isWaiting) milestones.onWait?.()
+    if (this.awaited === undefined || !this.isWaiting) (this.milestones ??= []).push(milestones)
+  }
+
+  /** Notes that it has looked at its job, and waits for the next look. */
+  wait(): void {
+    if (this.isWaiting) return
+    this.isWaiting = true
+    for (const { onWait } of this.milestones ?? []) onWait?.()
+    this.milestones = undefined
+  }
+
   /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
   watch(watcher: Watcher): () => void {
     const watchers = this.watchers ??= new Set()
@@ -216,8 +257,11 @@ export class Run {
     if (waiter.onInterrupt === "detach") this.onInterrupt = "detach"
     if (this.callers.length === 0) this.callers = [waiter]
     else this.callers.push(waiter)
-    if (waiter.reader === undefined) this.transcript?.release()
-    else waiter.reader.attach(this.transcript ??= new Transcript())
+    if (waiter.reader === undefined) return this.transcript?.release()
+    const isFirst = this.transcript === undefined
+    waiter.reader.attach(this.transcript ??= this.makeTranscript())
+    // The job's stream, where there is one, says more.
+    if (isFirst && this.progress.jobId !== undefined) this.wakes.raise()
   }
 
   /** Remembers the calls of the answer, so that watchers get those that no stream emitted. */
@@ -225,6 +269,22 @@ export class Run {
     if (this.transcript !== undefined && outcome._tag === "Succeeded") {
       this.transcript.answerCalls = outcome.toolCalls ?? []
     }
+  }
+
+  /** A watcher that joins late is told what the run knows; the job's stream, where there is one, tells the rest. */
+  private makeTranscript(): Transcript {
+    const transcript = new Transcript()
+    const { jobId, phase, status } = this.progress
+    if (jobId !== undefined) {
+      transcript.notePolled(jobId, { _tag: "Status", status, phase: phase === "queued" ? "queued" : "running" }, false)
+    }
+    return transcript
+  }
+
+  /** Notes the state that a poll has found. */
+  noteStatus({ phase, status }: Pending, jobId: string, isOwn: boolean): void {
+    this.update({ phase, status, jobId })
+    this.transcript?.notePolled(jobId, { _tag: "Status", phase, status }, isOwn)
   }
 
   /** Those who wait. */
@@ -262,14 +322,24 @@ export class Run {
     return unavailable(error, this.spec.key, this.progress.attempts)
   }
 
+  /** What an error says of the models before the one that is asked. */
+  get before(): { readonly passedOver?: ReadonlyArray<PassedOver> } {
+    return this.passedOver.length === 0 ? {} : { passedOver: this.passedOver }
+  }
+
+  /** Notes the models that could not answer. */
+  notePassedOver(passedOver: ReadonlyArray<PassedOver>): void {
+    this.passedOver = passedOver
+  }
+
   /** The error of a run that is refused for a reason of our own. */
   refused(reason: NonRetryableReason, jobId?: string): NonRetryable {
-    return new NonRetryable({ reason, session: this.spec.key, jobId })
+    return new NonRetryable({ reason, session: this.spec.key, jobId, ...this.before })
   }
 
   /** What a provider's failure means to the callers of this run. */
   failure(error: ProviderError): Retryable | NonRetryable {
-    const about = { session: this.spec.key, jobId: this.progress.jobId }
+    const about = { session: this.spec.key, jobId: this.progress.jobId, ...this.before }
     return error.verdict._tag === "Retryable"
       ? new Retryable({
         reason: error.verdict.reason,
@@ -285,5 +355,19 @@ export class Run {
 export const isParked = Symbol.for("holdfast/strategies/internal/Run/isParked")
 
 const none: ReadonlyArray<string> = []
+const noneOver: ReadonlyArray<PassedOver> = []
 // Never written to: the first caller gets an array of its own.
 const noWaiters: Array<Waiter> = []
+
+/** Adds the models before to an error that does not name them. */
+export const withPassedOver = ({ passedOver }: Run, error: StrategyError): StrategyError => {
+  if (passedOver.length === 0 || error.passedOver !== undefined) return error
+  switch (error._tag) {
+    case "Retryable":
+      return new Retryable({ ...error, passedOver })
+    case "NonRetryable":
+      return new NonRetryable({ ...error, passedOver })
+    case "Timeout":
+      return new Timeout({ ...error, passedOver })
+  }
+}

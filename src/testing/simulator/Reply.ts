@@ -37,6 +37,8 @@ export interface EventSource {
   readonly drained: (now: number) => void
   /** Writes an error event of this API, `sent` events after the start of this stream. */
   readonly errorFrame: (error: ErrorReply, sent: number) => string
+  /** Writes a last event that says that the answer failed, whatever becomes of it. Missing: an error event says so. */
+  readonly failureFrame?: ((message: string, sent: number) => string) | undefined
 }
 
 /**

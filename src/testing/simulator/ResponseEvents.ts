@@ -62,6 +62,16 @@ export const source = (job: ResponseJob, startingAfter: number): EventSource => 
       frame(startingAfter + 1 + sent, {
         type: "error",
         error: isObject(error.body) ? error.body["error"] : null
+      }),
+    failureFrame: (message, sent) =>
+      frame(startingAfter + 1 + sent, {
+        type: "response.failed",
+        response: {
+          ...ResponseBody.make(job, "failed", undefined),
+          error: { code: "server_error", message },
+          output: [],
+          usage: null
+        }
       })
   }
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Answer from "./Answer.ts"
+import * as AsHosts from "./AsHosts.ts"
 import { isObject, numberAt, objectAt, promptOf, stringAt } from "./Json.ts"
 import * as Progress from "./Progress.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
@@ -53,10 +54,14 @@ export const retrieve = (world: World, exchange: Exchange): Reply.Reply => {
   const job = find(world, exchange)
   if (job === undefined) return notFound(exchange)
   const now = world.now()
-  if (exchange.call.endpoint === "responses.stream") {
-    if (now - job.progress.createdAt >= world.settings.streamWindowMillis) return streamClosed(exchange)
+  const isStream = exchange.call.endpoint === "responses.stream"
+  if (isStream && now - job.progress.createdAt >= world.settings.streamWindowMillis) return streamClosed(exchange)
+  // The stream of a cancelled job does not say so.
+  const isSaid = isStream || job.answer.outcome !== "cancelled" && job.progress.cancelledAt === undefined
+  if (isSaid && AsHosts.isStreamed(exchange)) {
     const after = exchange.call.startingAfter
-    job.record.streams = [...job.record.streams, { at: now, startingAfter: after }]
+    if (isStream) job.record.streams = [...job.record.streams, { at: now, startingAfter: after }]
+    else job.record.polls++
     return { _tag: "Events", headers: {}, source: ResponseEvents.source(job, after ?? -1) }
   }
   job.record.polls++

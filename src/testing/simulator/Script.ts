@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as HostFault from "./HostFault.ts"
 
 /**
  * Schema for the names of the endpoints which a rule can be limited to.
@@ -170,6 +171,9 @@ export const UsageOverride = Schema.Struct({
  *   same id, `early`, before the job has ended, `forged` with another secret, `stale`, signed ten minutes ago, or
  *   `never` sent. Webhooks out of order are `late` ones.
  *
+ * What hosts and gateways were seen to do besides is in `HostFault`, with the actions `AsEvents`, `AsJson`,
+ * `EmptyEnd`, `InventedFailure`, `RepeatItems`, `ToolCalls`, `Cumulative`, `UsageAs`, `CutAfterEnd` and `Comments`.
+ *
  * @category schemas
  * @since 0.1.0
  */
@@ -220,7 +224,8 @@ export const Action = Schema.Union([
   Schema.TaggedStruct("Webhook", {
     how: Schema.Literals(["late", "twice", "early", "forged", "stale", "never"]),
     millis: Schema.optional(Millis)
-  })
+  }),
+  ...HostFault.actions
 ])
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import * as AsHosts from "./AsHosts.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ControlEndpoints from "./ControlEndpoints.ts"
 import type { Controls } from "./Controls.ts"
@@ -108,7 +109,7 @@ const act = (world: World, response: ServerResponse, exchange: Exchange, route: 
     const action = actions[index]
     if (action === undefined) {
       if (reply !== undefined) return Wire.send(world, response, exchange, reply)
-      const accepted = dispatch(world, exchange, route)
+      const accepted = AsHosts.altered(exchange, dispatch(world, AsHosts.asked(exchange), route))
       const job = exchange.submission?.accepted === true ? world.jobs.get(exchange.call.jobId ?? "") : undefined
       if (job !== undefined) Webhooks.follow(world, job, actions)
       return step(0, accepted)

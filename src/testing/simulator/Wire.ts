@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { ServerResponse } from "node:http"
+import * as AsHosts from "./AsHosts.ts"
+import * as HostFault from "./HostFault.ts"
 import type { Call } from "./Ledger.ts"
 import * as ProviderErrors from "./ProviderErrors.ts"
 import type { EventSource, Reply } from "./Reply.ts"
@@ -60,6 +62,9 @@ export const reset = (response: ServerResponse, exchange: Exchange): void => {
 /** Long enough for the client to read what came before a reset; a reset may discard unread bytes. */
 const resetDelayMillis = 20
 
+/** How far comments are apart. */
+const beatMillis = 20
+
 const sendBody = (
   world: World,
   response: ServerResponse,
@@ -77,6 +82,13 @@ const sendBody = (
   if (corrupt?.how === "half") {
     response.writeHead(reply.status, head)
     response.end(bytes.subarray(0, bytes.length >> 1))
+    return
+  }
+  const cut = HostFault.find(exchange.actions, "CutAfterEnd")
+  if (cut !== undefined) {
+    response.writeHead(reply.status, cut.how === "length" ? { ...head, "content-length": bytes.length + 10 } : head)
+    response.write(bytes)
+    world.later(resetDelayMillis, () => reset(response, exchange))
     return
   }
   response.writeHead(reply.status, { ...head, "content-length": bytes.length })
@@ -123,8 +135,10 @@ const sendEvents = (
       ...headers
     })
   )
-  const fault = streamFault(exchange.actions)
+  let fault = streamFault(exchange.actions)
+  const isCut = HostFault.find(exchange.actions, "CutAfterEnd") !== undefined
   let sent = 0
+  let held: ReadonlyArray<string> = []
   let stopTimer = () => {}
   let stopWatching = () => {}
   const stop = (): void => {
@@ -136,6 +150,16 @@ const sendEvents = (
     switch (fault?.action._tag) {
       case "StallStream":
         return hang(exchange)
+      case "InventedFailure": {
+        const { message = "Response payload is not completed" } = fault.action
+        const { failureFrame } = source
+        const error = ProviderErrors.canned(exchange.api, "serverError", { requestId: exchange.requestId, message })
+        response.end(failureFrame === undefined ? source.errorFrame(error, sent) : failureFrame(message, sent))
+        return
+      }
+      case "Comments":
+        beat(fault.action.millis)
+        return
       case "StreamError": {
         const { error, message } = fault.action
         response.end(source.errorFrame(
@@ -155,20 +179,36 @@ const sendEvents = (
         response.end(fault.action.how === "garbage" ? garbage : "")
     }
   }
+  /** Sends comments for a while, then goes on. */
+  const beat = (left: number): void => {
+    if (response.destroyed) return
+    if (left <= 0) {
+      fault = undefined
+      stopWatching = source.watch(pump)
+      return pump()
+    }
+    response.write(": keep-alive\n\n")
+    stopTimer = world.later(beatMillis, () => beat(left - beatMillis))
+  }
   const pump = (): void => {
     if (response.destroyed || response.writableEnded) return stop()
     stopTimer()
     const now = world.now()
-    const due = source.pull(now)
+    const pulled = source.pull(now)
+    const due = { ...pulled, frames: [...held, ...pulled.frames] }
     const room = fault === undefined ? Infinity : fault.after - sent
-    const frames = due.frames.length > room ? due.frames.slice(0, room) : due.frames
+    const frames = (due.frames.length > room ? due.frames.slice(0, room) : due.frames)
+      .filter((frame) => !isCut || !AsHosts.isFormal(frame))
+    // What comments hold up comes behind them.
+    held = due.frames.slice(room)
     sent += frames.length
     if (frames.length > 0) response.write(frames.join(""))
     if (fault !== undefined && sent >= fault.after) return strike()
     if (due.isEnded) {
       stop()
       source.drained(now)
-      response.end()
+      if (isCut) world.later(resetDelayMillis, () => reset(response, exchange))
+      else response.end()
       return
     }
     // Ten milliseconds at least: many small events of one stream share a write.
@@ -182,7 +222,10 @@ const sendEvents = (
 
 interface StreamFault {
   readonly after: number
-  readonly action: Extract<Action, { readonly _tag: "CutStream" | "StallStream" | "StreamError" | "Corrupt" }>
+  readonly action: Extract<
+    Action,
+    { readonly _tag: "CutStream" | "StallStream" | "StreamError" | "Corrupt" | "InventedFailure" | "Comments" }
+  >
 }
 
 const streamFault = (actions: ReadonlyArray<Action>): StreamFault | undefined => {
@@ -191,6 +234,8 @@ const streamFault = (actions: ReadonlyArray<Action>): StreamFault | undefined =>
       case "CutStream":
       case "StallStream":
       case "StreamError":
+      case "InventedFailure":
+      case "Comments":
         return { after: action.after, action }
       case "Corrupt": {
         if (action.how === "garbage" || action.how === "empty") return { after: 0, action }

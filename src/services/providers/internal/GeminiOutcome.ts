@@ -100,7 +100,13 @@ const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
     default:
       return incomplete(status, content, said)
   }
-  const hasToolCalls = steps.some(({ name, type }) => type === "function_call" && textOf(name) !== "")
+  const toolCalls = steps.filter(({ name, type }) => type === "function_call" && textOf(name) !== "")
+    .map(({ arguments: input, id, name }) => ({
+      id: textOf(id),
+      name: textOf(name),
+      arguments: JSON.stringify(input ?? {})
+    }))
+  const hasToolCalls = toolCalls.length > 0
   if (status === "requires_action" && !hasToolCalls) return incomplete(status, content, said)
   if (content.trim() === "" && !hasToolCalls && !steps.some(hasMedia)) {
     return Failure.final(new Reason.EmptyContent({ ...said, message: "The answer holds neither text nor a tool call" }))
@@ -115,7 +121,8 @@ const outcomeOf = (status: string, body: Fields, context: Context): Outcome => {
       response: withoutInput(body),
       model: textOf(body.model) || context.model,
       ...(responseId === "" ? undefined : { responseId })
-    })
+    }),
+    ...(hasToolCalls ? { toolCalls } : undefined)
   }
 }
 

@@ -6,8 +6,9 @@ import type { ProviderError } from "../../../errors/ProviderError.ts"
 import type { JobState } from "../../Provider.ts"
 import * as OpenAiResponses from "../OpenAiResponses.ts"
 import * as OpenAiResponsesStream from "../OpenAiResponsesStream.ts"
+import type { ServerEvent } from "./EventParser.ts"
 import type * as HttpCall from "./HttpCall.ts"
-import { fieldsOf, parse } from "./JsonBody.ts"
+import { fieldsOf, parse, textOf } from "./JsonBody.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 import * as Played from "./Played.ts"
 
@@ -20,7 +21,8 @@ export interface Job {
 /** Returns the job that an answer is about. */
 export const of = (answer: HttpCall.Answer<Context>): Result.Result<Job, ProviderError> => {
   if (answer.events === undefined) return plainOf(answer)
-  const job = Played.jobOf(answer, OpenAiResponsesStream.makeReader({ isJob: true }))
+  const events = lastWordOf(answer.events)
+  const job = Played.jobOf({ ...answer, events }, OpenAiResponsesStream.makeReader({ isJob: true }))
   return answer.context.operation === "submit" ? Result.map(job, withoutHint) : job
 }
 
@@ -29,6 +31,14 @@ export const submissionOf = ({ events = [], reply }: HttpCall.Answer<Context>): 
   [reply.body, ...events.map(({ data }) => parse(data)).flatMap((event) => [event, fieldsOf(event).response])]
     .map(OpenAiResponses.submissionOf)
     .find((id) => id !== undefined)
+
+// The response that ends a job has the word over an error event before it, which says less.
+const lastWordOf = (events: ReadonlyArray<ServerEvent>): ReadonlyArray<ServerEvent> =>
+  events.some((event) => ends.test(typeOf(event))) ? events.filter((event) => typeOf(event) !== "error") : events
+
+const ends = /^response\.(completed|incomplete|failed|cancelled|canceled|done)$/
+
+const typeOf = ({ data, name }: ServerEvent): string => textOf(fieldsOf(parse(data)).type) || name
 
 const plainOf = ({ context, reply }: HttpCall.Answer<Context>): Result.Result<Job, ProviderError> =>
   Result.map(OpenAiResponses.stateOf(reply, context), (state) => ({
