@@ -94,10 +94,12 @@ describe("Sessions", () => {
         assert.strictEqual(provider.calls("cancel").length, 1)
       }))
 
-    it.effect.each([
-      ["cancel", "detach"],
-      ["detach", "cancel"]
-    ] as const)("leave the job running when one of them detaches: %s, then %s", ([one, other]) =>
+    it.effect.each(
+      [
+        ["cancel", "detach"],
+        ["detach", "cancel"]
+      ] as const
+    )("leave the job running when one of them detaches: %s, then %s", ([one, other]) =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1", running)] })
         const process = yield* start(provider)

@@ -222,10 +222,11 @@ export const joinJob = (
 ): { readonly plan: Plan; readonly position: number; readonly passedOver: ReadonlyArray<PassedOver> } => {
   const { candidates } = plan
   const { position } = skipEnded(state, plan, { position: from, hasStreamed: false })
-  const known = candidates.findIndex(({ model }) => model === sent.model)
+  const known = candidates.findIndex(({ model }, index) => index >= position && model === sent.model)
   const passedOver = passedOverBefore(state, id)
-  if (known >= 0) return { plan, position: Math.max(known, position), passedOver }
-  // Another call of the same request had named the model: it stands between those that were asked and those that were not.
+  if (known >= 0) return { plan, position: known, passedOver }
+  // Another call of the same request asked the model, which this plan does not name, or has passed over: it stands between
+  // those that were asked and those that were not.
   const at = hasEndedForGood(state, plan, candidateAt(plan, position)) ? position + 1 : position
   const other: Candidate = { model: sent.model, strategy: sent.strategy }
   const [first = other, ...others] = candidates.toSpliced(at, 0, other)

@@ -79,7 +79,7 @@ describe("Reading", () => {
     ([_name, tags, message, seconds]) =>
       Effect.gen(function*() {
         const run = makeRun()
-        run.admit({ dueAt: Infinity, reader: new Reader(), done: () => {} })
+        run.admit({ dueAt: Infinity, onInterrupt: "detach", reader: new Reader(), done: () => {} })
         const { transcript } = run
         if (transcript === undefined) return assert.fail("nobody watches")
         const events = Stream.fromIterable(tags).pipe(
