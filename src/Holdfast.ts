@@ -16,7 +16,8 @@ import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ProviderError } from "./errors/ProviderError.ts"
-import type { StrategyError } from "./errors/StrategyError.ts"
+import { InvalidRequest } from "./errors/Reason.ts"
+import { NonRetryable, type StrategyError } from "./errors/StrategyError.ts"
 import { Answer, type LlmResponse } from "./services/LlmResponse.ts"
 import { ModelCatalog } from "./services/ModelCatalog.ts"
 import type { JobsApi, JobState, Outcome } from "./services/Provider.ts"
@@ -27,7 +28,13 @@ import { layerMemory, SessionStore } from "./services/SessionStore.ts"
 import * as BackgroundJob from "./strategies/BackgroundJob.ts"
 import * as Completions from "./strategies/Completions.ts"
 import * as Recovery from "./strategies/Recovery.ts"
-import type { Decoded, EventFor, RequestFor, ResponseStrategy } from "./strategies/ResponseStrategy.ts"
+import {
+  type Decoded,
+  decodeRequest,
+  type EventFor,
+  type RequestFor,
+  type ResponseStrategy
+} from "./strategies/ResponseStrategy.ts"
 import { RetryPolicy } from "./strategies/Schedules.ts"
 import * as SessionProgress from "./strategies/SessionProgress.ts"
 import * as SessionRuns from "./strategies/SessionRuns.ts"
@@ -72,6 +79,16 @@ export class Holdfast extends Context.Service<Holdfast, {
    */
   readonly stream: ResponseStrategy["stream"]
   /**
+   * Starts a request and returns what its session has come to once its job is accepted, or the session settled. The run
+   * goes on until the request's deadline, or the end of the layer. Fails with `InvalidRequest` without a session.
+   */
+  readonly start: (request: RequestInput) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /**
+   * Looks at a session's job once, settles the session if the job has ended, and returns what the session has come to:
+   * for queues, cron jobs and serverless functions. It never waits for a job.
+   */
+  readonly poll: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /**
    * Waits for a session's known job, without its request. Fails with `RequestNeeded` when no job is known, or when its
    * request has another model asked for the job's end, with `SubmissionUncertain` when one may be, and with
    * `SessionNotFound`.
@@ -96,6 +113,11 @@ export class Holdfast extends Context.Service<Holdfast, {
   readonly inspect: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
   /** Gives the session's uncertain submission the id of its job. */
   readonly adopt: (session: string, jobId: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
+  /**
+   * Allows another submission in place of the session's uncertain one, which may be paid for as well: the next call of the
+   * key sends it.
+   */
+  readonly resubmit: (session: string) => Effect.Effect<Sessions.SessionInfo, StrategyError>
   /** Removes a session, so that its key can run, and pay, again. Fails with `Conflict` while a job may be running. */
   readonly forget: (
     session: string,
@@ -141,6 +163,17 @@ export const make: Effect.Effect<
   return Holdfast.of({
     execute: (request) => Effect.suspend(() => strategyOf(request).execute(request)),
     stream: (request) => Stream.suspend(() => strategyOf(request).stream(request)),
+    start: (input) => {
+      const { name } = strategyOf(input)
+      return Effect.gen(function*() {
+        const request = yield* decodeRequest(input)
+        const { session } = request
+        if (session === undefined) return yield* sessionNeeded
+        yield* runs.start(request, name)
+        return yield* sessions.inspect(session)
+      })
+    },
+    poll: (session) => Effect.andThen(runs.poll(session), sessions.inspect(session)),
     resume: (session, options) =>
       Effect.suspend(() =>
         runs.resume(session, Duration.fromInputUnsafe(options?.deadline ?? BackgroundJob.defaultDeadline))
@@ -150,6 +183,7 @@ export const make: Effect.Effect<
     cancel: (session) => Effect.andThen(runs.cancel(session), sessions.inspect(session)),
     inspect: sessions.inspect,
     adopt: sessions.adopt,
+    resubmit: sessions.resubmit,
     forget: sessions.forget
   })
 })
@@ -245,6 +279,46 @@ export const stream = <Output extends Schema.Decoder<unknown> = never>(
   request: RequestFor<Output>
 ): Stream.Stream<EventFor<Output>, StrategyError, Holdfast> =>
   Stream.unwrap(Holdfast.useSync((holdfast) => holdfast.stream(request)))
+
+/**
+ * Starts a request, and returns what its session has come to as soon as the call
+ * is safe: once its job is accepted, or its session settled.
+ *
+ * **Details**
+ *
+ * The run goes on in the layer's scope, until the request's deadline. A later
+ * `execute`, `resume`, `stream` or `poll` of the key gets the answer, in any
+ * process.
+ *
+ * **Errors**
+ *
+ * As `execute`, until the job is accepted; `InvalidRequest` without a session.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const start = (request: RequestInput): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.start(request))
+
+/**
+ * Looks at a session's job once, settles the session if the job has ended, and
+ * returns what the session has come to.
+ *
+ * **Details**
+ *
+ * It never waits for a job: for queues, cron jobs and serverless functions. A
+ * job that runs is left as it is, and so is a session whose job is not known.
+ *
+ * **Errors**
+ *
+ * `SessionNotFound`, and what a store or a provider that is not set up fails
+ * with. How a job ended is in the result.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const poll = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.poll(session))
 
 /**
  * Waits for a session's known job, without its request.
@@ -349,6 +423,26 @@ export const adopt = (
   Holdfast.use((holdfast) => holdfast.adopt(session, jobId))
 
 /**
+ * Allows another submission in place of a session's uncertain one: an operator's
+ * word, after a look at the provider's own list of jobs.
+ *
+ * **Errors**
+ *
+ * `NonRetryable` with `InvalidRequest` when no submission is uncertain;
+ * `Retryable` with `Conflict` while its sender may still be waiting.
+ *
+ * **Gotchas**
+ *
+ * The uncertain submission may have been accepted: then both are paid for. Its
+ * job can still be adopted.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const resubmit = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
+  Holdfast.use((holdfast) => holdfast.resubmit(session))
+
+/**
  * Removes a session, so that its key can run, and pay, again.
  *
  * **Errors**
@@ -393,6 +487,10 @@ export const layerTest = (script: (request: ResponseRequest) => Scripted): Layer
     Layer.provide([layerMemory, Layer.succeed(Providers, scriptedProviders(script))])
   )
 
+const sessionNeeded = new NonRetryable({
+  reason: new InvalidRequest({ message: "A request that is started needs a session", param: "session" })
+})
+
 // An error of the script is meant for the program, not for the retry schedule; what it answers costs nothing.
 const withoutRetries = (holdfast: Holdfast["Service"]): Holdfast["Service"] => {
   const context = Context.make(RetryPolicy, Schedule.recurs(0)).pipe(Context.add(PriceCatalog, none))
@@ -400,6 +498,7 @@ const withoutRetries = (holdfast: Holdfast["Service"]): Holdfast["Service"] => {
     ...holdfast,
     execute: (request) => Effect.provideContext(holdfast.execute(request), context),
     stream: (request) => Stream.provideContext(holdfast.stream(request), context),
+    start: (request) => Effect.provideContext(holdfast.start(request), context),
     resume: (session, options) => Effect.provideContext(holdfast.resume(session, options), context),
     recover: (options) => Stream.provideContext(holdfast.recover(options), context)
   }

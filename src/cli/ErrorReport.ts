@@ -8,6 +8,7 @@ import type { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
 import type { NonRetryable, Retryable, StrategyError, Timeout } from "../errors/StrategyError.ts"
 import * as Durations from "./Durations.ts"
 import { type NextCommands, sessionFlag } from "./NextCommands.ts"
+import { oneLine } from "./Printable.ts"
 
 /**
  * Returns the report of an error: the tag, the reason and the message in the
@@ -30,6 +31,9 @@ export const what = (error: StrategyError): string => {
   if (error._tag !== "Timeout") {
     const said = facts(error.reason)
     if (said !== "") lines.push(`  ${said}`)
+  }
+  for (const { model, reason } of error.passedOver ?? []) {
+    lines.push(`  before it, ${model}: ${nameOf(reason)}, ${oneLine(reason.message, 200)}`)
   }
   if (error.session !== undefined) {
     lines.push(`  session ${error.session}${error.jobId === undefined ? "" : `, job ${error.jobId}`}`)

@@ -46,9 +46,9 @@ export class ProviderError extends Schema.TaggedError<ProviderError>("holdfast/e
     verdict: Schema.Union([
       Schema.TaggedStruct("Retryable", {
         reason: RetryableReason,
-        /** How long the server asked to wait. */
+        /** How long the server asked to wait, in a header, a field or words: the longest of them. */
         retryAfter: Schema.optional(Schema.Duration),
-        /** A weaker hint, from rate-limit headers; a retry policy may cap it. */
+        /** A weaker hint, the time until a rate limit is full again; a retry policy may cap it. */
         retryHint: Schema.optional(Schema.Duration)
       }),
       Schema.TaggedStruct("NonRetryable", { reason: NonRetryableReason })

@@ -11,10 +11,10 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { said } from "./Said.ts"
+import { reasonFields } from "./ReasonFields.ts"
 import { Usage } from "./Usage.ts"
 
-export { maxMessageLength, type Said } from "./Said.ts"
+export { maxMessageLength, type ReasonFields } from "./ReasonFields.ts"
 
 /**
  * Error reason for a request or token rate limit; a quota is `QuotaExceeded`.
@@ -24,7 +24,7 @@ export { maxMessageLength, type Said } from "./Said.ts"
  */
 export class RateLimited extends Schema.TaggedError<RateLimited>("holdfast/errors/Reason/RateLimited")(
   "RateLimited",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -35,7 +35,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("holdfast/error
  */
 export class Overloaded extends Schema.TaggedError<Overloaded>("holdfast/errors/Reason/Overloaded")(
   "Overloaded",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -46,7 +46,7 @@ export class Overloaded extends Schema.TaggedError<Overloaded>("holdfast/errors/
  */
 export class ServerError extends Schema.TaggedError<ServerError>("holdfast/errors/Reason/ServerError")(
   "ServerError",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -60,7 +60,7 @@ export class ServerError extends Schema.TaggedError<ServerError>("holdfast/error
  * @category errors
  * @since 0.1.0
  */
-export class Network extends Schema.TaggedError<Network>("holdfast/errors/Reason/Network")("Network", said) {}
+export class Network extends Schema.TaggedError<Network>("holdfast/errors/Reason/Network")("Network", reasonFields) {}
 
 /**
  * Error reason for a request that collides with another one (409, 412), or a
@@ -69,7 +69,9 @@ export class Network extends Schema.TaggedError<Network>("holdfast/errors/Reason
  * @category errors
  * @since 0.1.0
  */
-export class Conflict extends Schema.TaggedError<Conflict>("holdfast/errors/Reason/Conflict")("Conflict", said) {}
+export class Conflict
+  extends Schema.TaggedError<Conflict>("holdfast/errors/Reason/Conflict")("Conflict", reasonFields)
+{}
 
 /**
  * Error reason for an answer that cannot be read: HTML, truncated JSON, an
@@ -80,7 +82,7 @@ export class Conflict extends Schema.TaggedError<Conflict>("holdfast/errors/Reas
  */
 export class InvalidResponse extends Schema.TaggedError<InvalidResponse>("holdfast/errors/Reason/InvalidResponse")(
   "InvalidResponse",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -93,7 +95,7 @@ export class StreamInterrupted
   extends Schema.TaggedError<StreamInterrupted>("holdfast/errors/Reason/StreamInterrupted")(
     "StreamInterrupted",
     {
-      ...said,
+      ...reasonFields,
       /** The text that arrived before the cut. */
       content: Schema.String,
       usage: Schema.optional(Usage)
@@ -110,7 +112,7 @@ export class StreamInterrupted
  */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("holdfast/errors/Reason/CircuitOpen")(
   "CircuitOpen",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -122,7 +124,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("holdfast/error
 export class SessionUnavailable
   extends Schema.TaggedError<SessionUnavailable>("holdfast/errors/Reason/SessionUnavailable")(
     "SessionUnavailable",
-    said
+    reasonFields
   )
 {}
 
@@ -134,7 +136,7 @@ export class SessionUnavailable
  */
 export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("holdfast/errors/Reason/QuotaExceeded")(
   "QuotaExceeded",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -146,7 +148,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("holdfast/e
 export class AuthenticationFailed
   extends Schema.TaggedError<AuthenticationFailed>("holdfast/errors/Reason/AuthenticationFailed")(
     "AuthenticationFailed",
-    said
+    reasonFields
   )
 {}
 
@@ -158,7 +160,7 @@ export class AuthenticationFailed
  */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("holdfast/errors/Reason/PermissionDenied")(
   "PermissionDenied",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -167,7 +169,9 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("hold
  * @category errors
  * @since 0.1.0
  */
-export class NotFound extends Schema.TaggedError<NotFound>("holdfast/errors/Reason/NotFound")("NotFound", said) {}
+export class NotFound
+  extends Schema.TaggedError<NotFound>("holdfast/errors/Reason/NotFound")("NotFound", reasonFields)
+{}
 
 /**
  * Error reason for a request that the provider, or Holdfast before it, refuses
@@ -178,7 +182,7 @@ export class NotFound extends Schema.TaggedError<NotFound>("holdfast/errors/Reas
  */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("holdfast/errors/Reason/InvalidRequest")(
   "InvalidRequest",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -190,7 +194,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("holdfast
 export class ContextLengthExceeded
   extends Schema.TaggedError<ContextLengthExceeded>("holdfast/errors/Reason/ContextLengthExceeded")(
     "ContextLengthExceeded",
-    said
+    reasonFields
   )
 {}
 
@@ -204,7 +208,7 @@ export class ContextLengthExceeded
 export class ContentFiltered extends Schema.TaggedError<ContentFiltered>("holdfast/errors/Reason/ContentFiltered")(
   "ContentFiltered",
   {
-    ...said,
+    ...reasonFields,
     /** The text that came before the filter, or the empty string. */
     content: Schema.optional(Schema.String),
     usage: Schema.optional(Usage)
@@ -218,7 +222,7 @@ export class ContentFiltered extends Schema.TaggedError<ContentFiltered>("holdfa
  * @since 0.1.0
  */
 export class Refusal extends Schema.TaggedError<Refusal>("holdfast/errors/Reason/Refusal")("Refusal", {
-  ...said,
+  ...reasonFields,
   /** Text that came beside the refusal, or the empty string. */
   content: Schema.optional(Schema.String),
   usage: Schema.optional(Usage)
@@ -233,7 +237,7 @@ export class Refusal extends Schema.TaggedError<Refusal>("holdfast/errors/Reason
  */
 export class EmptyContent extends Schema.TaggedError<EmptyContent>("holdfast/errors/Reason/EmptyContent")(
   "EmptyContent",
-  { ...said, usage: Schema.optional(Usage) }
+  { ...reasonFields, usage: Schema.optional(Usage) }
 ) {}
 
 /**
@@ -243,7 +247,7 @@ export class EmptyContent extends Schema.TaggedError<EmptyContent>("holdfast/err
  * @since 0.1.0
  */
 export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/Reason/Incomplete")("Incomplete", {
-  ...said,
+  ...reasonFields,
   /** The text so far, or the empty string. */
   content: Schema.String,
   usage: Schema.optional(Usage),
@@ -252,7 +256,8 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
 }) {}
 
 /**
- * Error reason for an answer that does not fit the schema that was asked for.
+ * Error reason for an answer that does not fit the schema that was asked for, as
+ * we or the host find. `usage` is absent where the host refused the answer.
  *
  * @category errors
  * @since 0.1.0
@@ -260,10 +265,16 @@ export class Incomplete extends Schema.TaggedError<Incomplete>("holdfast/errors/
 export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/errors/Reason/InvalidOutput")(
   "InvalidOutput",
   {
-    ...said,
-    /** The whole answer; the empty string when it comes from a journal with `journal: "ids-only"`. */
+    ...reasonFields,
+    /**
+     * The whole answer; the empty string when it comes from a journal with `journal: "ids-only"`, and when the host does
+     * not quote it.
+     */
     content: Schema.String,
-    /** What does not fit, one line each with its path, at most 2,000 characters; absent where `content` is left out. */
+    /**
+     * What does not fit, one line each with its path, at most 2,000 characters; absent where `content` is left out, and
+     * where only the host knows.
+     */
     issues: Schema.optional(Schema.String),
     usage: Schema.optional(Usage)
   }
@@ -277,7 +288,7 @@ export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("holdfast/e
  */
 export class JobCancelled extends Schema.TaggedError<JobCancelled>("holdfast/errors/Reason/JobCancelled")(
   "JobCancelled",
-  { ...said, content: Schema.optional(Schema.String), usage: Schema.optional(Usage) }
+  { ...reasonFields, content: Schema.optional(Schema.String), usage: Schema.optional(Usage) }
 ) {}
 
 /**
@@ -288,7 +299,7 @@ export class JobCancelled extends Schema.TaggedError<JobCancelled>("holdfast/err
  */
 export class JobExpired extends Schema.TaggedError<JobExpired>("holdfast/errors/Reason/JobExpired")(
   "JobExpired",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -301,7 +312,7 @@ export class JobExpired extends Schema.TaggedError<JobExpired>("holdfast/errors/
 export class ResponseTooLarge extends Schema.TaggedError<ResponseTooLarge>("holdfast/errors/Reason/ResponseTooLarge")(
   "ResponseTooLarge",
   {
-    ...said,
+    ...reasonFields,
     /** The longest response that is read, in bytes. */
     limit: Schema.Natural
   }
@@ -322,7 +333,7 @@ export class SubmissionUncertain
   extends Schema.TaggedError<SubmissionUncertain>("holdfast/errors/Reason/SubmissionUncertain")(
     "SubmissionUncertain",
     {
-      ...said,
+      ...reasonFields,
       /** The submission's id; the job carries it as metadata `holdfast_submission`. */
       submissionId: Schema.String
     }
@@ -337,7 +348,7 @@ export class SubmissionUncertain
  */
 export class SessionMismatch extends Schema.TaggedError<SessionMismatch>("holdfast/errors/Reason/SessionMismatch")(
   "SessionMismatch",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -348,7 +359,7 @@ export class SessionMismatch extends Schema.TaggedError<SessionMismatch>("holdfa
  */
 export class SessionNotFound extends Schema.TaggedError<SessionNotFound>("holdfast/errors/Reason/SessionNotFound")(
   "SessionNotFound",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -361,7 +372,7 @@ export class SessionNotFound extends Schema.TaggedError<SessionNotFound>("holdfa
  */
 export class RequestNeeded extends Schema.TaggedError<RequestNeeded>("holdfast/errors/Reason/RequestNeeded")(
   "RequestNeeded",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -372,7 +383,7 @@ export class RequestNeeded extends Schema.TaggedError<RequestNeeded>("holdfast/e
  */
 export class SessionCorrupt extends Schema.TaggedError<SessionCorrupt>("holdfast/errors/Reason/SessionCorrupt")(
   "SessionCorrupt",
-  said
+  reasonFields
 ) {}
 
 /**
@@ -385,7 +396,7 @@ export class ProviderNotConfigured
   extends Schema.TaggedError<ProviderNotConfigured>("holdfast/errors/Reason/ProviderNotConfigured")(
     "ProviderNotConfigured",
     {
-      ...said,
+      ...reasonFields,
       /** The environment variable to set, where one would help. */
       variable: Schema.optional(Schema.String)
     }
@@ -422,7 +433,7 @@ const JobFailureReason = Schema.Union([
  * @since 0.1.0
  */
 export class JobFailed extends Schema.TaggedError<JobFailed>("holdfast/errors/Reason/JobFailed")("JobFailed", {
-  ...said,
+  ...reasonFields,
   reason: JobFailureReason,
   usage: Schema.optional(Usage)
 }) {}

@@ -8,18 +8,44 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { NonRetryableReason, RetryableReason } from "./Reason.ts"
 
+/**
+ * Schema for a model of a request that could not answer, and why.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PassedOver = Schema.Struct({
+  /** As the request names it. */
+  model: Schema.String,
+  reason: Schema.Union([RetryableReason, NonRetryableReason])
+})
+
+/**
+ * A model of a request that could not answer, and why.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PassedOver = typeof PassedOver.Type
+
 // The fields are written out beside their classes, because editors show no docs of a schema's fields.
 interface About {
   /** The session key of the request. */
   readonly session?: string | undefined
   /** The provider's id of the job. */
   readonly jobId?: string | undefined
+  /**
+   * With `fallback`, the models of the request before the one that the error is of, in that order, and why each could not
+   * answer; absent when there are none.
+   */
+  readonly passedOver?: ReadonlyArray<PassedOver> | undefined
 }
 
-/** The session and the provider's job that the error speaks of, if any. */
+/** The session, the provider's job and the models before, if any. */
 const about = {
   session: Schema.optional(Schema.String),
-  jobId: Schema.optional(Schema.String)
+  jobId: Schema.optional(Schema.String),
+  passedOver: Schema.optional(Schema.Array(PassedOver))
 }
 
 /**

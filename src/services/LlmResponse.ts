@@ -5,7 +5,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { NonRetryableReason, RetryableReason } from "../errors/Reason.ts"
+import { PassedOver } from "../errors/StrategyError.ts"
 import { Usage } from "../errors/Usage.ts"
 import { Price } from "./PriceCatalog.ts"
 import { StrategyName } from "./ResponseRequest.ts"
@@ -44,26 +44,6 @@ const answered = {
  * @since 0.1.0
  */
 export class Answer extends Schema.Class<Answer>("holdfast/services/LlmResponse/Answer")(answered) {}
-
-/**
- * Schema for a model that was asked and could not answer.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const PassedOver = Schema.Struct({
-  /** As the request names it. */
-  model: Schema.String,
-  reason: Schema.Union([RetryableReason, NonRetryableReason])
-})
-
-/**
- * A model that was asked and could not answer.
- *
- * @category models
- * @since 0.1.0
- */
-export type PassedOver = typeof PassedOver.Type
 
 /**
  * Schema for an answer with what it took to get it.

@@ -236,8 +236,9 @@ export const responsesApiModels: ReadonlySet<string> = new Set(
  * The text before the first slash is the provider if it is a known prefix
  * (letter case is ignored). Otherwise the whole string is a bare name, so
  * `meta-llama/Llama-3` is a name without a provider. A bare name of a family
- * that one provider owns (`gpt-…`, `o3`, `ft:gpt-…`, `claude-…`, `gemini-…`)
- * belongs to it; open-weight names (`gpt-oss-…`) belong to nobody. A
+ * that one provider owns (`gpt-5…`, `gpt-…-latest`, `o3`, `ft:gpt-…`,
+ * `claude-…`, `gemini-…`) belongs to it; open-weight names (`gpt-oss-…`) belong
+ * to nobody. A
  * `responses/` after the prefix of a host with a Responses endpoint is not part
  * of the name.
  *
@@ -291,10 +292,11 @@ export const bareName = (model: string): string => parse(model).name
  * **Details**
  *
  * `"responses"` for `provider/responses/model`, and for OpenAI's models from
- * GPT-4 and o1 on where the provider is `openai`, `azure`, `azure_ai` or
- * `bedrock_mantle`; `"completions"` for everything else, also on hosts that
- * have a Responses endpoint. Audio, realtime, image, search and embedding
- * models are not Responses models, nor are `o1-mini` and `o1-preview`.
+ * GPT-4 and o1 on, `gpt-…-latest` included, where the provider is `openai`,
+ * `azure`, `azure_ai` or `bedrock_mantle`; `"completions"` for everything else,
+ * also on hosts that have a Responses endpoint. Models for speech, images,
+ * video, search and embeddings are not Responses models, nor are `o1-mini` and
+ * `o1-preview`.
  *
  * **Gotchas**
  *

@@ -200,6 +200,8 @@ export interface JobsApi {
    * that can be read before they end.
    */
   readonly submissionOf?: ((jobId: string) => Effect.Effect<string | undefined, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
   readonly retention: Retention
   /**
    * Longest time that a call waits for such a job, unless the request says otherwise.
@@ -219,6 +221,8 @@ export interface ResponsesApi {
   readonly create: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**
@@ -231,6 +235,8 @@ export interface CompletionsApi {
   readonly complete: (request: ResponseRequest) => Effect.Effect<Outcome, ProviderError>
   /** Makes the call and watches the answer grow. An interruption aborts it. */
   readonly stream?: ((request: ResponseRequest) => Stream.Stream<StreamEvent, ProviderError>) | undefined
+  /** Fails as a call would for a request that the API cannot take. Nothing is sent. */
+  readonly check?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
 }
 
 /**
@@ -266,9 +272,17 @@ export interface Provider {
   readonly completions?: CompletionsApi | undefined
   /**
    * Waits until a request may be sent, by the limits of its account. Called before the request is announced, with the
-   * value that the port then gets; a port that was not asked so waits by itself.
+   * value that the port then gets; a port that was not asked so waits by itself. Fails at once when the request would have
+   * to wait beyond `until` (Unix time in milliseconds).
    */
-  readonly admit?: ((request: ResponseRequest) => Effect.Effect<void, ProviderError>) | undefined
+  readonly admit?:
+    | ((request: ResponseRequest, until?: number | undefined) => Effect.Effect<void, ProviderError>)
+    | undefined
+  /**
+   * Does what is slow before the first byte of a request: reads the key, loads the client. Called before the request is
+   * announced; its failure is that of a request that was not sent.
+   */
+  readonly ready?: Effect.Effect<void, ProviderError> | undefined
   /** Bounds the retries of submissions and held calls; polls and cancels never draw from it. */
   readonly retryBudget?: RetryBudget | undefined
 }

@@ -251,14 +251,18 @@ export interface RequestInput {
    * @default 5 minutes each; 1 minute each for a background job
    */
   readonly streamTimeouts?: Input["streamTimeouts"]
-  /** Models to ask when the one before could not answer, for a reason of `fallbackOn`. */
+  /**
+   * Models to ask when the one before could not answer, for a reason of `fallbackOn`. They are checked before anything is
+   * sent: one that has no key, or that Holdfast itself refuses the request for, is passed over whatever `fallbackOn` says;
+   * a name whose provider is unknown is an error, and so are models none of which can be asked.
+   */
   readonly fallback?: Input["fallback"]
   /**
    * The reasons for which the next model of `fallback` is asked: after the retries of the one before, but at once when a
    * circuit is open, and when the provider had taken the request. `Queued` stands for a job that waited longer than
    * `queuedDeadline`: it is cancelled first, and the next model is asked once the provider has said that it is. While a
    * paid job may be running, and once a stream has told something, no other model is asked. When all have failed, the
-   * call fails as the last one did. All of them share the call's deadline.
+   * call fails as the last one did, and its `passedOver` names the others. All of them share the call's deadline.
    *
    * @default {@link defaultFallbackReasons}: all but `Queued`, `InvalidRequest`, `InvalidOutput`, `Refusal`, `Incomplete`
    */

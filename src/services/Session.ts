@@ -60,6 +60,8 @@ export const Submitting = Schema.TaggedStruct("Submitting", {
   stream: Schema.optionalKey(Schema.Boolean),
   /** For what ends of it its request has another model asked: such an end is not the session's. */
   fallbackOn: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Whether an answer that does not fit the request's schema is sent back: only a run with the request can settle it. */
+  repair: Schema.optionalKey(Schema.Boolean),
   /** What the journal may keep of the answer; absent: all of it. */
   journal: Schema.optionalKey(Schema.Literals(["full", "ids-only"])),
   baseUrl: Schema.optionalKey(Schema.String),

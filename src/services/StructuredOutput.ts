@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Equal from "effect/Equal"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
@@ -28,7 +29,8 @@ export type JsonSchema = OutputShape.JsonSchema
  * - `openai`: that of OpenAI's strict mode, which most others understand too.
  *   Every key is required, and `null` where it may be left out; records are
  *   lists of pairs, tuples are objects with numbered keys.
- * - `anthropic`: the same, without limits of numbers and without recursion
+ * - `anthropic`: the same, without limits of numbers and lengths and without
+ *   recursion
  * - `plain`: JSON Schema as it is, draft 2020-12
  *
  * @category models
@@ -102,13 +104,31 @@ export const instruction = (schema: Schema.Decoder<unknown>): Result.Result<stri
  * **Details**
  *
  * Takes JSON as any dialect has it, in the object of the key `value` or
- * without. A Markdown fence and text around the JSON do not matter. Total: also
- * what the schema's own code throws is a failure.
+ * without. The first of these that fits is the value:
+ *
+ * 1. the whole text. When it is JSON, nothing else counts
+ * 2. what stands after the end of the last thoughts (`</think>` and the like),
+ *    or anywhere when there are none: the last fenced block that is JSON and
+ *    fits, else the last object or array that fits and stands in no other
+ * 3. the same of what stands before, outside of thoughts
+ * 4. the same of what stands in thoughts
+ *
+ * A step that has an object which does not fit, or is cut, is the last one: a
+ * draft is not taken for the answer.
+ *
+ * A value that says no more than `{}` or `[]` would, because all keys may be
+ * missing, counts only where no other value of the same step fits. A piece of an
+ * object that is cut or is not JSON is no value. A number, a string, a boolean
+ * or `null` must be all of a fenced block, or all that follows the thoughts. At
+ * most 1,000 values of a text are tried.
+ *
+ * Total: what the schema's own code throws is a failure, too. The time to find
+ * values is in proportion to the length of the text.
  *
  * **Errors**
  *
  * What does not fit, one line each with its path, {@link maxIssuesLength} at
- * most. Two values in one text that both fit are no answer.
+ * most: of the value that comes nearest to the schema.
  *
  * **Gotchas**
  *
@@ -120,11 +140,19 @@ export const instruction = (schema: Schema.Decoder<unknown>): Result.Result<stri
  */
 export const decode = (schema: Schema.Decoder<unknown>, text: string): Result.Result<unknown, string> => {
   const { reads } = OutputShape.of(schema)
-  const results = JsonInText.valuesOf(text).map((json) => firstOf(reads, json))
-  const [fitting, another] = results.filter(Result.isSuccess)
-  if (another !== undefined) return Result.fail("The answer holds more than one JSON value that fits")
-  if (fitting !== undefined) return Result.succeed(fitting.success)
-  const misfit = nearest(results.flatMap((result) => Result.isFailure(result) ? [result.failure] : []))
+  let empty: { readonly place: string; readonly value: unknown } | undefined
+  let misfit: OutputShape.Misfit & { readonly place: string } | undefined
+  for (const { place, value: json } of JsonInText.candidatesOf(text)) {
+    // A draft does not stand in for an answer that does not fit.
+    const decided = empty ?? (misfit?.isOtherKind === false ? misfit : undefined)
+    if (decided !== undefined && decided.place !== place) break
+    const result = firstOf(reads, json)
+    if (Result.isFailure(result)) {
+      if (misfit === undefined || isNearer(result.failure, misfit)) misfit = { ...result.failure, place }
+    } else if (isEmpty(reads, result.success)) empty ??= { place, value: result.success }
+    else return Result.succeed(result.success)
+  }
+  if (empty !== undefined) return Result.succeed(empty.value)
   return Result.fail(misfit === undefined ? "The answer holds no JSON value, or one that is cut" : capped(misfit.lines))
 }
 
@@ -180,12 +208,16 @@ export const check = (request: Pick<ResponseRequest, "schema">, outcome: Outcome
  * @since 0.1.0
  */
 export const repairPrompt = (issues: string): string =>
-  `This answer does not fit the JSON Schema that it must fit:\n\n${issues}\n\n` +
+  `Your last answer does not fit the JSON Schema that it must fit:\n\n${issues}\n\n` +
   "Answer again with the whole JSON value, corrected, and nothing else."
 
 /**
  * Returns the request that asks for a faulty answer again: with the answer as
  * the assistant's turn, and what does not fit as the prompt after it.
+ *
+ * **Details**
+ *
+ * Without an answer there is no such turn, as hosts refuse an empty one.
  *
  * @category combinators
  * @since 0.1.0
@@ -195,7 +227,7 @@ export const repaired = (request: ResponseRequest, text: string, issues: string)
   messages: [
     ...(request.messages ?? []),
     { role: "user", content: request.prompt },
-    { role: "assistant", content: text }
+    ...(text.trim() === "" ? [] : [{ role: "assistant" as const, content: text }])
   ],
   prompt: repairPrompt(issues)
 })
@@ -207,17 +239,31 @@ const firstOf = (reads: ReadonlyArray<OutputShape.Read>, json: unknown): Result.
     if (Result.isSuccess(result)) return result
     misfits.push(result.failure)
   }
-  return Result.fail(nearest(misfits) ?? { lines: ["The schema is not one of JSON"], isOtherKind: true })
+  return Result.fail(
+    nearest(misfits) ?? { lines: ["The schema is not one of JSON"], isOtherKind: true, missingKeys: 0 }
+  )
 }
+
+/** Whether a value is what `{}` or `[]` stands for. */
+const isEmpty = (reads: ReadonlyArray<OutputShape.Read>, value: unknown): boolean =>
+  [{}, []].some((json) => {
+    const empty = firstOf(reads, json)
+    return Result.isSuccess(empty) && Equal.equals(empty.success, value)
+  })
 
 // A value of one dialect fails in all the others too: what it comes nearest to is what it was meant as.
 const nearest = (misfits: ReadonlyArray<OutputShape.Misfit>): OutputShape.Misfit | undefined =>
   misfits.reduce<OutputShape.Misfit | undefined>(
-    (nearest, misfit) => nearest === undefined || distanceOf(misfit) < distanceOf(nearest) ? misfit : nearest,
+    (nearest, misfit) => nearest === undefined || isNearer(misfit, nearest) ? misfit : nearest,
     undefined
   )
 
-const distanceOf = ({ isOtherKind, lines }: OutputShape.Misfit): number => isOtherKind ? Infinity : lines.length
+const isNearer = (one: OutputShape.Misfit, other: OutputShape.Misfit): boolean =>
+  one.isOtherKind !== other.isOtherKind
+    ? other.isOtherKind
+    : one.missingKeys !== other.missingKeys
+    ? one.missingKeys < other.missingKeys
+    : one.lines.length < other.lines.length
 
 const capped = (lines: ReadonlyArray<string>): string => {
   const text = lines.slice(0, maxIssuesLength).join("\n")

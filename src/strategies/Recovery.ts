@@ -3,9 +3,12 @@
  *
  * @since 0.1.0
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { StrategyError } from "../errors/StrategyError.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
@@ -24,7 +27,7 @@ import type { SessionRuns } from "./SessionRuns.ts"
  */
 export interface RecoverOptions {
   /**
-   * Sessions that are waited for at the same time, 1 or more.
+   * Sessions that are looked at for the first time at the same time, 1 or more. All of them are waited for together.
    *
    * @default 64
    */
@@ -112,14 +115,25 @@ export const recover = (
     Effect.mapError((error) => unavailable(error, undefined))
   )
 
-  return Stream.fromIterableEffect(unsettled).pipe(
-    Stream.mapEffect(
-      ({ session }) =>
-        Effect.map(
-          Effect.result(runs.resume(session, deadline)),
-          (result) => ({ session, result })
-        ),
-      { concurrency, unordered: true }
-    )
-  )
+  const recoverOne = (lookups: Semaphore.Semaphore, session: string): Effect.Effect<Recovered> =>
+    Effect.gen(function*() {
+      const waiting = Deferred.makeUnsafe<void>()
+      const resume = runs.resume(session, deadline, { onWait: () => Deferred.doneUnsafe(waiting, Effect.void) })
+      const fiber = yield* lookups.withPermit(
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkChild(Effect.result(resume), { startImmediately: true })
+          yield* Effect.raceFirst(Deferred.await(waiting), Fiber.await(fiber))
+          return fiber
+        })
+      )
+      return { session, result: yield* Fiber.join(fiber) }
+    })
+
+  return Stream.unwrap(Effect.map(
+    Semaphore.make(concurrency),
+    (lookups) =>
+      Stream.fromIterableEffect(unsettled).pipe(
+        Stream.mapEffect(({ session }) => recoverOne(lookups, session), { concurrency: "unbounded", unordered: true })
+      )
+  ))
 }

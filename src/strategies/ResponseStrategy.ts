@@ -12,6 +12,7 @@ import { NonRetryable, type StrategyError } from "../errors/StrategyError.ts"
 import type { LlmResponse } from "../services/LlmResponse.ts"
 import type { ResponseEvent } from "../services/ResponseEvent.ts"
 import { type RequestInput, ResponseRequest, type StrategyName } from "../services/ResponseRequest.ts"
+import * as Nesting from "./internal/Nesting.ts"
 
 /**
  * A request, and the schema of its answer. Without a schema, `Output` is `never`.
@@ -85,21 +86,27 @@ export interface ResponseStrategy {
  * **Errors**
  *
  * `NonRetryable` with `InvalidRequest`, whose message names each wrong field
- * and quotes none of its content.
+ * and quotes none of its content. A field that is nested deeper than 500 levels
+ * is wrong, too.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const decodeRequest = (request: RequestInput): Effect.Effect<ResponseRequest, NonRetryable> =>
-  Effect.mapError(decode(request), ({ issue }) =>
-    new NonRetryable({
-      reason: new InvalidRequest({
-        message: formatIssue(issue).issues
-          .map(({ message, path }) => `${(path ?? []).map(String).join(".") || "request"}: ${message}`)
-          .join("; ")
-          .slice(0, maxMessageLength)
-      })
-    }))
+  Effect.suspend(() => {
+    const deep = Nesting.tooDeep(request)
+    return deep.length > 0
+      ? invalid(deep.map((field) => `${field}: nested deeper than ${Nesting.maxLevels} levels`).join("; "))
+      : Effect.catch(decode(request), ({ issue }) =>
+        invalid(
+          formatIssue(issue).issues
+            .map(({ message, path }) => `${(path ?? []).map(String).join(".") || "request"}: ${message}`)
+            .join("; ")
+        ))
+  })
+
+const invalid = (message: string): Effect.Effect<never, NonRetryable> =>
+  Effect.fail(new NonRetryable({ reason: new InvalidRequest({ message: message.slice(0, maxMessageLength) }) }))
 
 const decode = Schema.decodeUnknownEffect(ResponseRequest, { onExcessProperty: "error", errors: "all" })
 

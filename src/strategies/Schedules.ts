@@ -49,9 +49,9 @@ export interface RetryOptions {
  * that a later attempt may cure are retried, and an open circuit is not waited
  * for.
  *
- * A server's Retry-After is a floor: the delay is `max(backoff, retryAfter) *
- * u`, however long that is. A rate-limit reset hint is a floor too, but capped
- * by `max`.
+ * A server's wait (`retryAfter`) is a floor: the delay is `max(backoff,
+ * retryAfter) * u`, however long that is. The time until a rate limit's bucket is
+ * full again (`retryHint`) is a floor too, but capped by `max`.
  *
  * **Gotchas**
  *
@@ -99,7 +99,7 @@ export interface PollOptions {
    */
   readonly factor?: number | undefined
   /**
-   * Longest delay before jitter; a server's hint may be longer.
+   * Longest delay before jitter; a server's hint may be longer, up to a minute.
    *
    * @default "15 seconds"
    */
@@ -116,8 +116,8 @@ export interface PollOptions {
  * 2.44, 3.05, 3.81, 4.77, 5.96, 7.45, 9.31, 11.64, 14.55, then 15 seconds. It
  * never ends: a deadline does.
  *
- * When the server says how long to wait, the delay is that, times `u`, and at
- * least 100 milliseconds.
+ * When the server says how long to wait, the delay is that, at least 100
+ * milliseconds and at most 1 minute, times `u`: the job may end meanwhile.
  *
  * **Gotchas**
  *
@@ -138,7 +138,7 @@ export const pollSchedule = (options: PollOptions = {}): Schedule.Schedule<unkno
       const delay = Duration.millis(Math.min(next, max))
       next *= factor
       return Effect.map(
-        jittered(pollAfter === undefined ? delay : Duration.max(pollAfter, leastHint)),
+        jittered(pollAfter === undefined ? delay : Duration.clamp(pollAfter, hints)),
         (delay) => [delay, delay]
       )
     }
@@ -198,8 +198,8 @@ export const PollPolicy: Context.Reference<Schedule.Schedule<unknown, Pending>> 
   { defaultValue: () => defaultPollSchedule }
 )
 
-// A hint of zero must not turn a wait into a busy loop.
-const leastHint = Duration.millis(100)
+// A hint of zero must not turn a wait into a busy loop, and one of hours must not hide a job's end.
+const hints = { minimum: Duration.millis(100), maximum: Duration.minutes(1) }
 
 const jittered = (delay: Duration.Duration): Effect.Effect<Duration.Duration> =>
   Effect.map(Random.next, (random) => Duration.times(delay, 1 + 0.1 * random))

@@ -10,7 +10,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ProviderError } from "../errors/ProviderError.ts"
-import { Conflict, InvalidRequest, NonRetryableReason, RetryableReason, SessionNotFound } from "../errors/Reason.ts"
+import {
+  Conflict,
+  InvalidRequest,
+  Network,
+  NonRetryableReason,
+  RetryableReason,
+  SessionNotFound
+} from "../errors/Reason.ts"
 import type { SessionStoreError, VersionConflict } from "../errors/SessionStoreError.ts"
 import { NonRetryable, Retryable, type StrategyError } from "../errors/StrategyError.ts"
 import type { JobsApi, Retention } from "../services/Provider.ts"
@@ -22,7 +29,9 @@ import {
   apply,
   fold,
   jobsOf,
+  NotSubmitted,
   openSubmission,
+  openSubmissions,
   type SessionState,
   SessionStatus,
   Settlement,
@@ -103,6 +112,12 @@ export class Sessions extends Context.Service<Sessions, {
    */
   readonly adopt: (session: string, jobId: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
+   * Allows another submission in place of the uncertain ones, which may be paid for as well: the next call of the key
+   * sends it. Fails with `InvalidRequest` when no submission is uncertain, and with `Conflict` while its sender may still
+   * be waiting: for `submitTimeout` since the last entry, by this machine's clock.
+   */
+  readonly resubmit: (session: string) => Effect.Effect<SessionInfo, StrategyError>
+  /**
    * Removes a session, so that its key can run again and pay again. Fails with `Conflict` while a job
    * may be running, unless `force` is set: then that job is lost to Holdfast.
    */
@@ -181,6 +196,26 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     return yield* inspect(session)
   })
 
+  const resubmit = Effect.fnUntraced(function*(session: string): Effect.fn.Return<SessionInfo, StrategyError> {
+    const { entries, state, version } = yield* load(session)
+    const [open, ...others] = openSubmissions(state)
+    if (open === undefined || state.settled !== undefined || jobsOf(state).length > 0) {
+      return yield* invalid(session, "The session has no submission of unknown outcome")
+    }
+    const now = yield* currentMillis
+    const waited = now - (entries.at(-1)?.at ?? now)
+    if ([open, ...others].some(({ sent }) => waited < sent.submitTimeout)) {
+      return yield* conflict(session, "The sender of the submission may still be waiting for its outcome")
+    }
+    const reason = new Network({ message: "An operator allowed another submission; this one may have been accepted" })
+    let current = version
+    for (const { id } of [open, ...others]) {
+      const entry = NotSubmitted.make({ at: now, submissionId: id, reason })
+      current = yield* Effect.mapError(store.append(session, entry, current), storeFailure(session))
+    }
+    return yield* inspect(session)
+  })
+
   const forget = Effect.fnUntraced(function*(
     session: string,
     options?: { readonly force?: boolean | undefined }
@@ -193,7 +228,7 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
     yield* Effect.mapError(store.remove(session, version), storeFailure(session))
   })
 
-  return Sessions.of({ inspect, adopt, forget })
+  return Sessions.of({ inspect, adopt, resubmit, forget })
 })
 
 /**

@@ -111,7 +111,8 @@ export class Webhooks extends Context.Service<Webhooks, {
  * the store, and then, by the submission's id that it carries, among the submissions whose fate is not known:
  * that is how an uncertain submission is resolved.
  *
- * Runs that begin from now on, and have no poll policy of their own, poll by
+ * Once a webhook of a provider has arrived, its jobs that are waited for from
+ * then on, by runs without a poll policy of their own, are polled by
  * `Schedules.webhookPollSchedule`.
  *
  * Webhook ids are remembered in this process, the last 10,000. They need not be
@@ -133,7 +134,7 @@ export const make = (
   const deadline = Duration.fromInputUnsafe(options.deadline ?? "15 seconds")
   return Effect.gen(function*() {
     const runs = yield* SessionRuns.SessionRuns
-    yield* runs.expectWakes
+    yield* runs.watchJournals
     const jobs = WebhookJobs.make(runs, yield* SessionStore, yield* Providers, deadline)
     const handled = new Set<string>()
     const remember = (id: string): void => {

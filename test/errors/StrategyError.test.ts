@@ -175,14 +175,14 @@ describe("StrategyError", () => {
   })
 
   it("gives every reason what the provider said", () => {
-    expectTypeOf<Retryable["reason"]>().toExtend<Reason.Said>()
-    expectTypeOf<NonRetryable["reason"]>().toExtend<Reason.Said>()
-    expectTypeOf<Reason.Said["message"]>().toEqualTypeOf<string>()
-    expectTypeOf<Reason.Said["status"]>().toEqualTypeOf<number | undefined>()
+    expectTypeOf<Retryable["reason"]>().toExtend<Reason.ReasonFields>()
+    expectTypeOf<NonRetryable["reason"]>().toExtend<Reason.ReasonFields>()
+    expectTypeOf<Reason.ReasonFields["message"]>().toEqualTypeOf<string>()
+    expectTypeOf<Reason.ReasonFields["status"]>().toEqualTypeOf<number | undefined>()
   })
 })
 
-const said: Reason.Said = {
+const said: Reason.ReasonFields = {
   message: "Words – \"quoted\" \u{1F600}",
   status: 429,
   code: "a_code",

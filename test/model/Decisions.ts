@@ -109,6 +109,7 @@ const factsOf = (
     lost: new Map(lost.map(({ id }) => [id, undefined])),
     lookups: new Map(lookup === undefined ? [] : lost.map(({ id }) => [id, lookup])),
     position: 0,
+    unusable: new Map(),
     failure: failure === "none" ? undefined : { error: busy, isFinal: failure === "final" },
     ended: ended === undefined || endedState?._tag !== "Ended"
       ? undefined

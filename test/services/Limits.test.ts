@@ -240,6 +240,10 @@ describe("Limits", () => {
         "x-ratelimit-remaining-requests": "1",
         "x-ratelimit-reset-requests": "59s"
       }],
+      ["LiteLLM's, of its upstream,", {
+        "llm_provider-x-ratelimit-limit-requests": "60",
+        "llm_provider-x-ratelimit-remaining-requests": "1"
+      }],
       ["Anthropic's", {
         "anthropic-ratelimit-requests-limit": "60",
         "anthropic-ratelimit-requests-remaining": "1",

@@ -37,7 +37,7 @@ export const documented = () => {
     ),
     row("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     row("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "R"),
-    row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "R"),
     row("xai", "https://api.x.ai/v1", "XAI_API_KEY", "R"),
     row("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "R"),
     row("together_ai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),

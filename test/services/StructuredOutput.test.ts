@@ -149,12 +149,6 @@ describe("StructuredOutput.decode", () => {
       `{"b":{"a":1}`,
       "The answer holds no JSON value, or one that is cut"
     ],
-    [
-      "that there are two",
-      Schema.Struct({ a: Schema.Int }),
-      `{"a":1} or {"a":2}`,
-      "The answer holds more than one JSON value that fits"
-    ],
     ["a filter's words", Even, `{"n":1}`, "n: Expected an even number"],
     ["what a filter throws", throwing("Boom"), `{"value":"a"}`, "The schema failed: Boom"],
     ["a filter that throws nothing", throwing(undefined), `{"value":"a"}`, "The schema failed: it threw"],
@@ -239,6 +233,14 @@ describe("StructuredOutput.repaired", () => {
     assert.include(again.prompt, "It is no JSON")
     assert.strictEqual(again.schema, City)
     assert.strictEqual(again.session, "s")
+  })
+
+  it("has no turn of the assistant when nothing was answered", () => {
+    const request = decodeRequest({ model: "m", prompt: "Which city?", schema: City })
+
+    assert.deepStrictEqual(StructuredOutput.repaired(request, " ", "It is cut").messages, [
+      { role: "user", content: "Which city?" }
+    ])
   })
 })
 

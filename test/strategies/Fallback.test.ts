@@ -215,7 +215,7 @@ describe("fallback", () => {
 
     it.effect("leave no trace in an answer of the first one", () =>
       Effect.gen(function*() {
-        const { process } = yield* begun({ submit: [answers] }, {})
+        const { process } = yield* begun({ submit: [answers] }, { submit: [] })
 
         assert.notProperty(yield* process.execute(twoModels), "passedOver")
       }))
@@ -626,7 +626,10 @@ describe("fallback", () => {
 
     it.effect("that has no request settles what no other model is asked for, and the end of the last one", () =>
       Effect.gen(function*() {
-        const first = yield* beside({ submit: [accepted("job-a")], retrieve: [ended(failed(incomplete))] }, {})
+        const first = yield* beside(
+          { submit: [accepted("job-a")], retrieve: [ended(failed(incomplete))] },
+          { submit: [] }
+        )
         yield* begin(Effect.exit(first.process.execute(twoModels)))
         yield* settleDown
         const second = yield* beside({ submit: [ends(filtered)] }, {

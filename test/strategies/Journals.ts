@@ -67,7 +67,8 @@ export const journals = [
 /** Writes entries to the session `s`. */
 export const write = Effect.fnUntraced(function*(
   store: SessionStore.SessionStore["Service"],
-  entries: ReadonlyArray<Session.Entry>
+  entries: ReadonlyArray<Session.Entry>,
+  key = "s"
 ) {
-  for (const entry of entries) yield* store.append("s", entry, (yield* store.load("s")).version)
+  for (const entry of entries) yield* store.append(key, entry, (yield* store.load(key)).version)
 })

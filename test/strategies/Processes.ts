@@ -3,7 +3,7 @@
  * be shared and may fail on demand.
  */
 import { Context, Effect, Exit, Fiber, Layer, Random, Scope, Stream } from "effect"
-import { Holdfast, type ResponseRequest, type Session, SessionStore, SessionStoreError } from "holdfast"
+import { Holdfast, Providers, type ResponseRequest, type Session, SessionStore, SessionStoreError } from "holdfast"
 import type { ScriptedProvider } from "holdfast/testing"
 
 /** Jitter pinned to 0, so that delays are whole. */
@@ -15,13 +15,22 @@ export const withoutJitter = Effect.provideService(Random.Random, {
 /** Builds a `Holdfast` that ends with the test, or with `close`. */
 export const start = Effect.fnUntraced(function*(
   provider: ScriptedProvider.ScriptedProvider,
-  store?: SessionStore.SessionStore["Service"]
+  store?: SessionStore.SessionStore["Service"],
+  ready?: Effect.Effect<void>
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const own = store ?? (yield* SessionStore.makeMemory)
+  const providers = ready === undefined ? provider.layer : Layer.effect(
+    Providers.Providers,
+    Effect.map(Providers.Providers, (inner) =>
+      Providers.Providers.of({
+        ...inner,
+        resolve: (model) => Effect.map(inner.resolve(model), (found) => ({ ...found, ready }))
+      }))
+  ).pipe(Layer.provide(provider.layer))
   const context = yield* Layer.buildWithScope(
     Layer.fresh(
-      Holdfast.layer.pipe(Layer.provide([provider.layer, Layer.succeed(SessionStore.SessionStore, own)]))
+      Holdfast.layer.pipe(Layer.provide([providers, Layer.succeed(SessionStore.SessionStore, own)]))
     ),
     scope
   )

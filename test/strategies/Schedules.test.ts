@@ -123,13 +123,13 @@ describe("Schedules", () => {
       }).pipe(pinned(0)))
 
     it.effect.each([
-      { random: 0, expected: [60_000, 1250, 100, 200] },
-      { random: 1, expected: [66_000, 1375, 110, 220] }
+      { random: 0, expected: [60_000, 1250, 100, 200, 60_000] },
+      { random: 1, expected: [66_000, 1375, 110, 220, 66_000] }
     ])(
-      "follows the server's hint, times jitter, and at least 100 milliseconds, with random $random",
+      "follows the server's hint, from 100 milliseconds to 1 minute, times jitter, with random $random",
       ({ expected, random }) =>
         Effect.gen(function*() {
-          const states = [pending("1 minute"), pending(), pending(0), pending("200 millis")]
+          const states = [pending("1 minute"), pending(), pending(0), pending("200 millis"), pending("1 day")]
 
           assert.deepStrictEqual(yield* delays(Schedules.pollSchedule(), states), expected)
         }).pipe(pinned(random))

@@ -204,7 +204,14 @@ describe("stream", () => {
         assert.strictEqual(textOf(before), "Paris")
         assert.deepStrictEqual(
           events.map((event) => `${brief(event)}${event.replayed ? " again" : ""}`),
-          ["Started job-1 again", "0 Paris again", "5 , of again", "9  course.", "Completed again"]
+          [
+            "Started job-1 again",
+            "Status in_progress",
+            "0 Paris again",
+            "5 , of again",
+            "9  course.",
+            "Completed again"
+          ]
         )
         assert.deepStrictEqual(provider.calls("stream").map(({ after }) => after), [undefined])
         assert.strictEqual(provider.calls("submitStream").length, 1)
@@ -502,14 +509,39 @@ describe("stream", () => {
         assert.deepInclude(factsOf(yield* Fiber.join(fiber)), { _tag: "Timeout", phase: "queued", jobId: "job-1" })
       }))
 
-    it.effect("streams nothing of a provider that cannot, and tells the whole answer at its end", () =>
+    it.effect("tells the status of a provider that cannot stream, and the whole answer at its end", () =>
       Effect.gen(function*() {
         const provider = yield* ScriptedProvider.make({ submit: [accepted()], retrieve: [ended(answer)] })
         const process = yield* start(provider)
         const fiber = yield* begin(Stream.runCollect(process.stream(job)))
         yield* TestClock.adjust("5 seconds")
 
-        assert.deepStrictEqual((yield* Fiber.join(fiber)).map(brief), ["0 Paris, of course.", "Completed"])
+        assert.deepStrictEqual((yield* Fiber.join(fiber)).map(brief), [
+          "Started job-1",
+          "Status queued",
+          "0 Paris, of course.",
+          "Completed"
+        ])
+      }))
+
+    it.effect("tells a watcher that joins a run of execute its start, its status and its answer", () =>
+      Effect.gen(function*() {
+        const retrieve = [pending({ phase: "queued" }), pending(), ended(answer)]
+        const provider = yield* ScriptedProvider.make({ submit: [accepted()], retrieve })
+        const process = yield* start(provider)
+        const first = yield* begin(process.execute(job))
+        yield* TestClock.adjust("1 second")
+        const fiber = yield* begin(Stream.runCollect(process.stream(job)))
+        yield* TestClock.adjust("30 seconds")
+        yield* Fiber.join(first)
+
+        assert.deepStrictEqual((yield* Fiber.join(fiber)).map(brief), [
+          "Started job-1",
+          "Status queued",
+          "Status in_progress",
+          "0 Paris, of course.",
+          "Completed"
+        ])
       }))
   })
 

@@ -7,6 +7,7 @@ import {
   type LlmResponse,
   PriceCatalog,
   type Provider,
+  Reason,
   type ResponseRequest,
   SessionStore,
   Usage
@@ -92,6 +93,22 @@ describe("a request with a schema", () => {
         assert.deepStrictEqual(again.value, { name: "Oslo", people: 7 })
         assert.deepInclude(elsewhere, { value: { name: "Oslo", people: 7 }, resumed: true })
         assert.strictEqual(provider.calls().length, 1)
+      }))
+
+    it.effect.each([
+      `<think>Is it {"name":"Bergen","people":1}?</think> No: {"name":"Oslo","people":7}`,
+      `Not {"name":"Bergen","people":1}:\n\`\`\`json\n{"name":"Oslo","people":7}\n\`\`\`\nIn [0, 1).`
+    ])("is the same from the journal, whatever stands around it", (text) =>
+      Effect.gen(function*() {
+        const provider = yield* answering(succeeded(text))
+        const process = yield* start(provider)
+        const first = yield* process.execute(asked)
+        const another = yield* start(provider, process.store)
+        const again = yield* another.execute(asked)
+
+        assert.deepStrictEqual(first.value, { name: "Oslo", people: 7 })
+        assert.deepStrictEqual(again.value, first.value)
+        assert.strictEqual(again.content, text)
       }))
 
     it.effect("comes from a job that is fetched again by its id", () =>
@@ -306,6 +323,24 @@ describe("a request with a schema", () => {
         assert.deepInclude(answer, { attempts: 5, submissions: 5, value: { name: "Oslo", people: 7 } })
         assert.deepStrictEqual(provider.calls().map(({ at }) => at), [0, 500, 1500, 1500, 2000])
       }).pipe(withoutJitter))
+
+    it.effect("sends back an answer that the host itself found not to fit, as a job or a held call", () =>
+      Effect.gen(function*() {
+        for (const request of [asked, held]) {
+          const refused = failed({
+            _tag: "NonRetryable",
+            reason: new Reason.InvalidOutput({ message: "Failed to generate JSON", content: `{"people":7}` })
+          })
+          const provider = yield* answering(refused, {}, oslo)
+          const process = yield* start(provider)
+          const answer = yield* process.execute({ ...request, repair: 1 })
+          const second = provider.calls()[1]?.request
+
+          assert.deepStrictEqual(answer.value, { name: "Oslo", people: 7 })
+          assert.strictEqual(second?.messages?.at(-1)?.content, `{"people":7}`)
+          assert.include(String(second?.prompt), "Failed to generate JSON")
+        }
+      }))
 
     it.effect("works without a session", () =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Result, Stream, Tracer } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Layer, Random, Redacted, Result, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import type { Verdict } from "../../src/errors/ProviderError.ts"
@@ -14,6 +14,7 @@ import { Accepted, noVersion, Prepared, Submitting } from "../../src/services/Se
 import * as SessionStore from "../../src/services/SessionStore.ts"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as WebhookSignature from "../../src/services/WebhookSignature.ts"
+import * as SessionRuns from "../../src/strategies/SessionRuns.ts"
 import * as Webhooks from "../../src/strategies/Webhooks.ts"
 import { ScriptedProvider } from "../../src/testing/index.ts"
 
@@ -318,6 +319,24 @@ describe("Webhooks", () => {
       assert.strictEqual((yield* Fiber.join(polling)).polls, 129)
     }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
 
+  it.effect("leave the polls of a provider alone until a webhook of it has arrived", () =>
+    Effect.gen(function*() {
+      const retrieve = [() => ScriptedProvider.pending()]
+      const submit = ["job-1", "job-2"].map((id) => ScriptedProvider.accepted(id))
+      const { run, scripted } = yield* world({ submit, retrieve }, undefined, false)
+      const polls = (id: string) => scripted.calls("retrieve").filter(({ jobId }) => jobId === id).length
+      yield* Effect.forkChild(run(Holdfast.execute({ ...request, session: "first" })))
+      yield* TestClock.adjust("10 minutes")
+      const before = polls("job-1")
+      yield* Effect.forkChild(run(Effect.exit(send("job-1"))))
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.forkChild(run(Holdfast.execute({ ...request, session: "second" })))
+      yield* TestClock.adjust("10 minutes")
+
+      assert.isAbove(before, 40)
+      assert.strictEqual(polls("job-2"), 3)
+    }).pipe(Effect.provide(SessionStore.layerMemory), withoutJitter))
+
   it.effect("leave the next model to the process that has the request", () =>
     Effect.gen(function*() {
       let isOver = false
@@ -422,14 +441,16 @@ const answer = (content: string, metadata: Record<string, string> = {}): Outcome
 const layerSqlite = SessionStore.layerSql().pipe(Layer.provide(SqliteClient.layer({ filename: ":memory:" })))
 
 /** A process: the front door and the webhooks on one store. */
-const world = Effect.fnUntraced(function*(script: ScriptedProvider.Script, deadline?: "1 second") {
+/** A process with webhooks, whose provider has sent one before. */
+const world = Effect.fnUntraced(function*(script: ScriptedProvider.Script, deadline?: "1 second", hasSent = true) {
   const scripted = yield* ScriptedProvider.make({ submit: [ScriptedProvider.accepted()], ...script })
   const store = yield* SessionStore.SessionStore
   const context = yield* Layer.build(
-    Layer.mergeAll(Holdfast.layer, Webhooks.layer({ secrets: secret, deadline })).pipe(
+    Layer.mergeAll(Holdfast.layer, Webhooks.layer({ secrets: secret, deadline }), SessionRuns.layer).pipe(
       Layer.provide([scripted.layer, Layer.succeed(SessionStore.SessionStore, store)])
     )
   ).pipe(Effect.provideService(Layer.CurrentMemoMap, yield* Layer.makeMemoMap))
+  if (hasSent) yield* Context.get(context, SessionRuns.SessionRuns).noteWebhook("test")
   return {
     scripted,
     run: <A, E>(effect: Effect.Effect<A, E, Holdfast.Holdfast | Webhooks.Webhooks>): Effect.Effect<A, E> =>

@@ -139,14 +139,15 @@ const limitsOf = (
       })
     return getOrMake(gates, model, make, maxModels)
   }
-  const refused = (what: string): ProviderError =>
+  const refused = (what: string, retryAfter?: Duration.Duration): ProviderError =>
     new ProviderError({
       verdict: {
         _tag: "Retryable",
         reason: new RateLimited({
           message: `Holdfast's own ${what} did not let the request through in time`,
           provider: account.provider
-        })
+        }),
+        ...(retryAfter === undefined ? {} : { retryAfter })
       },
       evidence: "NotSent"
     })
@@ -164,9 +165,9 @@ const limitsOf = (
         const ticket = admitted.get(request)
         admitted.delete(request)
         return ticket === undefined
-          ? Effect.flatMap(gate.pass(request, until, restore), Effect.fromOption)
+          ? gate.pass(request, until, restore)
           : Effect.succeed(ticket)
-      }).pipe(Effect.mapError(() => refused("rate limit")))
+      }).pipe(Effect.mapError(({ wait }) => refused("rate limit", wait)))
 
     const limited: LimitedPorts.Limited = (request, call, { until, usageOf }) =>
       Effect.uninterruptibleMask((restore) =>
@@ -191,11 +192,11 @@ const limitsOf = (
 
     const admit = gate === undefined
       ? circuits === undefined ? undefined : () => check
-      : (request: ResponseRequest) =>
+      : (request: ResponseRequest, until = Infinity) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.andThen(
             check,
-            Effect.map(pass(gate, request, Infinity, restore), (ticket) => {
+            Effect.map(pass(gate, request, until, restore), (ticket) => {
               admitted.set(request, ticket)
             })
           )

@@ -16,7 +16,7 @@ import { getOrMake } from "./Memo.ts"
  * @category models
  * @since 0.1.0
  */
-export type Ports = Pick<Provider, "jobs" | "responses" | "completions">
+export type Ports = Pick<Provider, "jobs" | "responses" | "completions" | "ready">
 
 /**
  * Creates the ports of a connection, by model. Nothing is sent; the adapter is
@@ -90,7 +90,7 @@ const openAi = Effect.fnUntraced(function*(
     : undefined
   return (model) => ({
     ...responses(model),
-    ...(interactions === undefined ? undefined : { jobs: interactions(model) }),
+    ...(interactions === undefined ? undefined : interactions(model)),
     completions: connection.completions ? chat(model).completions : undefined
   })
 })

@@ -78,6 +78,7 @@ export const make = (provider: Provider, limited: Limited): Provider => {
     }),
     ...(responses === undefined ? undefined : {
       responses: {
+        ...(responses.check === undefined ? undefined : { check: responses.check }),
         create: (request) => limited(request, responses.create(request), held(usageOfOutcome)),
         ...(responses.stream === undefined ? undefined : {
           stream: watched(responses.stream, (request, call) => limited(request, call, held(usageOfStream)))
@@ -86,6 +87,7 @@ export const make = (provider: Provider, limited: Limited): Provider => {
     }),
     ...(completions === undefined ? undefined : {
       completions: {
+        ...(completions.check === undefined ? undefined : { check: completions.check }),
         complete: (request) => limited(request, completions.complete(request), held(usageOfOutcome)),
         ...(completions.stream === undefined ? undefined : {
           stream: watched(completions.stream, (request, call) => limited(request, call, held(usageOfStream)))

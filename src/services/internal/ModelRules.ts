@@ -73,6 +73,7 @@ export const responsesHosts: ReadonlySet<string> = new Set([
   "bedrock",
   "bedrock_mantle",
   "groq",
+  "deepseek",
   "xai",
   "openrouter",
   "fireworks_ai",
@@ -185,9 +186,16 @@ export const currentModels: ReadonlyArray<string> = [
   "codex-mini-latest",
   "codex-auto-review",
   "computer-use-preview",
+  "gpt-astra-latest",
+  "gpt-sol-latest",
+  "gpt-terra-latest",
+  "gpt-luna-latest",
+  "gpt-mini-latest",
   "gpt-chat-latest",
   "gpt-daybreak-blue-latest",
   "gpt-daybreak-red-latest",
+  "daybreak-blue-latest",
+  "daybreak-red-latest",
   "gpt-rosalind-research"
 ]
 
@@ -212,8 +220,10 @@ export const familyOf = (name: string): string | undefined => {
  * **Details**
  *
  * The last path segment counts, and of a fine-tuned model (`ft:base:…`) the
- * base. Names of other modes are denied first; then the known families, the
- * o-series and `gpt-N` with N of at least 4 are allowed (`gpt-35` is 3.5).
+ * base. Names of other modes (speech, images, embeddings, search, …) are denied
+ * first. Then the known families, the o-series, `gpt-N` with N of at least 4
+ * (`gpt-35` is 3.5) and the newest or a dated model of any family
+ * (`gpt-…-latest`, `gpt-…-2026-12-01`) are allowed. Families of other makers, such as `gpt-oss` and `gpt-neo`, are not.
  *
  * @category guards
  * @since 0.1.0
@@ -221,7 +231,7 @@ export const familyOf = (name: string): string | undefined => {
 export const hasResponsesEndpoint = (provider: string, name: string): boolean => {
   const base = baseOf(name)
   if (otherModes.test(base)) return false
-  if (namedFamilies.test(base) || oSeries.test(base)) return true
+  if (namedFamilies.test(base) || unnumbered.test(base) || oSeries.test(base)) return true
   if (provider === "bedrock_mantle" && openWeights.test(base)) return true
   const generation = gptGeneration.exec(base)?.[1]
   return generation !== undefined && generation !== "35" && Number(generation) >= 4
@@ -243,10 +253,17 @@ const baseOf = (name: string): string => {
   return base.slice(base.lastIndexOf("/") + 1)
 }
 
+const version = "-(?:latest|20\\d\\d-\\d\\d(?:-\\d\\d)?)(?![a-z0-9])"
+
+/** The newest or a dated model of a family, whatever its name, that no other maker has. */
+const familyMember = `gpt(?!-(?:oss|neox?|j|jt|bigcode|sw3)(?![a-z0-9]))(?:-[a-z]+){0,4}${version}`
+
 const openAiFamily = new RegExp(
   "^(?:ft:)?(?:" + [
     "(?:chat)?gpt-?\\d[\\d.]*o?(?![a-z0-9])",
     "(?:chat)?gpt-(?:audio|chat|daybreak|image|realtime|rosalind|transcribe)",
+    `(?:chat)?${familyMember}`,
+    `daybreak-[a-z]+${version}`,
     "chatgpt-image",
     "chat-latest",
     "o[1-9]\\d*(?![a-z0-9])",
@@ -261,11 +278,26 @@ const openAiFamily = new RegExp(
   ].join("|") + ")"
 )
 
-const otherModes =
-  /audio|realtime|transcri|tts|whisper|translate|search-(?:preview|api)|image|embedding|moderation|dall-e|sora|instruct|(?<![a-z0-9])o1-(?:mini|preview)/
+const otherModes = new RegExp(
+  [
+    "audio|voice|speech|realtime|transcri|tts|whisper|translate|music|video|image|dall-e|sora",
+    "embed|moderation|rerank|instruct",
+    "(?<![a-z])(?:live|search)(?![a-z])",
+    "(?<![a-z0-9])o1-(?:mini|preview)"
+  ].join("|")
+)
 
-const namedFamilies =
-  /(?:^|[.:-])codex(?![a-z])|(?:^|[.:])computer-use(?![a-z])|(?:^|[.:])gpt-(?:daybreak|rosalind)|(?:^|[.:])(?:gpt-)?chat-latest$/
+const namedFamilies = new RegExp(
+  [
+    "(?:^|[.:-])codex(?![a-z])",
+    "(?:^|[.:])computer-use(?![a-z])",
+    "(?:^|[.:])gpt-(?:daybreak|rosalind)",
+    `(?:^|[.:])daybreak-[a-z]+${version}`,
+    "(?:^|[.:])(?:gpt-)?chat-latest$"
+  ].join("|")
+)
+
+const unnumbered = new RegExp(`(?<![a-z])(?:chat)?${familyMember}`)
 
 const oSeries = /(?:^|[.:])o[1-9]\d*(?![a-z0-9])/
 
@@ -280,7 +312,8 @@ const responsesOnly = new RegExp(
     "computer-use",
     "o[1-9]\\d*-pro(?![a-z])",
     "deep-research",
-    "gpt-?\\d+(?:\\.\\d+)?-(?:pro|cyber|rosalind)(?![a-z])",
-    "gpt-(?:daybreak|rosalind)"
+    "gpt-?\\d+(?:\\.\\d+)?(?:-[a-z]+){0,4}-(?:pro|cyber|rosalind)(?![a-z])",
+    `gpt(?:-[a-z]+){0,4}-(?:pro|cyber)${version}`,
+    "gpt-rosalind|(?<![a-z])daybreak-"
   ].join("|")
 )

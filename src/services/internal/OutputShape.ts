@@ -29,6 +29,8 @@ export interface Misfit {
   readonly lines: ReadonlyArray<string>
   /** Whether it is another kind of value altogether, such as a list for an object. */
   readonly isOtherKind: boolean
+  /** How many of the value's own keys are missing, those of inner objects not counted. */
+  readonly missingKeys: number
 }
 
 /**
@@ -120,12 +122,17 @@ const misfitOf = (issue: SchemaIssue.Issue): Misfit =>
       lines: formatted(issue).issues.map(({ message, path = [] }) =>
         path.length === 0 ? message : `${pathOf(path)}: ${message}`
       ),
-      isOtherKind: isOtherKind(issue)
+      isOtherKind: isOtherKind(issue),
+      missingKeys: missingKeysOf(issue)
     })),
     thrownMisfit
   )
 
-const thrownMisfit = (message: string): Misfit => ({ lines: [`The schema failed: ${message}`], isOtherKind: false })
+const thrownMisfit = (message: string): Misfit => ({
+  lines: [`The schema failed: ${message}`],
+  isOtherKind: false,
+  missingKeys: 0
+})
 
 const isOtherKind = (issue: SchemaIssue.Issue): boolean => {
   switch (issue._tag) {
@@ -138,6 +145,17 @@ const isOtherKind = (issue: SchemaIssue.Issue): boolean => {
       return issue.issues.every(isOtherKind)
     default:
       return false
+  }
+}
+
+const missingKeysOf = (issue: SchemaIssue.Issue): number => {
+  switch (issue._tag) {
+    case "Encoding":
+      return missingKeysOf(issue.issue)
+    case "Composite":
+      return issue.issues.filter((inner) => inner._tag === "Pointer" && inner.issue._tag === "MissingKey").length
+    default:
+      return 0
   }
 }
 

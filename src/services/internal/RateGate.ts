@@ -12,7 +12,6 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { RateLimiter, RateLimiterError } from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -66,6 +65,17 @@ export type Report =
   | { readonly _tag: "Unknown"; readonly isSent: boolean }
 
 /**
+ * A request would have to wait for too long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TooLate {
+  /** For how long, if that is known. */
+  readonly wait: Duration.Duration | undefined
+}
+
+/**
  * The gate of one model.
  *
  * @category models
@@ -73,14 +83,14 @@ export type Report =
  */
 export interface RateGate {
   /**
-   * Waits, interruptibly, until the request may pass. `None`, and nothing is
-   * taken, when it would have to wait beyond `until` (Unix time in milliseconds). To be called uninterruptibly.
+   * Waits, interruptibly, until the request may pass. Fails at once, and takes nothing, when it would have to wait beyond
+   * `until` (Unix time in milliseconds). To be called uninterruptibly.
    */
   readonly pass: (
     request: ResponseRequest,
     until: number,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<Option.Option<Ticket>>
+  ) => Effect.Effect<Ticket, TooLate>
   /** Takes or gives back what the request really took. */
   readonly settle: (ticket: Ticket, report: Report) => Effect.Effect<void>
   /** Remembers what a response said, for the next request. */
@@ -102,6 +112,8 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
   const configured = { requests: options.requestsPerMinute, tokens: options.tokensPerMinute }
   let server: ServerLimits | undefined
   let isNews = false
+  // Unix time in milliseconds. The limiter forgets a wait after an hour.
+  let closedUntil = 0
 
   const limitOf = (dimension: Dimension): number | undefined => {
     const limit = Math.min(configured[dimension] ?? Infinity, server?.[dimension].limit ?? Infinity)
@@ -148,31 +160,32 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
   })
 
   const pass: RateGate["pass"] = (request, until, restore) => {
-    /** `false` when it would be later than `until`. */
-    const sleep = (delay: Duration.Duration): Effect.Effect<boolean> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        now + Duration.toMillis(delay) > until
-          ? Effect.succeed(false)
-          : Effect.as(restore(Effect.sleep(delay)), true))
+    const sleep = (delay: Duration.Duration): Effect.Effect<void, TooLate> =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => now + Duration.toMillis(delay) > until ? Effect.fail({ wait: delay }) : restore(Effect.sleep(delay))
+      )
 
     const take = Effect.fnUntraced(function*(dimension: Dimension, wanted: number) {
       while (true) {
         yield* catchUp
         const limit = limitOf(dimension)
-        if (limit === undefined) return Option.some(0)
+        if (limit === undefined) return 0
         // What is more than a whole minute's limit would never pass.
         const tokens = Math.min(wanted, limit)
         const delay = yield* consume(dimension, limit, tokens, "fail").pipe(
           Effect.as(undefined),
           Effect.catch(delayOf)
         )
-        if (delay === undefined) return Option.some(tokens)
-        if (!(yield* sleep(delay))) return Option.none()
+        if (delay === undefined) return tokens
+        yield* sleep(delay)
       }
     })
 
     const heed = Effect.fnUntraced(function*() {
       while (options.followServer) {
+        const left = closedUntil - (yield* Clock.currentTimeMillis)
+        if (left > 0) yield* sleep(Duration.millis(left))
         const { delay, epoch, phase } = yield* Effect.catch(
           limiter.adaptiveConsume({
             key: options.key,
@@ -182,33 +195,22 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
           }),
           (error) => Effect.as(warn(error), unheeded)
         )
-        if (Duration.isPositive(delay) && !(yield* sleep(delay))) return Option.none()
+        if (Duration.isPositive(delay)) yield* sleep(delay)
         // A cooldown takes nothing for those who wait for its end.
-        if (phase !== "cooldown") return Option.some(epoch)
+        if (phase !== "cooldown") return epoch
       }
-      return Option.some(0)
+      return 0
     })
 
     return Effect.scoped(Effect.gen(function*() {
-      if (!(yield* enter(queue, until, restore))) return Option.none()
+      if (!(yield* enter(queue, until, restore))) return yield* Effect.fail({ wait: undefined })
       const requests = yield* take("requests", 1)
-      if (Option.isNone(requests)) return Option.none()
-      const back = adjust("requests", -requests.value)
       const rest = Effect.gen(function*() {
         const tokens = yield* take("tokens", TokenEstimate.of(request, options.outputTokens))
-        if (Option.isNone(tokens)) return Option.none()
-        const epoch = yield* Effect.onInterrupt(heed(), () => adjust("tokens", -tokens.value))
-        if (Option.isSome(epoch)) {
-          const at = yield* Clock.currentTimeMillis
-          return Option.some({ at, requests: requests.value, tokens: tokens.value, epoch: epoch.value })
-        }
-        yield* adjust("tokens", -tokens.value)
-        return Option.none()
+        const epoch = yield* Effect.onError(heed(), () => adjust("tokens", -tokens))
+        return { at: yield* Clock.currentTimeMillis, requests, tokens, epoch }
       })
-      return yield* rest.pipe(
-        Effect.onInterrupt(() => back),
-        Effect.tap((ticket) => Option.isNone(ticket) ? back : Effect.void)
-      )
+      return yield* Effect.onError(rest, () => adjust("requests", -requests))
     }))
   }
 
@@ -223,12 +225,16 @@ export const make = (limiter: RateLimiter, options: Options): RateGate => {
       if (evidence === "NotSent") yield* giveBack("requests")
       if (evidence !== "Uncertain") yield* giveBack("tokens")
       if (options.followServer && verdict._tag === "Retryable" && verdict.reason._tag === "RateLimited") {
+        const wait = waitOf(verdict)
+        if (wait !== undefined && Duration.isGreaterThan(wait, longestCooldown)) {
+          closedUntil = Math.max(closedUntil, (yield* Clock.currentTimeMillis) + Duration.toMillis(wait))
+        }
         yield* limiter.adaptiveFeedback({
           key: options.key,
           epoch: ticket.epoch,
           tokens: 1,
           status: evidence === "NotSent" ? 0 : 429,
-          retryAfter: waitOf(verdict)
+          retryAfter: wait
         }).pipe(Effect.ignore({ log: "Warn" }))
       }
     } else if (report.usage !== undefined && ticket.tokens > 0) {
@@ -287,6 +293,9 @@ type Dimension = "requests" | "tokens"
 const dimensions: ReadonlyArray<Dimension> = ["requests", "tokens"]
 
 const window = Duration.minutes(1)
+
+/** The longest cooldown of Effect's limiter. */
+const longestCooldown = Duration.hours(1)
 
 const unheeded = { delay: Duration.zero, epoch: 0, phase: "inactive" } as const
 

@@ -34,6 +34,7 @@ export interface ServerLimits {
  *
  * **Details**
  *
+ * What a gateway forwards of its upstream (`llm_provider-x-ratelimit-*`) counts where it has no limits of its own.
  * `undefined` when they name no limit. Anything but a natural number is ignored: Azure's Responses API answers
  * `-1`.
  *
@@ -53,10 +54,13 @@ export const read = (headers: Headers): ServerLimits | undefined => {
 }
 
 const dimension = (headers: Headers, name: string): ServerLimit => {
-  const limit = natural(headers.get(`x-ratelimit-limit-${name}`) ?? headers.get(`anthropic-ratelimit-${name}-limit`))
-  const remaining = natural(
-    headers.get(`x-ratelimit-remaining-${name}`) ?? headers.get(`anthropic-ratelimit-${name}-remaining`)
-  )
+  const read = (openAi: string, anthropic: string): number | undefined =>
+    natural(
+      headers.get(openAi) ?? headers.get(anthropic) ?? headers.get(`llm_provider-${openAi}`) ??
+        headers.get(`llm_provider-${anthropic}`)
+    )
+  const limit = read(`x-ratelimit-limit-${name}`, `anthropic-ratelimit-${name}-limit`)
+  const remaining = read(`x-ratelimit-remaining-${name}`, `anthropic-ratelimit-${name}-remaining`)
   return { limit: limit === 0 ? undefined : limit, remaining }
 }
 

@@ -69,6 +69,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Ports {
+  readonly ready: Effect.Effect<void, ProviderError>
   /** Message batches of one request each. */
   readonly jobs?: JobsApi
   readonly completions: CompletionsApi
@@ -122,6 +123,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
     return (model) => {
       const context: Messages.Context = { provider: options.name, model }
       return {
+        ready: client.ready,
         ...(options.background === true
           ? {
             jobs: Batches.make({
@@ -133,6 +135,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
           }
           : undefined),
         completions: {
+          check: (request) => Effect.asVoid(bodyOf(request, context)),
           complete: (request) => complete(client, context, request),
           stream: (request) => stream(client, context, request)
         }

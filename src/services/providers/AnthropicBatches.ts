@@ -120,6 +120,7 @@ export const make = (options: Options): JobsApi => {
   })
 
   return {
+    check: (request) => Effect.asVoid(Effect.fromResult(toBody(request, { submissionId: "checked" }, options))),
     submit: Effect.fnUntraced(function*(request, job) {
       const body = yield* Effect.fromResult(toBody(request, job, options))
       const path = "/v1/messages/batches"

@@ -11,11 +11,12 @@ import { ProviderError, type Verdict } from "../../errors/ProviderError.ts"
 import * as Reason from "../../errors/Reason.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import * as Arrived from "./internal/Arrived.ts"
+import * as Classification from "./internal/Classification.ts"
 import * as ErrorFacts from "./internal/ErrorFacts.ts"
-import { isRetryable, type Kind, type RetryableKind } from "./internal/ErrorTable.ts"
+import { type ErrorKind, isRetryable, type RetryableErrorKind } from "./internal/ErrorTable.ts"
 import * as ForeignValue from "./internal/ForeignValue.ts"
+import * as RequestHint from "./internal/RequestHint.ts"
 import * as RetryAfter from "./internal/RetryAfter.ts"
-import * as Ruling from "./internal/Ruling.ts"
 import * as Scrub from "./internal/Scrub.ts"
 
 /**
@@ -27,7 +28,10 @@ import * as Scrub from "./internal/Scrub.ts"
 export interface Context {
   /** The provider's name, its prefix in a model name. */
   readonly provider: string
-  /** What was tried. The rule is the same for all; a 404 is `NotFound` whatever was asked. */
+  /**
+   * What was tried. The reason is the same for all; a 404 is `NotFound` whatever was asked. Of a background submission,
+   * `"submit"`, an error in a 2xx or in a stream is a refusal when it names the status 402 or 429, or a plan's limit.
+   */
   readonly operation: "submit" | "retrieve" | "cancel" | "call"
   /** Unix time in milliseconds, for waits given as dates. */
   readonly now: number
@@ -37,6 +41,11 @@ export interface Context {
    * @default []
    */
   readonly keys?: ReadonlyArray<Redacted.Redacted<string>> | undefined
+  /**
+   * The request that failed, for the message of an address that does not exist.
+   * Query, user name and password of the URL are never shown.
+   */
+  readonly request?: RequestHint.SentRequest | undefined
 }
 
 /**
@@ -53,12 +62,9 @@ export interface Context {
  * `evidence` is `NotSent` where no connection was made (DNS, refused,
  * unreachable, TLS, connect timeout) or nothing was sent (bad URL, no key);
  * `Refused` for 3xx, for 4xx except 408 and 499, and for 500, 501, 503, 505 and
- * 529 with the provider's own JSON error; `Uncertain` for everything else.
- *
- * **Gotchas**
- *
- * The OpenAI SDK drops an error body that has no `error` field. Give the SDK
- * `sdkErrorBody(body)` instead, in the `fetch` that it uses.
+ * 529 with the protocols' own JSON error (an object `error` with a message) whose
+ * words are not those of a lost upstream (timeout, reset, disconnect, …);
+ * `Uncertain` for everything else.
  *
  * @category constructors
  * @since 0.1.0
@@ -108,40 +114,24 @@ export const fromBody = (answer: {
  *
  * The reason is `JobFailed`; its `reason` is what the same words would have
  * meant as an answer to a request. It is retryable, as a new job, when that
- * is; a code that is not known is `InvalidRequest`.
+ * is; a code that is not known is `InvalidRequest`. Where the host found that the
+ * answer does not fit, the reason is `InvalidOutput` itself, or `Incomplete`
+ * where the tokens did not suffice.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const jobFailure = (error: unknown, usage: Usage | undefined, context: Context): Verdict => {
   const facts = ErrorFacts.ofAnswer({ status: undefined, headers: undefined, body: error })
-  const ruling = Ruling.ofJob(facts)
-  const said = saidOf(facts, ruling, context, "The job failed without an error")
+  const found = Classification.ofJob(facts)
+  const said = fieldsOf(facts, found, context, "The job failed without an error")
   const failed = (reason: Reason.JobFailed["reason"]) =>
     new Reason.JobFailed({ ...said, reason, ...(usage === undefined ? {} : { usage }) })
-  const { kind } = ruling
+  const { kind, wait } = kindOf(found, facts, context)
+  if (kind === "InvalidOutput") return { _tag: "NonRetryable", reason: invalidOutput(said, facts, usage) }
   return isRetryable(kind)
-    ? { _tag: "Retryable", reason: failed(retryableReasons[kind](said)), ...waitOf(kind, facts, context) }
+    ? { _tag: "Retryable", reason: failed(retryableReasons[kind](said)), ...wait }
     : { _tag: "NonRetryable", reason: failed(nonRetryableReasons[kind](said)) }
-}
-
-/**
- * Returns an error body in the shape that the OpenAI SDK keeps: under `error`.
- *
- * **Details**
- *
- * For a `fetch` under the SDKs. A body that is an array, or an object without
- * `error`, comes back under `error`; any other body as it is.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const sdkErrorBody = (body: unknown): unknown => {
-  const first = ForeignValue.elements(body)[0] ?? body
-  if (!ForeignValue.isObject(first)) return body
-  const inner = ForeignValue.get(first, "error")
-  if (ForeignValue.isObject(inner)) return first
-  return { error: first }
 }
 
 const isProviderError = (error: unknown): error is ProviderError => {
@@ -153,13 +143,30 @@ const isProviderError = (error: unknown): error is ProviderError => {
 }
 
 const fromFacts = (facts: ErrorFacts.Facts, context: Context, fallback = fallbackOf(facts.status)): ProviderError => {
-  const ruling = Ruling.of(facts)
-  const said = saidOf(facts, ruling, context, fallback)
-  const { evidence, kind } = ruling
+  const found = Classification.of(facts)
+  const { kind, wait } = kindOf(found, facts, context)
+  const said = fieldsOf(facts, found, context, fallback)
+  const fields = kind === "NotFound" || facts.status === 405 ? withRequest(said, facts, context) : said
   const verdict: Verdict = isRetryable(kind)
-    ? { _tag: "Retryable", reason: retryableReasons[kind](said), ...waitOf(kind, facts, context) }
-    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](said) }
+    ? { _tag: "Retryable", reason: retryableReasons[kind](fields), ...wait }
+    : { _tag: "NonRetryable", reason: nonRetryableReasons[kind](fields, facts) }
+  // Of a call that was held open, a part of the answer may have been written and billed before.
+  const evidence = found.isRefusal && context.operation === "submit" ? "Refused" : found.evidence
   return new ProviderError({ verdict, evidence })
+}
+
+// Without the provider's own JSON it is likely that there is no such API at the address.
+const withRequest = (
+  said: Reason.ReasonFields,
+  { isError, isOwn, status = 0 }: ErrorFacts.Facts,
+  context: Context
+): Reason.ReasonFields => {
+  // LM Studio answers 200 for an address that it does not have.
+  const isSaid = isOwn || (isError && status >= 300)
+  const hint = isSaid || context.request === undefined ? undefined : RequestHint.of(context.request)
+  if (hint === undefined) return said
+  const message = `${said.message.slice(0, Reason.maxMessageLength / 2)} (${scrubOf(context)(hint, 600)})`
+  return { ...said, message }
 }
 
 const fallbackOf = (status: number | undefined): string => status === undefined ? "No answer" : `HTTP ${status}`
@@ -171,23 +178,42 @@ const scrubOf = ({ keys = [] }: Context) => Scrub.make(keys)
 
 type Wait = Pick<Extract<Verdict, { readonly _tag: "Retryable" }>, "retryAfter" | "retryHint">
 
-const waitOf = (kind: RetryableKind, facts: ErrorFacts.Facts, { now }: Context): Wait => {
-  const retryAfter = RetryAfter.fromHeaders(facts.header, now) ?? RetryAfter.fromGoDuration(facts.retryDelay)
+/** The kind of a failure, now that its wait is known, and the wait. */
+const kindOf = (
+  { isLongLimit, kind }: Classification.Classification,
+  facts: ErrorFacts.Facts,
+  { now }: Context
+): { readonly kind: ErrorKind; readonly wait: Wait } => {
+  if (!isRetryable(kind)) return { kind, wait: {} }
+  const wait = waitOf(kind, facts, now)
+  return isLongLimit && wait.retryAfter === undefined ? { kind: "QuotaExceeded", wait: {} } : { kind, wait }
+}
+
+const waitOf = (kind: RetryableErrorKind, facts: ErrorFacts.Facts, now: number): Wait => {
+  const clock = RetryAfter.serverTime(facts.header, now)
+  const headers = [facts.header, ...facts.innerHeaders]
+  const isLimit = kind === "RateLimited" || kind === "Overloaded"
+  const retryAfter = RetryAfter.longest([
+    ...headers.map((header) => RetryAfter.fromHeaders(header, clock)),
+    RetryAfter.fromFields(facts.places, clock),
+    ...(isLimit ? headers.map((header) => RetryAfter.fromWindows(header, clock)) : []),
+    ...(isLimit ? [RetryAfter.fromText(facts.text, clock)] : [])
+  ])
   if (retryAfter !== undefined) return { retryAfter }
-  if (kind !== "RateLimited" && kind !== "Overloaded") return {}
-  const retryHint = RetryAfter.fromRateLimits(facts.header, now) ?? RetryAfter.fromText(facts.text)
+  if (!isLimit) return {}
+  const retryHint = RetryAfter.fromRateLimits(facts.header, clock)
   return retryHint === undefined ? {} : { retryHint }
 }
 
 /** The longest code, type, field name or request id that is kept, in characters. */
 const maxWordLength = 200
 
-const saidOf = (
+const fieldsOf = (
   facts: ErrorFacts.Facts,
-  ruling: Ruling.Ruling,
+  { inferred }: Classification.Classification,
   context: Context,
   fallback: string
-): Reason.Said => {
+): Reason.ReasonFields => {
   const scrub = scrubOf(context)
   const transportCode = facts.links.find((link) => link.code !== undefined)?.code
   const words = {
@@ -206,26 +232,39 @@ const saidOf = (
     message: message === "" ? fallback : message,
     ...(facts.status === undefined ? {} : { status: facts.status }),
     ...Object.fromEntries(said),
-    ...(ruling.inferred ? { inferred: true } : {})
+    ...(inferred ? { inferred: true } : {})
   }
 }
 
 const retryableReasons = {
-  RateLimited: (said: Reason.Said) => new Reason.RateLimited(said),
-  Overloaded: (said: Reason.Said) => new Reason.Overloaded(said),
-  ServerError: (said: Reason.Said) => new Reason.ServerError(said),
-  Network: (said: Reason.Said) => new Reason.Network(said),
-  Conflict: (said: Reason.Said) => new Reason.Conflict(said),
-  InvalidResponse: (said: Reason.Said) => new Reason.InvalidResponse(said)
-} satisfies Record<RetryableKind, unknown>
+  RateLimited: (said: Reason.ReasonFields) => new Reason.RateLimited(said),
+  Overloaded: (said: Reason.ReasonFields) => new Reason.Overloaded(said),
+  ServerError: (said: Reason.ReasonFields) => new Reason.ServerError(said),
+  Network: (said: Reason.ReasonFields) => new Reason.Network(said),
+  Conflict: (said: Reason.ReasonFields) => new Reason.Conflict(said),
+  InvalidResponse: (said: Reason.ReasonFields) => new Reason.InvalidResponse(said)
+} satisfies Record<RetryableErrorKind, unknown>
+
+// Groq says so in place of the model's words.
+const outOfTokens = /^\s*max completion tokens reached/i
+
+const invalidOutput = (
+  said: Reason.ReasonFields,
+  { generation: content = "", message = "" }: ErrorFacts.Facts,
+  usage?: Usage
+): Reason.InvalidOutput | Reason.Incomplete =>
+  outOfTokens.test(content) || outOfTokens.test(message)
+    ? new Reason.Incomplete({ ...said, content: "", usage, limit: "max_completion_tokens" })
+    : new Reason.InvalidOutput({ ...said, content, usage })
 
 const nonRetryableReasons = {
-  QuotaExceeded: (said: Reason.Said) => new Reason.QuotaExceeded(said),
-  AuthenticationFailed: (said: Reason.Said) => new Reason.AuthenticationFailed(said),
-  PermissionDenied: (said: Reason.Said) => new Reason.PermissionDenied(said),
-  NotFound: (said: Reason.Said) => new Reason.NotFound(said),
-  InvalidRequest: (said: Reason.Said) => new Reason.InvalidRequest(said),
-  ContextLengthExceeded: (said: Reason.Said) => new Reason.ContextLengthExceeded(said),
-  ContentFiltered: (said: Reason.Said) => new Reason.ContentFiltered(said),
-  Certificate: (said: Reason.Said) => new Reason.Network(said)
-} satisfies Record<Exclude<Kind, RetryableKind>, unknown>
+  QuotaExceeded: (said: Reason.ReasonFields) => new Reason.QuotaExceeded(said),
+  AuthenticationFailed: (said: Reason.ReasonFields) => new Reason.AuthenticationFailed(said),
+  PermissionDenied: (said: Reason.ReasonFields) => new Reason.PermissionDenied(said),
+  NotFound: (said: Reason.ReasonFields) => new Reason.NotFound(said),
+  InvalidRequest: (said: Reason.ReasonFields) => new Reason.InvalidRequest(said),
+  ContextLengthExceeded: (said: Reason.ReasonFields) => new Reason.ContextLengthExceeded(said),
+  ContentFiltered: (said: Reason.ReasonFields) => new Reason.ContentFiltered(said),
+  InvalidOutput: (said: Reason.ReasonFields, facts: ErrorFacts.Facts) => invalidOutput(said, facts),
+  Certificate: (said: Reason.ReasonFields) => new Reason.Network(said)
+} satisfies Record<Exclude<ErrorKind, RetryableErrorKind>, unknown>

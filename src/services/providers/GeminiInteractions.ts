@@ -11,6 +11,7 @@ import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobsApi, JobState } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
+import * as ApiKey from "./internal/ApiKey.ts"
 import * as GeminiEvents from "./internal/GeminiEvents.ts"
 import * as GeminiInput from "./internal/GeminiInput.ts"
 import * as GeminiOutcome from "./internal/GeminiOutcome.ts"
@@ -47,6 +48,17 @@ export interface Options {
    * @default {@link retention}
    */
   readonly retention?: Duration.Duration | undefined
+}
+
+/**
+ * The port for one model, and what is done before a submission is announced.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Ports {
+  readonly jobs: JobsApi
+  readonly ready: Effect.Effect<void, ProviderError>
 }
 
 /**
@@ -88,19 +100,27 @@ export const retention: Duration.Duration = Duration.days(1)
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): (model: string) => JobsApi => {
+export const make = (options: Options): (model: string) => Ports => {
   const { name, retention: kept = retention } = options
+  const apiKey = ApiKey.make(options.apiKey)
   return (model) => {
     const retrieve = Effect.fnUntraced(function*(jobId: string) {
       const path = `/interactions/${yield* JobPath.segment(jobId, name)}`
-      const { context, reply } = yield* send(options, { operation: "retrieve", method: "GET", path, model })
+      const { context, reply } = yield* send(options, apiKey, { operation: "retrieve", method: "GET", path, model })
       return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
     })
-    return {
+    const jobs: JobsApi = {
+      check: (request) => Effect.asVoid(Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))),
       submit: Effect.fnUntraced(function*(request) {
         const body = yield* Effect.fromResult(GeminiInput.toPayload(request, { provider: name, model }))
         const path = "/interactions"
-        const { context, reply } = yield* send(options, { operation: "submit", method: "POST", path, body, model })
+        const { context, reply } = yield* send(options, apiKey, {
+          operation: "submit",
+          method: "POST",
+          path,
+          body,
+          model
+        })
         const state = yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
         const jobId = GeminiOutcome.idOf(reply.body)
         // An end needs no id; a job that goes on cannot be found again without one.
@@ -112,13 +132,14 @@ export const make = (options: Options): (model: string) => JobsApi => {
       cancel: Effect.fnUntraced(
         function*(jobId: string): Effect.fn.Return<JobState, ProviderError> {
           const path = `/interactions/${yield* JobPath.segment(jobId, name)}/cancel`
-          const { context, reply } = yield* send(options, { operation: "cancel", method: "POST", path, model })
+          const { context, reply } = yield* send(options, apiKey, { operation: "cancel", method: "POST", path, model })
           return yield* Effect.fromResult(GeminiOutcome.stateOf(reply, context))
         },
         (self, jobId) => AfterCancel.withUsage(self, retrieve(jobId))
       ),
       retention: { stored: kept, unstored: kept }
     }
+    return { jobs, ready: apiKey.readAhead }
   }
 }
 
@@ -133,25 +154,28 @@ interface Call {
 // No spans here: a span keeps the message of a failure, which may quote the prompt.
 const send = Effect.fnUntraced(function*(
   options: Options,
+  apiKey: ApiKey.ApiKey,
   { body, method, model, operation, path }: Call
 ): Effect.fn.Return<{ readonly reply: Reply; readonly context: GeminiOutcome.Context }, ProviderError> {
-  const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
+  const key = yield* (ApiKey.isAnnounced(operation) ? apiKey.readForAnnounced : apiKey.read)
   const clock = yield* Clock.Clock
+  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
+  const url = `${baseUrl}${path}`
   const contextNow = (): GeminiOutcome.Context => ({
     provider: options.name,
     operation,
     model,
     now: clock.currentTimeMillisUnsafe(),
+    request: { method, url },
     keys: key === undefined ? [] : [key]
   })
-  const { baseUrl = "https://generativelanguage.googleapis.com/v1beta" } = options
   const fetch = operation === "submit" ? options.fetchFresh : options.fetch
   const request = async (signal: AbortSignal): Promise<Response> => {
     const headers = new Headers({ accept: "application/json" })
     if (body !== undefined) headers.set("content-type", "application/json")
     if (key !== undefined) headers.set("x-goog-api-key", Redacted.value(key))
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
-    return fetch(`${baseUrl}${path}`, {
+    return fetch(url, {
       method,
       headers,
       signal,

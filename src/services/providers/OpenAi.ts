@@ -13,6 +13,7 @@ import type { ResponseRequest } from "../ResponseRequest.ts"
 import * as ChatCompletions from "./ChatCompletions.ts"
 import * as ChatCompletionsStream from "./ChatCompletionsStream.ts"
 import * as AfterCancel from "./internal/AfterCancel.ts"
+import * as CheckedByHost from "./internal/CheckedByHost.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as JobPath from "./internal/JobPath.ts"
 import * as OpenAiClient from "./internal/OpenAiClient.ts"
@@ -81,6 +82,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface Ports {
+  readonly ready: Effect.Effect<void, ProviderError>
   readonly jobs?: JobsApi
   readonly responses?: ResponsesApi
   readonly completions: CompletionsApi
@@ -108,6 +110,10 @@ export interface Ports {
  * with something else than a response, looks the job up again; so does one whose
  * reply has no usage yet.
  *
+ * A call whose answer the host itself finds not to fit (Groq's
+ * `json_validate_failed`) ends as an outcome: as an answer where it fits the
+ * request's schema all the same, else as `InvalidOutput`.
+ *
  * `store` is sent always to `openai`, to `azure` and to hosts with background
  * jobs; to others only when the request names it, as stateless hosts refuse
  * `true`.
@@ -121,6 +127,8 @@ export interface Ports {
  * **Source**
  *
  * Retention: OpenAI, "Your data" (30 days), "Background mode" (10 minutes).
+ * Groq, "Structured Outputs", best-effort mode:
+ * https://console.groq.com/docs/structured-outputs
  *
  * @category constructors
  * @since 0.1.0
@@ -137,6 +145,7 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
   })
 
 const makePorts = (options: Options, model: string, client: OpenAiClient.Client): Ports => ({
+  ready: client.ready,
   ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, client) } : undefined),
   ...(options.responsesApi ? { responses: makeResponses(options, model, client) } : undefined),
   completions: makeCompletions(options, model, client)
@@ -151,6 +160,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
     return (yield* Effect.fromResult(OpenAiJob.of(answer))).state
   })
   return {
+    check: (request) => Effect.asVoid(payloadOf(request, { submissionId: "" })),
     submit: Effect.fnUntraced(function*(request, submission) {
       const body = yield* payloadOf(request, submission)
       const answer = yield* send({ operation: "submit", method: "post", path: "/responses", body, model })
@@ -221,6 +231,7 @@ const makeResponses = (
     )
   }
   return {
+    check: (request) => Effect.asVoid(callOf(request)),
     create: Effect.fnUntraced(function*(request) {
       const answer = yield* send(yield* callOf(request))
       return yield* Effect.fromResult(
@@ -230,11 +241,14 @@ const makeResponses = (
           () => OpenAiResponses.outcomeOf(answer.reply, answer.context)
         )
       )
-    }),
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
-        OpenAiResponsesStream.makeReader({ isJob: false })
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(callOf(request), (call) => sendStream({ ...call, body: { ...call.body, stream: true } })),
+          OpenAiResponsesStream.makeReader({ isJob: false })
+        ),
+        { request, model }
       )
   }
 }
@@ -248,6 +262,7 @@ const makeCompletions = (
   const payloadOf = (request: ResponseRequest) =>
     Effect.fromResult(ChatCompletions.toPayload(request, { provider: options.name, model }))
   return {
+    check: (request) => Effect.asVoid(payloadOf(request)),
     complete: Effect.fnUntraced(function*(request) {
       const body = yield* payloadOf(request)
       const answer = yield* send({ operation: "call", method: "post", path, body, model })
@@ -258,14 +273,17 @@ const makeCompletions = (
           () => ChatCompletions.outcomeOf(answer.reply, answer.context)
         )
       )
-    }),
+    }, (self, request) => CheckedByHost.ofCall(self, { request, model })),
     stream: (request) =>
-      EventStream.make(
-        Effect.flatMap(payloadOf(request), (payload) => {
-          const body = ChatCompletionsStream.toStreamed(payload, options.name)
-          return sendStream({ operation: "call", method: "post", path, body, model })
-        }),
-        ChatCompletionsStream.makeReader
+      CheckedByHost.ofStream(
+        EventStream.make(
+          Effect.flatMap(payloadOf(request), (payload) => {
+            const body = ChatCompletionsStream.toStreamed(payload, options.name)
+            return sendStream({ operation: "call", method: "post", path, body, model })
+          }),
+          ChatCompletionsStream.makeReader
+        ),
+        { request, model }
       )
   }
 }

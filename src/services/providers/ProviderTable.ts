@@ -112,6 +112,7 @@ const hidesLimit = { hidesLimit: true } as const
  * LiteLLM, "Providers" (prefixes, base URLs, key variables):
  * https://docs.litellm.ai/docs/providers. The providers' own pages on their
  * OpenAI-compatible and Responses endpoints and on structured output.
+ * DeepSeek, "Responses API": https://api-docs.deepseek.com/guides/responses_api
  * `openai` 7.57.0, `bedrock.ts`, for the address of `bedrock_mantle`.
  *
  * @category models
@@ -169,7 +170,7 @@ export const providerTable: ReadonlyArray<Row> = [
   ),
   row("mistral", "https://api.mistral.ai/v1", ["MISTRAL_API_KEY"], native),
   row("groq", "https://api.groq.com/openai/v1", ["GROQ_API_KEY"], { responses: true, ...jsonMode }),
-  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], jsonMode),
+  row("deepseek", "https://api.deepseek.com", ["DEEPSEEK_API_KEY"], { responses: true, ...jsonMode }),
   row("xai", "https://api.x.ai/v1", ["XAI_API_KEY"], { responses: true, ...nativeInBoth }),
   row("openrouter", "https://openrouter.ai/api/v1", ["OPENROUTER_API_KEY"], { responses: true }),
   row("together_ai", "https://api.together.xyz/v1", ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY"], jsonMode),
@@ -218,7 +219,7 @@ export const providerTable: ReadonlyArray<Row> = [
   row("ollama", "http://localhost:11434/v1", ["OLLAMA_API_KEY"], {
     ...local,
     responses: true,
-    ...native,
+    ...nativeInBoth,
     ...hidesLimit
   }),
   row("lm_studio", "http://localhost:1234/v1", ["LM_STUDIO_API_KEY"], {

@@ -19,6 +19,16 @@ export interface Call {
   readonly startedAt: number
   /** Present when it watches the answer grow. */
   readonly reader?: Reader | undefined
+  /** Is told how far the run has come. */
+  readonly milestones?: Milestones | undefined
+}
+
+/** Are called once each, if it comes to that. */
+export interface Milestones {
+  /** The run has a job to wait for. */
+  readonly onJob?: (() => void) | undefined
+  /** The run has looked at its job, and waits for the next look. */
+  readonly onWait?: (() => void) | undefined
 }
 
 /** What callers have in common. */
@@ -133,5 +143,6 @@ const timeout = (run: Run, deadline: Duration.Duration): Timeout =>
     elapsed: deadline,
     phase: run.progress.phase,
     session: run.spec.key,
-    jobId: run.progress.jobId
+    jobId: run.progress.jobId,
+    ...run.before
   })

@@ -13,7 +13,7 @@ import {
   SessionNotFound,
   SubmissionUncertain
 } from "../../errors/Reason.ts"
-import type { PassedOver } from "../../services/LlmResponse.ts"
+import type { PassedOver } from "../../errors/StrategyError.ts"
 import type { Lookup, Outcome } from "../../services/Provider.ts"
 import type { StrategyName } from "../../services/ResponseRequest.ts"
 import {
@@ -61,6 +61,8 @@ export interface Facts {
   readonly lookups: { readonly get: (id: string) => Lookup | undefined }
   /** The index of the first candidate that this run has not passed over. */
   readonly position: number
+  /** The models of the plan that cannot be asked at all, and why. */
+  readonly unusable: ReadonlyMap<string, ProviderError>
   /** Why the last attempt failed, until it is retried. */
   readonly failure: Failure | undefined
   /** An outcome that this run has received, and that the journal does not hold yet. */
@@ -125,7 +127,13 @@ export type Step =
   | { readonly _tag: "WaitToRetry"; readonly error: ProviderError }
   /** Record a held call's end, and treat it as a failed attempt. */
   | { readonly _tag: "RecordFailure"; readonly end: EndToRecord; readonly error: ProviderError }
-  | { readonly _tag: "NextModel"; readonly passed: PassedOver; readonly position: number; readonly end?: EndToRecord }
+  /** Go over to another candidate, with the models that are passed over on the way. */
+  | {
+    readonly _tag: "NextModel"
+    readonly passed: ReadonlyArray<PassedOver>
+    readonly position: number
+    readonly end?: EndToRecord
+  }
   | { readonly _tag: "Repair"; readonly invalid: InvalidOutput; readonly end: EndToRecord }
   | { readonly _tag: "Settle"; readonly submission: Submission; readonly outcome: FinalOutcome }
   /** Another process has replaced the submission: go on with what the journal says now. */
@@ -181,7 +189,7 @@ export const uncertaintyPolicy = (plan: Plan | undefined, strategy: StrategyName
 
 const afterFailure = (state: SessionState, plan: Plan, facts: Facts, { error, isFinal }: Failure): Step => {
   const { reason } = error.verdict
-  const passed = isFree(state) ? nextModel(plan, facts, error) : undefined
+  const passed = isFree(state) ? passUnanswered(plan, facts, error) : undefined
   // Nobody waits for an open circuit when another model can be asked.
   if (!isFinal && !(reason._tag === "CircuitOpen" && passed !== undefined)) return { _tag: "WaitToRetry", error }
   return passed ?? { _tag: "Stop", failure: error }
@@ -189,7 +197,11 @@ const afterFailure = (state: SessionState, plan: Plan, facts: Facts, { error, is
 
 const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, ended: Ended): Step => {
   const { outcome, submission } = ended
-  if (outcome._tag === "Succeeded") return { _tag: "Settle", submission, outcome }
+  if (outcome._tag === "Succeeded") {
+    return facts.canSubmit || submission.sent.repair !== true || outcome.answer.finishReason !== "stop"
+      ? { _tag: "Settle", submission, outcome }
+      : { _tag: "Stop", failure: unchecked, jobId: submission.accepted?.jobId }
+  }
   const { reason } = outcome.verdict
   const end: EndToRecord = { submission, reason }
   const recorded = state.submissions.find(({ id }) => id === submission.id) ?? submission
@@ -197,7 +209,9 @@ const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, end
   if (plan !== undefined) {
     const invalid = repairable(state, plan, facts, reason)
     if (invalid !== undefined) return { _tag: "Repair", invalid, end }
-    const passed = isFree(state, submission.id) ? fallback(plan, facts, reason, word) : undefined
+    const passed = isFree(state, submission.id) && plan.fallbackOn.includes(word)
+      ? passOver(plan, facts, reason)
+      : undefined
     if (passed !== undefined) return { ...passed, end }
   }
   const jobId = submission.accepted?.jobId
@@ -217,20 +231,19 @@ const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, end
 export const joinJob = (
   state: SessionState,
   plan: Plan,
-  from: number,
-  { id, sent }: AcceptedSubmission
-): { readonly plan: Plan; readonly position: number; readonly passedOver: ReadonlyArray<PassedOver> } => {
+  from: Position,
+  { sent }: AcceptedSubmission
+): { readonly plan: Plan; readonly position: number } => {
   const { candidates } = plan
-  const { position } = skipEnded(state, plan, { position: from, hasStreamed: false })
+  const { position } = skipEnded(state, plan, { ...from, hasStreamed: false })
   const known = candidates.findIndex(({ model }, index) => index >= position && model === sent.model)
-  const passedOver = passedOverBefore(state, id)
-  if (known >= 0) return { plan, position: known, passedOver }
+  if (known >= 0) return { plan, position: known }
   // Another call of the same request asked the model, which this plan does not name, or has passed over: it stands between
   // those that were asked and those that were not.
   const at = hasEndedForGood(state, plan, candidateAt(plan, position)) ? position + 1 : position
   const other: Candidate = { model: sent.model, strategy: sent.strategy }
   const [first = other, ...others] = candidates.toSpliced(at, 0, other)
-  return { plan: { ...plan, candidates: [first, ...others] }, position: at, passedOver }
+  return { plan: { ...plan, candidates: [first, ...others] }, position: at }
 }
 
 /** The models that a session had asked before a submission, and why each could not answer. */
@@ -244,13 +257,20 @@ export const passedOverBefore = (state: SessionState, id: string): ReadonlyArray
   return Array.from(reasons, ([model, reason]) => ({ model, reason }))
 }
 
-/** Whether a job that is queued for too long is left for the next model. */
-export const leavesQueue = (plan: Plan | undefined, position: number): boolean =>
-  plan !== undefined && position + 1 < plan.candidates.length && plan.fallbackOn.includes("Queued")
+/** A candidate, and the models that cannot be asked after it. */
+export type Position = Pick<Facts, "position" | "unusable">
 
-/** The ends of the candidate at a position for which the next one is asked; `undefined` when there is none. */
-export const fallbackReasons = (plan: Plan | undefined, position: number): ReadonlyArray<string> | undefined =>
-  plan === undefined || position + 1 >= plan.candidates.length ? undefined : plan.fallbackOn
+/** Whether a job that is queued for too long is left for the next model. */
+export const leavesQueue = (plan: Plan | undefined, position: Position): boolean =>
+  fallbackReasons(plan, position)?.includes("Queued") === true
+
+/** The ends of a candidate for which the next one is asked; `undefined` when there is none. */
+export const fallbackReasons = (plan: Plan | undefined, position: Position): ReadonlyArray<string> | undefined =>
+  plan === undefined || nextPosition(plan, position) === undefined ? undefined : plan.fallbackOn
+
+/** Whether an invalid answer of the next submission would be sent back for repair. */
+export const wouldRepair = (state: SessionState, plan: Plan | undefined): boolean =>
+  plan !== undefined && invalidAnswers(state) < plan.repairs
 
 /** Whether the session waits for another job than this submission's, or for none. */
 export const isSurplus = (state: SessionState, submissionId: string): boolean =>
@@ -289,19 +309,21 @@ const candidateAt = ({ candidates }: Plan, position: number): Candidate => candi
 const skipEnded = (
   state: SessionState,
   plan: Plan,
-  { hasStreamed, position }: Pick<Facts, "hasStreamed" | "position">
+  { hasStreamed, position, unusable }: Position & Pick<Facts, "hasStreamed">
 ): { readonly position: number; readonly passed: ReadonlyArray<PassedOver> } => {
   const passed: Array<PassedOver> = []
   let current = position
-  while (!hasStreamed && current + 1 < plan.candidates.length) {
+  while (!hasStreamed) {
+    const next = nextPosition(plan, { position: current, unusable })
+    if (next === undefined) break
     const candidate = candidateAt(plan, current)
     const closed = endForGood(state, plan, candidate)
     if (closed === undefined) break
     // Only a job that was queued for too long counts here as cancelled.
     const word = closed.reason._tag === "JobCancelled" ? "Queued" : closed.reason._tag
     if (!plan.fallbackOn.includes(word)) break
-    passed.push({ model: candidate.model, reason: closed.reason })
-    current++
+    passed.push({ model: candidate.model, reason: closed.reason }, ...unusableBetween(plan, unusable, current, next))
+    current = next
   }
   return { position: current, passed }
 }
@@ -343,18 +365,50 @@ const repairable = (
     ? reason
     : undefined
 
-const nextModel = (plan: Plan, facts: Facts, { verdict: { reason } }: ProviderError) =>
-  fallback(plan, facts, reason, reason._tag)
+type NextModel = Extract<Step, { readonly _tag: "NextModel" }>
 
-const fallback = (
+/**
+ * Passes over a model that gave no answer, if the reason allows it. `fallbackOn` has no say in what Holdfast itself refuses
+ * for one model, nor in a provider without a key behind the first model: nothing was sent.
+ */
+const passUnanswered = (
   plan: Plan,
-  { hasStreamed, position }: Facts,
-  reason: Verdict["reason"],
-  word: string
-): Extract<Step, { readonly _tag: "NextModel" }> | undefined =>
-  !hasStreamed && position + 1 < plan.candidates.length && plan.fallbackOn.includes(word)
-    ? { _tag: "NextModel", passed: { model: candidateAt(plan, position).model, reason }, position: position + 1 }
-    : undefined
+  facts: Facts,
+  { evidence, verdict: { reason } }: ProviderError
+): NextModel | undefined => {
+  const isForced = evidence === "NotSent" &&
+    (reason._tag === "InvalidRequest" || (reason._tag === "ProviderNotConfigured" && facts.position > 0))
+  return isForced || plan.fallbackOn.includes(reason._tag) ? passOver(plan, facts, reason) : undefined
+}
+
+/** Passes over a model, and over those behind it that cannot be asked. */
+const passOver = (plan: Plan, facts: Facts, reason: Verdict["reason"]): NextModel | undefined => {
+  const { hasStreamed, position, unusable } = facts
+  const next = nextPosition(plan, facts)
+  if (hasStreamed || next === undefined) return undefined
+  const passed = [
+    { model: candidateAt(plan, position).model, reason },
+    ...unusableBetween(plan, unusable, position, next)
+  ]
+  return { _tag: "NextModel", passed, position: next }
+}
+
+/** The next candidate that can be asked. */
+const nextPosition = ({ candidates }: Plan, { position, unusable }: Position): number | undefined => {
+  const next = candidates.findIndex(({ model }, index) => index > position && !unusable.has(model))
+  return next < 0 ? undefined : next
+}
+
+const unusableBetween = (
+  { candidates }: Plan,
+  unusable: Facts["unusable"],
+  position: number,
+  next: number
+): ReadonlyArray<PassedOver> =>
+  candidates.slice(position + 1, next).flatMap(({ model }) => {
+    const error = unusable.get(model)
+    return error === undefined ? [] : [{ model, reason: error.verdict.reason }]
+  })
 
 /** The word of `fallbackOn` for a submission's end: a job that was cancelled in its queue was queued for too long. */
 const wordOf = (reason: Verdict["reason"], forFallback: boolean): string =>
@@ -376,6 +430,11 @@ export const nothingToResume = (state: SessionState): NonRetryableReason =>
   isEmpty(state)
     ? new SessionNotFound({ message: "There is no such session" })
     : new RequestNeeded({ message: "No job is known for the session; run it with its request" })
+
+const unchecked = new RequestNeeded({
+  message:
+    "The answer has to be checked by the request's schema, and perhaps repaired; run the session with its request"
+})
 
 const anotherModelNeeded = ({ sent }: Submission, { _tag }: Verdict["reason"]): NonRetryableReason =>
   new RequestNeeded({

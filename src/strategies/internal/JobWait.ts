@@ -37,7 +37,7 @@ export const prepareWait = Effect.fnUntraced(function*(
   const known = first === undefined && job.cancelRequested
     ? yield* cancelJob(run.spec.journal, jobs, job, job.forFallback)
     : first
-  return yield* WaitingJob.make(run, jobs, job, known)
+  return yield* WaitingJob.make(run, jobs, job, known, shared.pollSchedule(run.spec.poll, job.sent.provider))
 })
 
 /** What is known of a wait that is over. */

@@ -1,19 +1,21 @@
 /**
  * The loop of a run: loads the journal, asks `Decision.next` for the next step, performs it, and repeats.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { type InvalidOutput, SessionMismatch } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { PassedOver } from "../../services/LlmResponse.ts"
 import type { JobState, Lookup, Outcome, RetryBudget } from "../../services/Provider.ts"
 import type { ResponseRequest } from "../../services/ResponseRequest.ts"
 import { type AcceptedSubmission, apply, emptyState, noVersion, type SessionState } from "../../services/Session.ts"
 import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import * as Decision from "./Decision.ts"
+import { type Unusable, unusableModels } from "./FallbackChain.ts"
 import { afterFailure, cancelOthers, prepareWait, type Wait } from "./JobWait.ts"
 import type { Loaded } from "./Journaling.ts"
+import { monotonicMillis } from "./MonotonicTime.ts"
 import type { Waiter } from "./Poller.ts"
 import { prepare } from "./Preparing.ts"
 import { type Retries, waitForRetry } from "./Retrying.ts"
@@ -35,7 +37,7 @@ export const drive = (
     request: order?.request,
     plan: order?.plan,
     position: 0,
-    passedOver: [],
+    unusable: undefined,
     invalid: undefined,
     failure: undefined,
     ended: undefined,
@@ -54,7 +56,8 @@ interface Memory {
   request: ResponseRequest | undefined
   plan: Decision.Plan | undefined
   position: number
-  passedOver: ReadonlyArray<PassedOver>
+  /** The models that cannot be asked; `undefined` until they are looked for. */
+  unusable: Unusable | undefined
   invalid: InvalidOutput | undefined
   failure: Decision.Failure | undefined
   ended: Decision.Ended | undefined
@@ -128,7 +131,7 @@ const advance = Effect.fnUntraced(function*(
         break
       case "NextModel":
         if (step.end !== undefined) yield* recordEndFirst(run, step.end)
-        memory.passedOver = [...memory.passedOver, step.passed]
+        run.notePassedOver([...run.passedOver, ...step.passed])
         yield* startAfresh(run, memory, { position: step.position, invalid: undefined })
         break
       case "Repair":
@@ -180,13 +183,17 @@ export const sessionMismatch = (session: string | undefined): NonRetryable =>
     session
   })
 
+const placeOf = ({ position, unusable = noneUnusable }: Memory): Decision.Position => ({ position, unusable })
+
+const noneUnusable: Unusable = new Map()
+
 const factsOf = (run: Run, { uncertain }: Shared, memory: Memory): Decision.Facts => ({
   canSubmit: run.canSubmit,
   own: run.own,
   unsent: uncertain.unsent,
   lost: uncertain.lost,
   lookups: memory.lookups,
-  position: memory.position,
+  ...placeOf(memory),
   failure: memory.failure,
   ended: memory.ended,
   hasStreamed: run.transcript?.hasContent === true
@@ -195,12 +202,8 @@ const factsOf = (run: Run, { uncertain }: Shared, memory: Memory): Decision.Fact
 /** Continues where the run was that sent a job. */
 const joinJob = (run: Run, memory: Memory, state: SessionState, job: AcceptedSubmission): void => {
   if (!run.own.includes(job.id)) {
-    Object.assign(
-      memory,
-      memory.plan === undefined
-        ? { passedOver: Decision.passedOverBefore(state, job.id) }
-        : Decision.joinJob(state, memory.plan, memory.position, job)
-    )
+    run.notePassedOver(Decision.passedOverBefore(state, job.id))
+    if (memory.plan !== undefined) Object.assign(memory, Decision.joinJob(state, memory.plan, placeOf(memory), job))
   }
   if (memory.plan?.candidates.length === 1 && memory.request?.schema === undefined) {
     memory.plan = undefined
@@ -266,7 +269,7 @@ const afterWait = (
   const wait: Wait = {
     shared,
     waiting,
-    leavesQueue: Decision.leavesQueue(memory.plan, memory.position),
+    leavesQueue: Decision.leavesQueue(memory.plan, placeOf(memory)),
     settle: (outcome) => settle(settling(run, shared, memory), job, outcome)
   }
   return Effect.map(afterFailure(wait, exit.cause), () => {
@@ -290,17 +293,26 @@ const submit = Effect.fnUntraced(function*(
   const request = requestFor(memory, candidate)
   if (request === undefined) return yield* Effect.die(new Error("A run without a request cannot submit"))
   memory.position = position
-  if (passed.length > 0) memory.passedOver = [...memory.passedOver, ...passed]
+  if (passed.length > 0) run.notePassedOver([...run.passedOver, ...passed])
   memory.lookups = noLookups
-  const prepared = yield* Effect.result(prepare(shared.providers, shared.namespace, { request, ...candidate }))
+  const unusable = yield* Effect.result(findUnusable(shared, memory))
+  if (unusable._tag === "Failure") return yield* run.failure(unusable.failure)
+  const refusal = unusable.success.get(candidate.model)
+  const prepared = yield* Effect.result(
+    refusal === undefined
+      ? prepare(shared.providers, shared.namespace, { request, ...candidate })
+      : Effect.fail(refusal)
+  )
   if (prepared._tag === "Failure") {
     memory.failure = { error: prepared.failure, isFinal: true }
     return
   }
   const means = prepared.success
-  const { admit, retryBudget } = means.provider
+  const { admit, ready, retryBudget } = means.provider
   memory.budget = retryBudget
-  const admitted = yield* Effect.result(admit?.(request) ?? Effect.void)
+  const until = (yield* Clock.currentTimeMillis) + run.deadlineAt - (yield* monotonicMillis)
+  // All that may be slow comes before the intent is journaled: a crash after it leaves the submission uncertain.
+  const admitted = yield* Effect.result(Effect.andThen(ready ?? Effect.void, admit?.(request, until) ?? Effect.void))
   if (admitted._tag === "Failure") {
     memory.failure = { error: admitted.failure, isFinal: false }
     return
@@ -310,7 +322,8 @@ const submit = Effect.fnUntraced(function*(
     strategy: candidate.strategy,
     means,
     purpose: invalid === undefined ? "answer" : "repair",
-    fallbackOn: Decision.fallbackReasons(plan, position),
+    fallbackOn: Decision.fallbackReasons(plan, placeOf(memory)),
+    isRepaired: request.schema !== undefined && Decision.wouldRepair(loaded.state, plan),
     isRepeatable: Decision.uncertaintyPolicy(plan, candidate.strategy) === "resubmit"
   })
   if (sent === undefined) return
@@ -341,6 +354,19 @@ const submit = Effect.fnUntraced(function*(
   }
 })
 
+/** Checks the models of a request before the first submission of its session. */
+const findUnusable = (shared: Shared, memory: Memory): Effect.Effect<Unusable, ProviderError> => {
+  const { loaded, plan, request, unusable } = memory
+  if (unusable !== undefined) return Effect.succeed(unusable)
+  if (plan === undefined || request === undefined || loaded.state.submissions.length > 0) {
+    return Effect.succeed(noneUnusable)
+  }
+  return Effect.tap(unusableModels(shared, { plan, request }), (found) =>
+    Effect.sync(() => {
+      memory.unusable = found
+    }))
+}
+
 /** The request that goes to a candidate: as the caller made it, or with the invalid answer and what is wrong with it. */
 const requestFor = (
   { invalid, request }: Memory,
@@ -369,10 +395,10 @@ const startAfresh = (
   return run.closeStream
 }
 
-const settling = (run: Run, shared: Shared, { loaded, passedOver, submissions }: Memory): Settling => ({
+const settling = (run: Run, shared: Shared, { loaded, submissions }: Memory): Settling => ({
   run,
   shared,
-  passedOver,
+  passedOver: run.passedOver,
   submissions: Math.max(submissions, loaded.state.submissions.length)
 })
 

@@ -9,10 +9,8 @@ import type * as Scope from "effect/Scope"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import type { Outcome } from "../../services/Provider.ts"
-import type { Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import type { Run } from "./Run.ts"
 import * as TimerQueue from "./TimerQueue.ts"
 import type { Listener } from "./WakeSignal.ts"
 import { type Look, look, type WaitingJob } from "./WaitingJob.ts"
@@ -22,13 +20,13 @@ export interface Poller {
   readonly add: (job: WaitingJob, waiter: Waiter) => Parked
   /** Waits for a job's outcome. */
   readonly wait: (job: WaitingJob) => Effect.Effect<Outcome, StrategyError>
-  /** The runs that wait for a job. */
-  readonly runsOf: (jobId: string) => ReadonlyArray<Run>
+  /** The waits for a job. */
+  readonly waitsFor: (jobId: string) => ReadonlyArray<WaitingJob>
   /** From now on, looks at a job as soon as its end is in the journal. Runs once. */
   readonly watchJournals: Effect.Effect<void>
 }
 
-/** Reads the versions of sessions, in one question to the store. */
+/** Tells which sessions have changed, in one question to the store. */
 export type Versions = NonNullable<SessionStore["Service"]["versions"]>
 
 /** How often the journals of all waiting jobs are looked at for ends that another process has recorded. */
@@ -61,7 +59,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
     const scan = Effect.suspend(() => scanJournals([...jobs.values()].flat(), versions))
     return {
       add,
-      runsOf: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job.run),
+      waitsFor: (jobId) => entriesOf(jobs, jobId).map(({ job }) => job),
       watchJournals: Effect.suspend(() => {
         if (isScanning) return Effect.void
         isScanning = true
@@ -118,8 +116,8 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   readonly job: WaitingJob
   private readonly shared: Shared
   private waiter: Waiter | undefined
-  /** The journal's version when it was last read. */
-  private version: Version | undefined
+  /** What the store's `versions` said before the journal was last read. */
+  private version: string | undefined
   /** Looks at the job at this moment. */
   private looking: Fiber.Fiber<TimedLook, StrategyError> | undefined
 
@@ -140,10 +138,11 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   }
 
   /** Looks at the job if the journal has changed, and says that the job is over. */
-  check(current: ReadonlyMap<string, Version> | undefined): Effect.Effect<void, SessionStoreError> {
+  check(versions: ReadonlyMap<string, string> | undefined): Effect.Effect<void, SessionStoreError> {
     const { job, run } = this.job
-    if (this.version !== undefined && current?.get(run.spec.key ?? "") === this.version) return Effect.void
-    return Effect.map(run.spec.journal.load, ({ state, version }) => {
+    const version = versions === undefined ? undefined : versions.get(run.spec.key ?? "") ?? ""
+    if (version !== undefined && version === this.version) return Effect.void
+    return Effect.map(run.spec.journal.load, ({ state }) => {
       this.version = version
       const isOver = state.settled !== undefined ||
         state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)
@@ -171,6 +170,7 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
     if (this.waiter === undefined) return
     this.dueAt = dueAt
     this.shared.queue.add(this)
+    this.job.run.wait()
     this.job.run.wakes.listen(this)
   }
 

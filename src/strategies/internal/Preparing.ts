@@ -47,6 +47,15 @@ export const prepare = Effect.fnUntraced(function*(
   }
 })
 
+/** Fails as sending the request would for what the model's API cannot take. Nothing is sent. */
+export const check = (
+  { provider: { completions, jobs, responses } }: Means,
+  { request, strategy }: Call
+): Effect.Effect<void, ProviderError> => {
+  const port = { background: jobs, sync: responses, completions }[strategy]
+  return port?.check?.(request) ?? Effect.void
+}
+
 /** Longest time that a call waits. A provider that cannot be resolved is the run's to report, if the session needs it. */
 export const deadlineOf = (
   providers: Providers["Service"],

@@ -40,7 +40,9 @@ export const waitForRetry = Effect.fnUntraced(
     const next = yield* nextDelay(steps, error)
     if (next._tag === "None") return error
     const delay = next.value
-    if ((yield* monotonicMillis) + delay > run.deadlineAt) {
+    // The server's wait counts, whatever the schedule says.
+    const wait = verdict.retryAfter === undefined ? 0 : Duration.toMillis(verdict.retryAfter)
+    if ((yield* monotonicMillis) + Math.max(delay, wait) > run.deadlineAt) {
       const retryAfter = verdict.retryAfter ?? verdict.retryHint ?? Duration.millis(delay)
       return new ProviderError({ verdict: { ...verdict, retryAfter }, evidence: error.evidence })
     }

@@ -11,11 +11,19 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { NonRetryableReason } from "../../errors/Reason.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
-import { NonRetryable, type Phase, Retryable, type StrategyError } from "../../errors/StrategyError.ts"
-import type { Answer, PassedOver } from "../../services/LlmResponse.ts"
+import {
+  NonRetryable,
+  type PassedOver,
+  type Phase,
+  Retryable,
+  type StrategyError,
+  Timeout
+} from "../../errors/StrategyError.ts"
+import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
+import type { Milestones } from "./Caller.ts"
 import type { Plan } from "./Decision.ts"
 import { type SessionJournal, unavailable } from "./Journaling.ts"
 import type { OpenStream } from "./Opening.ts"
@@ -115,10 +123,14 @@ export class Run {
   stream: OpenStream | undefined
   streamOf: string | undefined
   private watchers: Set<Watcher> | undefined
+  /** The models that could not answer, and why. */
+  passedOver: ReadonlyArray<PassedOver> = noneOver
   /** The submissions that this run sent. */
   own: ReadonlyArray<string> = none
   /** The submission whose job it waits for, or whose answer it fetches again. */
   private awaited: string | undefined
+  private isWaiting = false
+  private milestones: Array<Milestones> | undefined
   /** Whose request the session belongs to, as it was last read. */
   owner: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
@@ -145,6 +157,7 @@ export class Run {
 
   /** Notes the job that this run waits for. */
   awaitJob({ accepted, id }: AcceptedSubmission): void {
+    if (this.awaited === undefined) { for (const { onJob } of this.milestones ?? []) onJob?.() }
     this.awaited = id
     this.update({ phase: "running", status: "waiting for the job", jobId: accepted.jobId })
   }
@@ -187,6 +200,21 @@ export class Run {
     return parked !== undefined
   }
 
+  /** Calls the milestones of a caller that the run has reached or will reach. */
+  report(milestones: Milestones): void {
+    if (this.awaited !== undefined) milestones.onJob?.()
+    if (this.isWaiting) milestones.onWait?.()
+    if (this.awaited === undefined || !this.isWaiting) (this.milestones ??= []).push(milestones)
+  }
+
+  /** Notes that it has looked at its job, and waits for the next look. */
+  wait(): void {
+    if (this.isWaiting) return
+    this.isWaiting = true
+    for (const { onWait } of this.milestones ?? []) onWait?.()
+    this.milestones = undefined
+  }
+
   /** Calls `watcher` at each change, and with `undefined` at the end; returns what stops it. */
   watch(watcher: Watcher): () => void {
     const watchers = this.watchers ??= new Set()
@@ -216,8 +244,11 @@ export class Run {
     if (waiter.onInterrupt === "detach") this.onInterrupt = "detach"
     if (this.callers.length === 0) this.callers = [waiter]
     else this.callers.push(waiter)
-    if (waiter.reader === undefined) this.transcript?.release()
-    else waiter.reader.attach(this.transcript ??= new Transcript())
+    if (waiter.reader === undefined) return this.transcript?.release()
+    const isFirst = this.transcript === undefined
+    waiter.reader.attach(this.transcript ??= this.makeTranscript())
+    // The job's stream, where there is one, says more.
+    if (isFirst && this.progress.jobId !== undefined) this.wakes.raise()
   }
 
   /** Remembers the calls of the answer, so that watchers get those that no stream emitted. */
@@ -225,6 +256,22 @@ export class Run {
     if (this.transcript !== undefined && outcome._tag === "Succeeded") {
       this.transcript.answerCalls = outcome.toolCalls ?? []
     }
+  }
+
+  /** A watcher that joins late is told what the run knows; the job's stream, where there is one, tells the rest. */
+  private makeTranscript(): Transcript {
+    const transcript = new Transcript()
+    const { jobId, phase, status } = this.progress
+    if (jobId !== undefined) {
+      transcript.notePolled(jobId, { _tag: "Status", status, phase: phase === "queued" ? "queued" : "running" }, false)
+    }
+    return transcript
+  }
+
+  /** Notes the state that a poll has found. */
+  noteStatus({ phase, status }: Pending, jobId: string, isOwn: boolean): void {
+    this.update({ phase, status, jobId })
+    this.transcript?.notePolled(jobId, { _tag: "Status", phase, status }, isOwn)
   }
 
   /** Those who wait. */
@@ -262,14 +309,24 @@ export class Run {
     return unavailable(error, this.spec.key, this.progress.attempts)
   }
 
+  /** What an error says of the models before the one that is asked. */
+  get before(): { readonly passedOver?: ReadonlyArray<PassedOver> } {
+    return this.passedOver.length === 0 ? {} : { passedOver: this.passedOver }
+  }
+
+  /** Notes the models that could not answer. */
+  notePassedOver(passedOver: ReadonlyArray<PassedOver>): void {
+    this.passedOver = passedOver
+  }
+
   /** The error of a run that is refused for a reason of our own. */
   refused(reason: NonRetryableReason, jobId?: string): NonRetryable {
-    return new NonRetryable({ reason, session: this.spec.key, jobId })
+    return new NonRetryable({ reason, session: this.spec.key, jobId, ...this.before })
   }
 
   /** What a provider's failure means to the callers of this run. */
   failure(error: ProviderError): Retryable | NonRetryable {
-    const about = { session: this.spec.key, jobId: this.progress.jobId }
+    const about = { session: this.spec.key, jobId: this.progress.jobId, ...this.before }
     return error.verdict._tag === "Retryable"
       ? new Retryable({
         reason: error.verdict.reason,
@@ -285,5 +342,19 @@ export class Run {
 export const isParked = Symbol.for("holdfast/strategies/internal/Run/isParked")
 
 const none: ReadonlyArray<string> = []
+const noneOver: ReadonlyArray<PassedOver> = []
 // Never written to: the first caller gets an array of its own.
 const noWaiters: Array<Waiter> = []
+
+/** Adds the models before to an error that does not name them. */
+export const withPassedOver = ({ passedOver }: Run, error: StrategyError): StrategyError => {
+  if (passedOver.length === 0 || error.passedOver !== undefined) return error
+  switch (error._tag) {
+    case "Retryable":
+      return new Retryable({ ...error, passedOver })
+    case "NonRetryable":
+      return new NonRetryable({ ...error, passedOver })
+    case "Timeout":
+      return new Timeout({ ...error, passedOver })
+  }
+}

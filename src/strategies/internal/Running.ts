@@ -17,7 +17,7 @@ import { monotonicMillis } from "./MonotonicTime.ts"
 import { drive, sessionMismatch } from "./Loop.ts"
 import * as Journaling from "./Journaling.ts"
 import * as Poller from "./Poller.ts"
-import { isParked, type Order, Run, type RunResult, type Waiter } from "./Run.ts"
+import { isParked, type Order, Run, type RunResult, type Waiter, withPassedOver } from "./Run.ts"
 import { patienceOf } from "./Sending.ts"
 import type { Shared } from "./Shared.ts"
 import { defaultConcurrency, SubmitGates } from "./SubmitGate.ts"
@@ -35,6 +35,7 @@ export interface Running {
 }
 
 export interface Options {
+  readonly pollSchedule?: Shared["pollSchedule"] | undefined
   readonly submitConcurrency?: number | undefined
   readonly versions?: Poller.Versions | undefined
 }
@@ -54,7 +55,7 @@ export const make = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
   complete: Callers["complete"],
-  { submitConcurrency = defaultConcurrency, versions }: Options = {}
+  { pollSchedule = (asked) => asked, submitConcurrency = defaultConcurrency, versions }: Options = {}
 ): Effect.fn.Return<Running, never, Scope.Scope> {
   const runs = new Map<string, Run>()
   const active = new Set<Run>()
@@ -106,7 +107,9 @@ export const make = Effect.fnUntraced(function*(
     namespace,
     uncertain,
     submitGates: new SubmitGates(submitConcurrency),
+    pollSchedule,
     ignorant: new Set(),
+    unusable: new Set(),
     poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
     detach,
@@ -121,10 +124,10 @@ export const make = Effect.fnUntraced(function*(
     if (run.waiters.length === 0) run.interrupt()
   }
 
-  const end = (run: Run, exit: Exit.Exit<RunResult, StrategyError>): void => {
+  const end = (run: Run, ended: Exit.Exit<RunResult, StrategyError>): void => {
     forget(run)
     active.delete(run)
-    run.exit = exit
+    const exit = run.exit = Exit.mapError(ended, (error) => withPassedOver(run, error))
     if (run.stream !== undefined) fork(run.closeStream)
     // No later run can load it.
     if (!run.spec.journal.durable) {
@@ -176,6 +179,7 @@ export const make = Effect.fnUntraced(function*(
       )
       if (ended !== undefined && isTold) return waiter.done(ended)
       run.admit(waiter)
+      if (call.milestones !== undefined) run.report(call.milestones)
       const interrupted = waiter.register()
       // A deadline that has passed already is told so at once.
       if (running === undefined && run.waiters.includes(waiter)) start(run, call.order)

@@ -60,6 +60,8 @@ export interface ToSend extends Call {
   readonly purpose: "answer" | "repair"
   /** The ends of it for which another model is asked. */
   readonly fallbackOn: ReadonlyArray<string> | undefined
+  /** Whether an answer that does not fit the request's schema is sent back. */
+  readonly isRepaired: boolean
   /** Whether it may be sent again when its outcome is not known. */
   readonly isRepeatable: boolean
 }

@@ -7,8 +7,8 @@ import * as Exit from "effect/Exit"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import { JobExpired } from "../../errors/Reason.ts"
 import { StoreUnavailable } from "../../errors/SessionStoreError.ts"
-import { NonRetryable, type StrategyError } from "../../errors/StrategyError.ts"
-import { Answer, LlmResponse, type PassedOver } from "../../services/LlmResponse.ts"
+import { NonRetryable, type PassedOver, type StrategyError } from "../../errors/StrategyError.ts"
+import { Answer, LlmResponse } from "../../services/LlmResponse.ts"
 import type { JobsApi } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
@@ -158,12 +158,13 @@ export const jobsFor = (
   )
 
 const conclude = (
-  { passedOver, run, submissions }: Settling,
+  settling: Settling,
   submission: Submission,
   end: FinalOutcome,
   settled: boolean
-): Exit.Exit<RunResult, NonRetryable> =>
-  end._tag === "Failed" ? Exit.fail(errorOf(run, end)) : Exit.succeed({
+): Exit.Exit<RunResult, NonRetryable> => {
+  const { passedOver, run, submissions } = settling
+  return end._tag === "Failed" ? Exit.fail(errorOf(settling, end)) : Exit.succeed({
     answer: end.answer,
     provider: submission.sent.provider,
     strategy: submission.sent.strategy,
@@ -172,26 +173,36 @@ const conclude = (
     passedOver,
     settled
   })
+}
 
-const errorOf = (run: Run, { verdict }: Extract<FinalOutcome, { readonly _tag: "Failed" }>): NonRetryable =>
-  new NonRetryable({ reason: verdict.reason, session: run.spec.key, jobId: run.progress.jobId })
+const errorOf = (
+  { passedOver, run }: Settling,
+  { verdict }: Extract<FinalOutcome, { readonly _tag: "Failed" }>
+): NonRetryable =>
+  new NonRetryable({
+    reason: verdict.reason,
+    session: run.spec.key,
+    jobId: run.progress.jobId,
+    ...(passedOver.length === 0 ? {} : { passedOver })
+  })
 
 const settlementOf = (
-  { passedOver, run }: Settling,
+  settling: Settling,
   submission: Submission,
   end: FinalOutcome,
   state: SessionState
 ): Settlement => {
+  const { passedOver, run } = settling
   const jobId = submission.accepted?.jobId ?? (end._tag === "Succeeded" ? end.answer.responseId : undefined)
   const isIdOnly = submission.sent.journal === "ids-only"
   // What the provider no longer has cannot be fetched again; that it has not is all there is to keep.
   const isGone = end._tag === "Failed" && end.verdict.reason._tag === "JobExpired"
   if (isIdOnly && jobId !== undefined && !isGone) return { _tag: "Reference", jobId }
   if (end._tag === "Failed") {
-    const error = errorOf(run, end)
+    const error = errorOf(settling, end)
     return {
       _tag: "Failed",
-      error: isIdOnly ? new NonRetryable({ ...error, reason: withoutText(error.reason) }) : error
+      error: isIdOnly ? withoutTexts(error) : error
     }
   }
   // An answer without an id can never be fetched again.
@@ -212,6 +223,17 @@ const settlementOf = (
       settled: true
     })
   }
+}
+
+const withoutTexts = (error: NonRetryable): NonRetryable => {
+  const { passedOver, reason } = error
+  return new NonRetryable({
+    ...error,
+    reason: withoutText(reason),
+    ...(passedOver === undefined
+      ? {}
+      : { passedOver: passedOver.map(({ model, reason }) => ({ model, reason: withoutText(reason) })) })
+  })
 }
 
 const unreachable = (run: Run, jobId: string): Effect.Effect<never, NonRetryable> =>

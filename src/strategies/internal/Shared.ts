@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { Providers } from "../../services/Providers.ts"
 import type { Poller } from "./Poller.ts"
-import type { isParked, Run, RunResult } from "./Run.ts"
+import type { isParked, Run, RunResult, RunSpec } from "./Run.ts"
 import type { SubmitGates } from "./SubmitGate.ts"
 import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 
@@ -16,6 +16,10 @@ export interface Shared {
   readonly namespace: string
   readonly uncertain: UncertainSubmissions
   readonly submitGates: SubmitGates
+  /** The delays between the polls of a job of a provider, where the caller asked for some. */
+  readonly pollSchedule: (asked: RunSpec["poll"], provider: string) => RunSpec["poll"]
+  /** Models of `fallback` that cannot be asked, as was logged. */
+  readonly unusable: Set<string>
   /** Models whose provider ignores `background`, as was told in the log. */
   readonly ignorant: Set<string>
   /** Forks work that may go on as long as the layer lives, and that nobody waits for. */

@@ -59,6 +59,8 @@ export interface Announcement {
   readonly purpose: "answer" | "repair"
   /** Whether it asks for a job whose stream can be opened again. */
   readonly isStreamed: boolean
+  /** Whether an answer that does not fit the request's schema is sent back. */
+  readonly isRepaired: boolean
   /** For what ends of it another model is asked. */
   readonly fallbackOn: ReadonlyArray<string> | undefined
 }
@@ -70,7 +72,7 @@ export interface Announcement {
 export const announce = Effect.fnUntraced(function*(
   journal: SessionJournal,
   version: Version,
-  { fallbackOn, isStreamed, provider, purpose, request, strategy }: Announcement,
+  { fallbackOn, isRepaired, isStreamed, provider, purpose, request, strategy }: Announcement,
   unsent: UncertainSubmissions["unsent"]
 ): Effect.fn.Return<Submission, SessionStoreError | VersionConflict> {
   const id = randomUUID()
@@ -87,6 +89,7 @@ export const announce = Effect.fnUntraced(function*(
     ),
     store: request.store ?? true,
     ...(isStreamed ? { stream: true } : {}),
+    ...(isRepaired ? { repair: true } : {}),
     ...(fallbackOn === undefined ? {} : { fallbackOn }),
     ...(request.journal === undefined ? {} : { journal: request.journal }),
     ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),

@@ -77,6 +77,10 @@ export class Transcript {
   cursor: string | undefined
   /** Whether that stream has told anything. */
   private hasBegun = false
+  /** The response whose start was written last. */
+  private startedAs: string | undefined
+  /** The status that was written last. */
+  private status: string | undefined
   /** Whether what comes was perhaps told to another process before; decided once, and over at the first pause. */
   isReplaying: boolean | undefined
   /** Whether anything was told that a second answer would contradict. */
@@ -136,6 +140,8 @@ export class Transcript {
       case "Ended":
         return
       case "Started":
+        if (this.startedAs === event.responseId) return
+        this.startedAs = event.responseId
         return void this.items.push({ _tag: "Started", responseId: event.responseId, replayed })
       case "ToolCall": {
         // The end of a resumed stream lists all calls again.
@@ -150,10 +156,19 @@ export class Transcript {
         })
       }
       case "Status":
+        this.status = event.status
         return void this.items.push({ _tag: "Status", status: event.status, phase: event.phase, replayed })
       case "Usage":
         return void this.items.push({ _tag: "Usage", usage: event.usage, replayed })
     }
+  }
+
+  /** Writes what polls have found of a job, where no stream of it says as much. `isNew`: this run submitted the job. */
+  notePolled(responseId: string, event: Extract<StreamEvent, { readonly _tag: "Status" }>, isNew: boolean): void {
+    if (this.source !== undefined) return
+    this.write({ _tag: "Started", responseId }, !isNew)
+    if (this.status !== event.status) this.write(event, false)
+    this.tell()
   }
 
   append(kind: Kind, delta: string, replayed: boolean): void {

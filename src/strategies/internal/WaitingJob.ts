@@ -80,9 +80,10 @@ export const make = (
   run: Run,
   jobs: JobsApi,
   job: AcceptedSubmission,
-  first: JobState | undefined
+  first: JobState | undefined,
+  schedule: Schedule.Schedule<unknown, Pending> = run.spec.poll
 ): Effect.Effect<WaitingJob> =>
-  Effect.zipWith(Schedule.toStep(run.spec.poll), monotonicMillis, (steps, startedAt) => ({
+  Effect.zipWith(Schedule.toStep(schedule), monotonicMillis, (steps, startedAt) => ({
     run,
     jobs,
     job,
@@ -186,7 +187,7 @@ const judge = (watch: WaitingJob, state: JobState | undefined): Effect.Effect<Lo
       )
     case "Pending":
       watch.pending = state
-      run.update({ phase: state.phase, status: state.status, jobId })
+      run.noteStatus(state, jobId, watch.isOwn)
       if (watch.hint !== undefined) {
         // The stream was wrong, and may be wrong again at once.
         watch.hint = undefined

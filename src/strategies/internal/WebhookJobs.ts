@@ -15,6 +15,7 @@ import type { SessionStore } from "../../services/SessionStore.ts"
 import type { SessionRuns } from "../SessionRuns.ts"
 import type { Receipt } from "../Webhooks.ts"
 import { cancelSurplus } from "./Cancelling.ts"
+import { BoundedMap } from "./BoundedMap.ts"
 import { carriedBy } from "./Carried.ts"
 import { isSurplus } from "./Decision.ts"
 import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
@@ -32,18 +33,25 @@ export const make = (
   providers: Providers["Service"],
   deadline: Duration.Duration
 ): WebhookJobs => {
+  /** Jobs of other programs that share the account. */
+  const unknown = new BoundedMap<string, true>(mostUnknown)
   const heed = Effect.fnUntraced(function*(jobId: string): Effect.fn.Return<Receipt, StrategyError> {
     const woken = yield* wake(jobId)
     if (woken !== undefined) return woken
+    // Without an index by job, a search reads every journal.
+    if (store.listForJob === undefined && unknown.has(jobId)) return { _tag: "Unknown", jobId }
     const { places, unread } = yield* search(jobId)
     const known = places.find((place) => place._tag === "Known")
     if (known !== undefined) {
+      yield* runs.noteWebhook(known.provider)
       return known.isOver ? { _tag: "Settled", jobId, session: known.session } : yield* settle(known.session, jobId)
     }
     const adopted = yield* adopt(jobId, places.filter((place) => place._tag === "Open"))
     if (adopted !== undefined) return adopted
     // It may be the job of a session that could not be read.
-    return unread === undefined ? { _tag: "Unknown", jobId } : yield* unavailable(unread, undefined)
+    if (unread !== undefined) return yield* unavailable(unread, undefined)
+    unknown.set(jobId, true)
+    return { _tag: "Unknown", jobId }
   })
 
   /**
@@ -107,7 +115,11 @@ export const make = (
     const unless = (error: StrategyError): Effect.Effect<Receipt, StrategyError> =>
       Effect.flatMap(
         Effect.mapError(store.load(session), (failure) => unavailable(failure, session)),
-        ({ entries }) => isOver(fold(entries), jobId) ? Effect.succeed(settled) : Effect.fail(error)
+        ({ entries }) => {
+          if (isOver(fold(entries), jobId)) return Effect.succeed(settled)
+          // Another webhook could not say more: a call with the request settles it.
+          return isRequestNeeded(error) ? Effect.succeed<Receipt>({ _tag: "Woken", jobId }) : Effect.fail(error)
+        }
       )
     return Effect.matchEffect(runs.resume(session, within), {
       onSuccess: (answer) =>
@@ -166,6 +178,7 @@ export const make = (
       yield* cancelSurplus(new StoredJournal(store, session), jobs, job)
       return { _tag: "Settled", jobId, session }
     }
+    yield* runs.noteWebhook(submission.sent.provider)
     // A run that waits for the submission's fate reads the journal by itself, and then fetches the job.
     return runs.progress(session) === undefined ? yield* settle(session, jobId) : { _tag: "Woken", jobId }
   })
@@ -173,12 +186,15 @@ export const make = (
   return { heed }
 }
 
+/** Jobs of other programs that are remembered. */
+const mostUnknown = 10_000
+
 /** How long a run that was woken has for its poll before it is looked after, milliseconds; then twice as long, and so on. */
 const firstLook = 500
 
 /** Where a job may belong. */
 type Place =
-  | { readonly _tag: "Known"; readonly session: string; readonly isOver: boolean }
+  | { readonly _tag: "Known"; readonly session: string; readonly provider: string; readonly isOver: boolean }
   /** A background submission whose fate is not known. */
   | { readonly _tag: "Open"; readonly session: string; readonly submission: Submission }
 
@@ -190,14 +206,19 @@ interface Found {
   readonly unread: SessionStoreError | undefined
 }
 
-const placesOf = (session: string, state: SessionState, jobId: string): ReadonlyArray<Place> =>
-  state.submissions.some(({ accepted }) => accepted?.jobId === jobId)
-    ? [{ _tag: "Known", session, isOver: isOver(state, jobId) }]
+const placesOf = (session: string, state: SessionState, jobId: string): ReadonlyArray<Place> => {
+  const known = state.submissions.find(({ accepted }) => accepted?.jobId === jobId)
+  return known !== undefined
+    ? [{ _tag: "Known", session, provider: known.sent.provider, isOver: isOver(state, jobId) }]
     : state.submissions
       .filter(({ accepted, closed, sent }) =>
         accepted === undefined && closed === undefined && sent.strategy === "background"
       )
       .map((submission): Place => ({ _tag: "Open", session, submission }))
+}
+
+const isRequestNeeded = (error: StrategyError): boolean =>
+  error._tag === "NonRetryable" && error.reason._tag === "RequestNeeded"
 
 /** Whether nothing more is to be learned of a job. */
 const isOver = (state: SessionState, jobId: string): boolean =>

@@ -75,7 +75,7 @@ const apiAt = Effect.fnUntraced(function*(url: string) {
   const options = { ...transport, name: "openai", baseUrl: `${url}/v1`, responsesApi: true, background: true }
   const openAi = (yield* OpenAi.make(options))("m")
   const anthropic = (yield* Anthropic.make({ ...transport, name: "anthropic", baseUrl: url, background: true }))("m")
-  const interactions = GeminiInteractions.make({ ...transport, name: "gemini", baseUrl: url })("m")
+  const { jobs: interactions } = GeminiInteractions.make({ ...transport, name: "gemini", baseUrl: url })("m")
   const { jobs, responses } = openAi
   const { jobs: batches } = anthropic
   if (jobs === undefined || responses === undefined || batches === undefined) return yield* Effect.die("no ports")

@@ -205,10 +205,14 @@ describe("ErrorClassifier", () => {
       const say = (headers: Record<string, string>, status = 429) =>
         waits(ErrorClassifier.fromBody({ status, headers, body }, context).verdict)
 
-      assert.deepStrictEqual(say({ "Retry-After": "2", ...limits }), ["2000 millis", undefined])
-      assert.deepStrictEqual(say(limits), [undefined, "360000 millis"])
-      assert.deepStrictEqual(say({}), [undefined, "20000 millis"])
-      assert.deepStrictEqual(say({ "retry-after": "soon" }), [undefined, "20000 millis"])
+      assert.deepStrictEqual(say({ "Retry-After": "2", ...limits }), ["20000 millis", undefined])
+      assert.deepStrictEqual(say({ "Retry-After": "30", ...limits }), ["30000 millis", undefined])
+      assert.deepStrictEqual(say(limits), ["20000 millis", undefined])
+      assert.deepStrictEqual(say({ "retry-after": "soon" }), ["20000 millis", undefined])
+      assert.deepStrictEqual(
+        waits(ErrorClassifier.fromBody({ status: 429, headers: limits, body: "" }, context).verdict),
+        [undefined, "360000 millis"]
+      )
       assert.deepStrictEqual(
         waits(ErrorClassifier.fromBody({ status: 503, headers: { "retry-after": "0" }, body: "" }, context).verdict),
         ["0 millis", undefined]
@@ -273,9 +277,29 @@ describe("ErrorClassifier", () => {
       ["words of a rate limit", { error: { message: "Rate limit reached" } }, "Retryable RateLimited"]
     ])("reads %s", (_name, body, expected) => {
       for (const status of [undefined, 200]) {
-        const error = ErrorClassifier.fromBody({ status, body }, context)
+        const error = ErrorClassifier.fromBody({ status, body }, { ...context, operation: "call" })
 
         assert.deepStrictEqual([short(error), error.evidence], [expected, "Uncertain"])
+      }
+    })
+
+    it.each<readonly [unknown, string]>([
+      [{ type: "error", code: "insufficient_quota", message: "Words" }, "Uncertain"],
+      [{ type: "error", code: "rate_limit_exceeded", message: "Words" }, "Uncertain"],
+      [{ type: "error", status: 402, error: { code: "insufficient_quota", message: "Words" } }, "Refused"],
+      [{ error: { code: 429, message: "Words" } }, "Refused"],
+      [{ error: { type: "usage_limit_reached", message: "Words" } }, "Refused"],
+      [{ type: "error", status_code: 429, error: { type: "usage_limit_reached", message: "Words" } }, "Refused"],
+      [{ type: "error", status: 400, error: { message: "Words" } }, "Uncertain"],
+      [{ error: { code: "invalid_api_key", message: "Words" } }, "Uncertain"],
+      [{ error: { code: 408, message: "Words" } }, "Uncertain"],
+      [{ error: { code: 502, message: "Words" } }, "Uncertain"],
+      [{ error: { code: "server_error", message: "Words" } }, "Uncertain"],
+      [{ error: { message: "Words" } }, "Uncertain"],
+      [{ type: "error", error: { type: "overloaded_error", message: "Words" } }, "Uncertain"]
+    ])("says whether a submission was refused: %o", (body, evidence) => {
+      for (const status of [undefined, 200]) {
+        assert.strictEqual(ErrorClassifier.fromBody({ status, body }, context).evidence, evidence)
       }
     })
   })
@@ -350,6 +374,7 @@ const codeRows: Array<readonly [string, number, string]> = [
   ...rows("NonRetryable PermissionDenied", 400, ["organization_on_hold"]),
   ...rows("NonRetryable NotFound", 404, ["model_not_found", "not_found_error", "NOT_FOUND", "DeploymentNotFound"]),
   ...rows("NonRetryable NotFound", 400, ["model_not_found"]),
+  ...rows("NonRetryable InvalidOutput", 400, ["json_validate_failed"]),
   ...rows("NonRetryable ContextLengthExceeded", 400, [
     "context_length_exceeded",
     "string_above_max_length",

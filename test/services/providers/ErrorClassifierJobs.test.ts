@@ -34,7 +34,7 @@ describe("ErrorClassifier, of a failed job", () => {
     assert.strictEqual(verdict.reason._tag === "JobFailed" ? verdict.reason.reason._tag : "", inner)
   })
 
-  it("keeps the words, the usage and the hint", () => {
+  it("keeps the words, the usage and the wait", () => {
     const usage = new Usage({
       inputTokens: 1,
       cacheReadTokens: 0,
@@ -52,7 +52,7 @@ describe("ErrorClassifier, of a failed job", () => {
     assert.strictEqual(verdict.reason.message, "Please try again in 579ms.")
     assert.strictEqual(verdict.reason.code, "rate_limit_exceeded")
     assert.deepStrictEqual(verdict.reason._tag === "JobFailed" ? verdict.reason.usage : undefined, usage)
-    assert.strictEqual(verdict._tag === "Retryable" ? String(verdict.retryHint) : "", "579 millis")
+    assert.strictEqual(verdict._tag === "Retryable" ? String(verdict.retryAfter) : "", "579 millis")
   })
 })
 

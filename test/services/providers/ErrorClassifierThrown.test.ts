@@ -7,6 +7,7 @@ import OpenAI from "openai"
 import { ProviderError, type Verdict } from "../../../src/errors/ProviderError.ts"
 import { ServerError } from "../../../src/errors/Reason.ts"
 import * as ErrorClassifier from "../../../src/services/providers/ErrorClassifier.ts"
+import * as ErrorBody from "../../../src/services/providers/internal/ErrorBody.ts"
 
 describe("ErrorClassifier, of what is thrown", () => {
   describe("of something thrown", () => {
@@ -191,16 +192,27 @@ describe("ErrorClassifier, of what is thrown", () => {
       assert.strictEqual(seen[2], "Retryable Network NotSent")
     })
 
-    it("keeps through the SDK a body that the SDK would drop", () => {
-      assert.deepStrictEqual(ErrorClassifier.sdkErrorBody([{ error: { code: 400 } }]), { error: { code: 400 } })
-      assert.deepStrictEqual(ErrorClassifier.sdkErrorBody({ detail: "no" }), { error: { detail: "no" } })
-      assert.deepStrictEqual(ErrorClassifier.sdkErrorBody({ error: "no", code: "x" }), {
-        error: { error: "no", code: "x" }
-      })
-      const own = { type: "error", error: { type: "api_error" } }
-      assert.strictEqual(ErrorClassifier.sdkErrorBody(own), own)
-      assert.strictEqual(ErrorClassifier.sdkErrorBody("text"), "text")
-      assert.strictEqual(ErrorClassifier.sdkErrorBody(null), null)
+    it.each<readonly [string, unknown, string, string]>([
+      [
+        "an array",
+        [{ error: { code: 429, status: "RESOURCE_EXHAUSTED", message: "Words" } }],
+        "Retryable RateLimited",
+        "Words"
+      ],
+      [
+        "no field error",
+        { detail: "Not enough credits: insufficient_quota" },
+        "NonRetryable QuotaExceeded",
+        "Not enough"
+      ],
+      ["a text under error", { error: "Words", code: "insufficient_quota" }, "NonRetryable QuotaExceeded", "Words"],
+      ["a code beside error", { error: { message: "Words" }, code: "invalid_api_key" }, "NonRetryable", "Words"]
+    ])("reads the whole body that our clients keep for the SDK's error: %s", (_name, body, expected, message) => {
+      const thrown = OpenAI.APIError.generate(500, Object(body), "", new Headers())
+      const error = ErrorClassifier.classify(ErrorBody.remember(thrown, body), context)
+
+      assert.include(short(error), expected)
+      assert.include(error.verdict.reason.message, message)
     })
   })
 })

@@ -72,7 +72,13 @@ describe("GeminiInput.toPayload", () => {
   ])("sends %s", (_, change, expected) => {
     const payload = Result.getOrThrow(GeminiInput.toPayload(request(change), about))
 
-    assert.deepStrictEqual<unknown>(payload, { model: "gemini-3.8-flash", background: true, store: true, ...expected })
+    assert.deepStrictEqual<unknown>(payload, {
+      model: "gemini-3.8-flash",
+      background: true,
+      store: true,
+      stream: false,
+      ...expected
+    })
   })
 
   it.each([
@@ -81,7 +87,13 @@ describe("GeminiInput.toPayload", () => {
   ])("asks an agent %s, without a model", (_, model, providerOptions, agent) => {
     const payload = GeminiInput.toPayload(request({ providerOptions }), { provider: "gemini", model })
 
-    assert.deepStrictEqual<unknown>(Result.getOrThrow(payload), { agent, input: "Hi", background: true, store: true })
+    assert.deepStrictEqual<unknown>(Result.getOrThrow(payload), {
+      agent,
+      input: "Hi",
+      background: true,
+      store: true,
+      stream: false
+    })
   })
 
   it("refuses store: false, which a background job cannot have, and sends nothing", () => {
@@ -281,7 +293,8 @@ describe("GeminiInteractions", () => {
         model: "gemini-3.8-flash",
         input: "Hi",
         background: true,
-        store: true
+        store: true,
+        stream: false
       })
       assert.isUndefined(requests[2]?.body)
     }))
@@ -503,7 +516,7 @@ const adapter = (replies: ReadonlyArray<Reply>, options: Partial<GeminiInteracti
     })
     return Promise.resolve(new Response(typeof body === "string" ? body : JSON.stringify(body), { status }))
   }
-  const jobs = GeminiInteractions.make({
+  const { jobs } = GeminiInteractions.make({
     name: "gemini",
     apiKey: Redacted.make(secret),
     headers: { "x-extra": "1" },

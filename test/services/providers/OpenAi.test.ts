@@ -255,9 +255,9 @@ describe("OpenAi", () => {
       const chat = (yield* OpenAi.make({ ...base, responsesApi: false, background: true }))("m")
 
       assert.deepStrictEqual([all, sync, chat].map((ports) => Object.keys(ports)), [
-        ["jobs", "responses", "completions"],
-        ["responses", "completions"],
-        ["completions"]
+        ["ready", "jobs", "responses", "completions"],
+        ["ready", "responses", "completions"],
+        ["ready", "completions"]
       ])
       assert.deepStrictEqual(all.jobs?.retention, { stored: Duration.days(30), unstored: Duration.minutes(10) })
     }))

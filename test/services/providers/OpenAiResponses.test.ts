@@ -228,6 +228,7 @@ describe("OpenAiResponses.stateOf", () => {
     }, { _tag: "Incomplete", limit: "max_output_tokens", content: "The answ" }],
     ["a limit without a name", { status: "incomplete", incomplete_details: null, output: null }, {
       _tag: "Incomplete",
+      message: "The answer was cut short after 20 output tokens, and the provider gives no reason",
       limit: "unknown",
       content: ""
     }],

@@ -72,7 +72,11 @@ describe("an answer that is incomplete", () => {
       "max_tool_calls",
       "The answer was cut short; the provider gives the reason max_tool_calls"
     ],
-    [{ incomplete_details: null }, "unknown", "The answer was cut short, and the provider gives no reason"],
+    [
+      { incomplete_details: null },
+      "unknown",
+      "The answer was cut short after 3 output tokens, and the provider gives no reason"
+    ],
     [
       { incomplete_details: null, usage: complete(16).usage },
       "max_output_tokens",
@@ -90,7 +94,12 @@ describe("an answer that is incomplete", () => {
 
 describe("a failed response", () => {
   it.live.each<[object, string, string]>([
-    [{ type: "usage_limit_reached", message: "The usage limit has been reached" }, "Retryable", "RateLimited"],
+    [
+      { type: "usage_limit_reached", message: "The usage limit has been reached", resets_in_seconds: 9 },
+      "Retryable",
+      "RateLimited"
+    ],
+    [{ type: "usage_limit_reached", message: "The usage limit has been reached" }, "NonRetryable", "QuotaExceeded"],
     [{ code: "rate_limit_exceeded", message: "Slow down" }, "Retryable", "RateLimited"],
     [{ code: "server_error", message: "Sorry" }, "Retryable", "ServerError"],
     [{ code: "insufficient_quota", message: "Pay" }, "NonRetryable", "QuotaExceeded"],

@@ -117,8 +117,8 @@ describe("RetryAfter", () => {
     ["Please retry in 48.939935699s.", 48_940],
     ["Please try again in a while", undefined],
     ["Please try again later", undefined]
-  ])("reads the message %s as a hint of %s ms", (text, expected) => {
-    assert.strictEqual(millis(RetryAfter.fromText(text)), expected)
+  ])("reads the message %s as a wait of %s ms", (text, expected) => {
+    assert.strictEqual(millis(RetryAfter.fromText(text.toLowerCase(), now)), expected)
   })
 })
 

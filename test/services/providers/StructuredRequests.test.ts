@@ -43,6 +43,18 @@ describe("A request with a schema", () => {
     })
 
     it.each([
+      ["ollama", "qwen3:8b"],
+      ["hosted_vllm", "Qwen/Qwen3-32B"],
+      ["xai", "grok-5"]
+    ])("has it in text.format at %s for %s", (provider, model) => {
+      const body = responses({}, { provider, model })
+
+      assert.nestedPropertyVal(body, "text.format.type", "json_schema")
+      assert.notProperty(body, "instructions")
+    })
+
+    it.each([
+      ["deepseek", "deepseek-flash"],
       ["groq", "llama-4"],
       ["openrouter", "openai/gpt-5"],
       ["acme", "own-model"],
@@ -74,6 +86,23 @@ describe("A request with a schema", () => {
         json_schema: { name: "answer", strict: true, schema: cityIn("openai") }
       })
       assert.deepStrictEqual<unknown>(body["messages"], [{ role: "user", content: "Which city?" }])
+    })
+
+    it("has no bounds of lists at Cerebras, and a recursive schema in words", () => {
+      const about = { provider: "cerebras", model: "gpt-oss-120b" }
+      const bounded = Schema.Struct({ tags: Schema.Array(Schema.String).check(Schema.isMinLength(1)) })
+
+      assert.nestedProperty(
+        chat({ schema: bounded }, openai),
+        "response_format.json_schema.schema.properties.tags.minItems"
+      )
+      assert.notNestedProperty(
+        chat({ schema: bounded }, about),
+        "response_format.json_schema.schema.properties.tags.minItems"
+      )
+      assert.nestedPropertyVal(chat({ schema: bounded }, about), "response_format.json_schema.strict", true)
+      assert.notProperty(chat({ schema: Tree }, about), "response_format")
+      assert.include(JSON.stringify(chat({ schema: Tree }, about)["messages"]), "JSON Schema")
     })
 
     it("has nothing of it in a format of the user's own", () => {

@@ -17,10 +17,12 @@ import {
   found,
   interrupted,
   invalidOutput,
+  invalidRequest,
   job,
   jobFailed,
   lost,
   next,
+  notConfigured,
   notSubmitted,
   planOf,
   prepared,
@@ -30,7 +32,8 @@ import {
   serverError,
   settled,
   submitting,
-  unanswered
+  unanswered,
+  unusable
 } from "./Decisions.ts"
 
 const submit = (model: string, position = 0, passed: ReadonlyArray<string> = []) => ({
@@ -117,6 +120,20 @@ describe("Decision", () => {
       entries: [...endedJob("s1", invalidOutput), ...endedJob("s2", invalidOutput)],
       plan: planOf("a b", { fallbackOn: ["InvalidOutput"], repairs: 1 }),
       step: submit("b", 1, ["test/a InvalidOutput"])
+    },
+    {
+      when: "to the model after one that cannot be asked",
+      entries: endedJob("s1", filtered),
+      plan: planOf("a b c"),
+      facts: { unusable: unusable("test/b") },
+      step: submit("c", 2, ["test/a ContentFiltered", "test/b ProviderNotConfigured"])
+    },
+    {
+      when: "to the same model again when no other can be asked",
+      entries: endedJob("s1", filtered),
+      plan: two,
+      facts: { unusable: unusable("test/b") },
+      step: submit("a")
     },
     {
       when: "to the same model when a part of its answer was streamed",
@@ -347,7 +364,7 @@ describe("Decision", () => {
       entries: held,
       plan: planOf("a b", { fallbackOn: ["Network"] }),
       facts: { lost: lost("s1"), ...failure(retryable(unanswered), true) },
-      step: { step: "NextModel", passed: "test/a Network", position: 1 }
+      step: { step: "NextModel", passed: ["test/a Network"], position: 1 }
     }
   ])
 
@@ -442,7 +459,7 @@ describe("Decision", () => {
       entries: [],
       plan: two,
       facts: failure(retryable(busy), true),
-      step: { step: "NextModel", passed: "test/a Overloaded", position: 1 }
+      step: { step: "NextModel", passed: ["test/a Overloaded"], position: 1 }
     },
     {
       when: "stops after the last model",
@@ -463,7 +480,7 @@ describe("Decision", () => {
       entries: [],
       plan: two,
       facts: failure(retryable(circuitOpen)),
-      step: { step: "NextModel", passed: "test/a CircuitOpen", position: 1 }
+      step: { step: "NextModel", passed: ["test/a CircuitOpen"], position: 1 }
     },
     {
       when: "waits for an open circuit when there is no other model",
@@ -477,6 +494,48 @@ describe("Decision", () => {
       plan: planOf("a b", { fallbackOn: ["Overloaded"] }),
       facts: failure(retryable(circuitOpen)),
       step: { step: "WaitToRetry", error: "CircuitOpen" }
+    },
+    {
+      when: "passes over the models that cannot be asked",
+      entries: [],
+      plan: planOf("a b c"),
+      facts: { unusable: unusable("test/b"), ...failure(retryable(busy), true) },
+      step: { step: "NextModel", passed: ["test/a Overloaded", "test/b ProviderNotConfigured"], position: 2 }
+    },
+    {
+      when: "stops when no other model can be asked",
+      entries: [],
+      plan: planOf("a b c"),
+      facts: { unusable: unusable("test/b", "test/c"), ...failure(retryable(busy), true) },
+      step: { step: "Stop", reason: "Overloaded" }
+    },
+    {
+      when: "asks the next model when Holdfast itself refuses the request for this one",
+      entries: [],
+      plan: two,
+      facts: failure(final(invalidRequest), true, "NotSent"),
+      step: { step: "NextModel", passed: ["test/a InvalidRequest"], position: 1 }
+    },
+    {
+      when: "stops when the provider refuses the request",
+      entries: [],
+      plan: two,
+      facts: failure(final(invalidRequest), true),
+      step: { step: "Stop", reason: "InvalidRequest" }
+    },
+    {
+      when: "stops when the first model's provider has no key",
+      entries: [],
+      plan: two,
+      facts: failure(final(notConfigured), true, "NotSent"),
+      step: { step: "Stop", reason: "ProviderNotConfigured" }
+    },
+    {
+      when: "asks the next model when a later model's provider has no key",
+      entries: [],
+      plan: planOf("a b c"),
+      facts: { position: 1, ...failure(final(notConfigured), true, "NotSent") },
+      step: { step: "NextModel", passed: ["test/b ProviderNotConfigured"], position: 2 }
     },
     {
       when: "asks no other model once a part of an answer was streamed",

@@ -41,6 +41,17 @@ describe("Decision", () => {
       step: { step: "Settle", submission: "s1", outcome: "Paris" }
     },
     {
+      when: "asks for the request when the answer may have to be repaired",
+      ...received(job("s1", "test/a", { repair: true }), "s1"),
+      plan: null,
+      step: { step: "Stop", reason: "RequestNeeded", jobId: "job of s1" }
+    },
+    {
+      when: "settles an answer that was checked with the request",
+      ...received(job("s1", "test/a", { repair: true }), "s1"),
+      step: { step: "Settle", submission: "s1", outcome: "Paris" }
+    },
+    {
       when: "settles a failure that another job would repeat",
       ...received(running, "s1", final(refusal)),
       step: { step: "Settle", submission: "s1", outcome: "Refusal" }
@@ -61,13 +72,13 @@ describe("Decision", () => {
       when: "asks the next model",
       ...received(running, "s1", final(filtered)),
       plan: two,
-      step: { step: "NextModel", passed: "test/a ContentFiltered", position: 1, end: "s1 ContentFiltered" }
+      step: { step: "NextModel", passed: ["test/a ContentFiltered"], position: 1, end: "s1 ContentFiltered" }
     },
     {
       when: "asks the next model after a job that was cancelled in its queue",
       ...received([...running, cancelRequested("s1", true)], "s1", final(cancelled)),
       plan: two,
-      step: { step: "NextModel", passed: "test/a JobCancelled", position: 1, end: "s1 JobCancelled" }
+      step: { step: "NextModel", passed: ["test/a JobCancelled"], position: 1, end: "s1 JobCancelled" }
     },
     {
       when: "settles a job that was cancelled by somebody, though it was to leave its queue",
@@ -106,7 +117,7 @@ describe("Decision", () => {
       when: "asks the next model after a held call that failed",
       ...received(heldCall, "s1", retryable(busy)),
       plan: two,
-      step: { step: "NextModel", passed: "test/a Overloaded", position: 1, end: "s1 Overloaded" }
+      step: { step: "NextModel", passed: ["test/a Overloaded"], position: 1, end: "s1 Overloaded" }
     },
     {
       when: "asks for the request when its own would ask another model",
@@ -196,7 +207,7 @@ describe("Decision", () => {
       when: "asks another model after the last repair",
       ...received([...endedJob("s1", invalidOutput), ...job("s2")], "s2", final(invalidOutput)),
       plan: planOf("a b", { fallbackOn: ["InvalidOutput"], repairs: 1 }),
-      step: { step: "NextModel", passed: "test/a InvalidOutput", position: 1, end: "s2 InvalidOutput" }
+      step: { step: "NextModel", passed: ["test/a InvalidOutput"], position: 1, end: "s2 InvalidOutput" }
     },
     {
       when: "does not repair what was streamed",

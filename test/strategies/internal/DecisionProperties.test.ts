@@ -1,7 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import * as fc from "fast-check"
-import { type Provider, type ProviderError, Session } from "holdfast"
+import { type Provider, type ProviderError, Session, type StrategyError } from "holdfast"
 import * as Decision from "../../../src/strategies/internal/Decision.ts"
 import { paris } from "../Verdicts.ts"
 import {
@@ -28,7 +28,8 @@ import {
   serverError,
   settled,
   submitting,
-  unanswered
+  unanswered,
+  unusable
 } from "./Decisions.ts"
 
 const ids = ["s1", "s2", "s3", "s4"]
@@ -103,6 +104,7 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
   lost: fc.subarray([...ids]),
   lookups: fc.dictionary(id, lookup),
   position: fc.nat(2),
+  unusable: fc.subarray([...models]),
   failure: fc.option(failure, { nil: undefined }),
   end: fc.option(
     fc.record({
@@ -115,7 +117,7 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
     { nil: undefined }
   ),
   hasStreamed: fc.boolean()
-}).map(({ canSubmit, end, entries, lookups, lost, plan, position, unsent, ...facts }) => {
+}).map(({ canSubmit, end, entries, lookups, lost, plan, position, unsent, unusable: without, ...facts }) => {
   const state = Session.fold(entries)
   const submission = end === undefined ? undefined : state.submissions[end.index]
   return {
@@ -128,6 +130,7 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
       lost: new Map(lost.map((id) => [id, undefined])),
       lookups: new Map(Object.entries(lookups)),
       position: plan === undefined ? 0 : position % plan.candidates.length,
+      unusable: unusable(...without),
       ended: end === undefined || submission === undefined ? undefined : { submission, outcome: end.outcome }
     })
   }
@@ -156,20 +159,15 @@ const violations = (each: Case, step: Decision.Step): ReadonlyArray<string> => {
       rule(facts.ended === undefined, "nothing is sent before the last end is dealt with")
       rule(step.position >= facts.position, "a run does not go back to a model")
       rule(step.candidate === plan?.candidates[step.position], "a candidate of the plan is asked")
-      rule(step.passed.length === step.position - facts.position, "each model that is passed over is named")
+      rule(arePassed(step.passed, step.position, each), "each model that is passed over is named")
       rule(!facts.hasStreamed || step.position === facts.position, "what was streamed keeps the model")
       break
     case "NextModel":
-      rule(
-        step.position === facts.position + 1 && step.position < (plan?.candidates.length ?? 0),
-        "there is a next model"
-      )
+      rule(step.position > facts.position && step.position < (plan?.candidates.length ?? 0), "there is a next model")
+      rule(!facts.unusable.has(plan?.candidates[step.position]?.model ?? ""), "the next model can be asked")
+      rule(arePassed(step.passed, step.position, each), "each model that is passed over is named")
       rule(!facts.hasStreamed, "no other answer follows what was streamed")
-      rule(
-        plan?.fallbackOn.includes(step.passed.reason._tag === "JobCancelled" ? "Queued" : step.passed.reason._tag) ===
-          true,
-        "the plan names why"
-      )
+      rule(plan?.fallbackOn.includes(wordOf(step.passed[0]?.reason._tag ?? "")) === true, "the plan names why")
       rule(jobs.every(({ id }) => id === facts.ended?.submission.id), "no other model is asked beside a job")
       break
     case "Settle":
@@ -215,6 +213,16 @@ const violations = (each: Case, step: Decision.Step): ReadonlyArray<string> => {
   return found
 }
 
+const wordOf = (tag: string): string => tag === "JobCancelled" ? "Queued" : tag
+
+/** Whether a step names the candidates that it passes over, in order. */
+const arePassed = (
+  passed: ReadonlyArray<StrategyError.PassedOver>,
+  to: number,
+  { facts: { position }, plan }: Case
+): boolean =>
+  passed.map(({ model }) => model).join() === plan?.candidates.slice(position, to).map(({ model }) => model).join()
+
 const isStep = new Set<string>([
   "Finish",
   "AwaitJob",
@@ -256,7 +264,7 @@ describe("Decision", () => {
       fc.property(anyCase, plan, ({ facts, state }, plan) => {
         const from = facts.position % plan.candidates.length
         for (const job of Session.jobsOf(state)) {
-          const joined = Decision.joinJob(state, plan, from, job)
+          const joined = Decision.joinJob(state, plan, { ...facts, position: from }, job)
           const at = joined.plan.candidates[joined.position]
           if (joined.position < from || at?.model !== job.sent.model) throw new Error("The job is at another place")
           const asked = plan.candidates.map(({ model }) => model)

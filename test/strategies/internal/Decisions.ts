@@ -2,7 +2,7 @@
  * Journals, plans and facts for the tests of `Decision`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Provider, ProviderError, Reason, Session } from "holdfast"
+import { type Provider, ProviderError, Reason, Session, type StrategyError } from "holdfast"
 import * as Decision from "../../../src/strategies/internal/Decision.ts"
 import { paris } from "../Verdicts.ts"
 
@@ -77,14 +77,21 @@ export const factsOf = (change: Partial<Decision.Facts> = {}): Decision.Facts =>
   lost: new Map(),
   lookups: new Map(),
   position: 0,
+  unusable: new Map(),
   failure: undefined,
   ended: undefined,
   hasStreamed: false,
   ...change
 })
 
-export const errorOf = (verdict: Verdict): ProviderError.ProviderError =>
-  new ProviderError.ProviderError({ verdict, evidence: "Refused" })
+export const errorOf = (
+  verdict: Verdict,
+  evidence: ProviderError.Evidence = "Refused"
+): ProviderError.ProviderError => new ProviderError.ProviderError({ verdict, evidence })
+
+/** Models that cannot be asked, because their provider has no key. */
+export const unusable = (...models: ReadonlyArray<string>): Decision.Facts["unusable"] =>
+  new Map(models.map((model) => [model, errorOf(final(notConfigured), "NotSent")]))
 
 export const retryable = (
   reason: Extract<Verdict, { readonly _tag: "Retryable" }>["reason"]
@@ -117,6 +124,7 @@ export const interrupted = new Reason.StreamInterrupted({ message: "Cut", conten
 export const unanswered = new Reason.Network({ message: "No answer", code: "ECONNRESET" })
 export const serverError = new Reason.ServerError({ message: "Oops", status: 500 })
 export const invalidRequest = new Reason.InvalidRequest({ message: "No such parameter", status: 400 })
+export const notConfigured = new Reason.ProviderNotConfigured({ message: "No key", provider: "test" })
 export const jobFailed = new Reason.JobFailed({ message: "The job failed", reason: serverError })
 export const failedForGood = new Reason.JobFailed({ message: "The job failed", reason: invalidRequest })
 export const invalidOutput = new Reason.InvalidOutput({ message: "Not JSON", content: "{", issues: "Not JSON" })
@@ -137,17 +145,15 @@ export const summaryOf = (step: Decision.Step): Record<string, unknown> => {
     case "WaitToLookUp":
       return { step: step._tag, submission: step.submission.id }
     case "Submit": {
-      const passed = step.passed.map(({ model, reason }) => `${model} ${reason._tag}`)
-      return { step: step._tag, model: step.candidate.model, position: step.position, passed }
+      const { candidate, passed, position } = step
+      return { step: step._tag, model: candidate.model, position, passed: namesOf(passed) }
     }
     case "WaitToRetry":
       return { step: step._tag, error: step.error.verdict.reason._tag }
     case "RecordFailure":
       return { step: step._tag, error: step.error.verdict.reason._tag, ...end }
-    case "NextModel": {
-      const { passed: { model, reason }, position } = step
-      return { step: step._tag, passed: `${model} ${reason._tag}`, position, ...end }
-    }
+    case "NextModel":
+      return { step: step._tag, passed: namesOf(step.passed), position: step.position, ...end }
     case "Repair":
       return { step: step._tag, invalid: step.invalid.message, ...end }
     case "Settle":
@@ -161,6 +167,9 @@ export const summaryOf = (step: Decision.Step): Record<string, unknown> => {
     }
   }
 }
+
+const namesOf = (passed: ReadonlyArray<StrategyError.PassedOver>): ReadonlyArray<string> =>
+  passed.map(({ model, reason }) => `${model} ${reason._tag}`)
 
 const outcomeOf = (outcome: Decision.FinalOutcome): string =>
   outcome._tag === "Succeeded" ? outcome.answer.content : outcome.verdict.reason._tag
@@ -194,9 +203,11 @@ export const decides = (title: string, rows: ReadonlyArray<Row>): void => {
 
 export const lost = (id: string, error?: ProviderError.ProviderError) => new Map([[id, error]])
 export const found = (id: string, lookup: Provider.Lookup) => new Map([[id, lookup]])
-export const failure = (verdict: ProviderError.Verdict, isFinal = false): Partial<Decision.Facts> => ({
-  failure: { error: errorOf(verdict), isFinal }
-})
+export const failure = (
+  verdict: ProviderError.Verdict,
+  isFinal = false,
+  evidence: ProviderError.Evidence = "Refused"
+): Partial<Decision.Facts> => ({ failure: { error: errorOf(verdict, evidence), isFinal } })
 /** The facts of a run that has received the end of a submission. */
 export const received = (
   entries: ReadonlyArray<Session.Entry>,

@@ -12,7 +12,8 @@ import {
   planOf,
   received,
   refusal,
-  submitting
+  submitting,
+  unusable
 } from "./Decisions.ts"
 
 interface Row {
@@ -27,7 +28,8 @@ const join = ({ entries, from = 0, models }: Pick<Row, "entries" | "from" | "mod
   const state = Session.fold(entries)
   const job = Session.jobsOf(state)[0]
   assert.isDefined(job)
-  return Decision.joinJob(state, planOf(models), from, job)
+  const { plan, position } = Decision.joinJob(state, planOf(models), factsOf({ position: from }), job)
+  return { plan, position, passedOver: Decision.passedOverBefore(state, job.id) }
 }
 
 const namesOf = ({ candidates }: Decision.Plan): string =>
@@ -124,10 +126,14 @@ describe("leavesQueue", () => {
   it.each([
     { what: "there is another model", plan: planOf("a b"), position: 0, leaves: true },
     { what: "there is none", plan: planOf("a b"), position: 1, leaves: false },
+    { what: "the other one cannot be asked", plan: planOf("a b"), position: 0, without: ["test/b"], leaves: false },
     { what: "`fallbackOn` does not name it", plan: planOf("a b", { fallbackOn: [] }), position: 0, leaves: false },
     { what: "there is no request", plan: undefined, position: 0, leaves: false }
-  ])("is $leaves when $what", ({ leaves, plan, position }) => {
-    assert.strictEqual(Decision.leavesQueue(plan, position), leaves)
+  ])("is $leaves when $what", ({ leaves, plan, position, without }) => {
+    assert.strictEqual(
+      Decision.leavesQueue(plan, factsOf({ position, unusable: unusable(...(without ?? [])) })),
+      leaves
+    )
   })
 })
 
@@ -136,7 +142,11 @@ describe("fallbackReasons", () => {
     const plan = planOf("a b", { fallbackOn: ["Queued"] })
 
     assert.deepStrictEqual(
-      [Decision.fallbackReasons(plan, 0), Decision.fallbackReasons(plan, 1), Decision.fallbackReasons(undefined, 0)],
+      [
+        Decision.fallbackReasons(plan, factsOf()),
+        Decision.fallbackReasons(plan, factsOf({ position: 1 })),
+        Decision.fallbackReasons(undefined, factsOf())
+      ],
       [["Queued"], undefined, undefined]
     )
   })

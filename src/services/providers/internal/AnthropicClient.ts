@@ -13,7 +13,9 @@ import { ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type { Options } from "../Anthropic.ts"
 import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
+import * as ApiKey from "./ApiKey.ts"
 import type * as EventStream from "./EventStream.ts"
+import * as ErrorBody from "./ErrorBody.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { loadOnce } from "./LoadOnce.ts"
@@ -51,6 +53,8 @@ export type Send = (
  * @since 0.1.0
  */
 export interface Client {
+  /** Loads what the first request needs, and reads the key. */
+  readonly ready: Effect.Effect<void, ProviderError>
   readonly send: Send
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
   readonly sendStream: (call: Call) => Effect.Effect<EventStream.Opened, ProviderError, Scope.Scope>
@@ -81,14 +85,16 @@ export const make = (options: Options): Client => {
         provider: options.name
       })
     ))
+  const apiKey = ApiKey.make(options.apiKey)
   const prepare = Effect.fnUntraced(function*({ accept, body, method, operation, path }: Call) {
     const clients = yield* load
-    const key = Effect.isEffect(options.apiKey) ? yield* options.apiKey : options.apiKey
+    const key = yield* (ApiKey.isAnnounced(operation) ? apiKey.readForAnnounced : apiKey.read)
     const clock = yield* Clock.Clock
     const contextNow = (): ErrorClassifier.Context => ({
       provider: options.name,
       operation,
       now: clock.currentTimeMillisUnsafe(),
+      request: { method, url: `${options.baseUrl ?? defaultBaseUrl}${path}` },
       keys: key === undefined ? [] : [key]
     })
     const client = operation === "submit" ? clients.fresh : clients.shared
@@ -105,10 +111,13 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
+    ready: Effect.andThen(load, apiKey.readAhead),
     send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
+
+const defaultBaseUrl = "https://api.anthropic.com"
 
 interface Clients {
   readonly shared: Anthropic
@@ -120,11 +129,16 @@ const longestTimeout = 2 ** 31 - 1
 
 const importClients = async (options: Options): Promise<Clients> => {
   const { Anthropic } = await import("@anthropic-ai/sdk/client")
+  class Client extends Anthropic {
+    protected override makeStatusError(...[status, body, message, headers]: Parameters<Anthropic["makeStatusError"]>) {
+      return ErrorBody.remember(super.makeStatusError(status, body, message, headers), body)
+    }
+  }
   const client = (fetch: Fetch) =>
-    new Anthropic({
+    new Client({
       // A placeholder that no request carries: without one, the SDK looks for credentials on this machine.
       apiKey: "unused",
-      baseURL: options.baseUrl ?? "https://api.anthropic.com",
+      baseURL: options.baseUrl ?? defaultBaseUrl,
       webhookKey: null,
       maxRetries: 0,
       timeout: longestTimeout,

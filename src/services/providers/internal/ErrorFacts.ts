@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { linesOf } from "./BodyParser.ts"
+import * as ErrorBody from "./ErrorBody.ts"
 import * as ForeignValue from "./ForeignValue.ts"
+import type { Header } from "./RetryAfter.ts"
 import { maxRead } from "./Scrub.ts"
 
 /**
@@ -30,11 +32,15 @@ export interface Facts {
   readonly text: string
   /** Whether there is a body that says that it is an error. */
   readonly isError: boolean
-  /** Whether that body is a provider's own: an `error` object with a message. */
+  /** Whether that body has the protocols' own shape: an object `error` with a message. */
   readonly isOwn: boolean
-  readonly header: (name: string) => string | undefined
-  /** Google's `RetryInfo.retryDelay`. */
-  readonly retryDelay: string | undefined
+  /** What the model wrote, where the host found that it does not fit: Groq's `failed_generation`. */
+  readonly generation: string | undefined
+  readonly header: Header
+  /** Headers that the body repeats: OpenRouter's `metadata.headers`, those of an event. */
+  readonly innerHeaders: ReadonlyArray<Header>
+  /** The objects of the body that may name a wait. */
+  readonly places: ReadonlyArray<unknown>
   /** What was thrown and its causes, outermost first. Empty for an answer. */
   readonly links: ReadonlyArray<Link>
 }
@@ -67,27 +73,25 @@ export const ofAnswer = (answer: {
   const header = ForeignValue.headers(answer.headers)
   const body = typeof answer.body === "string" ? jsonOf(answer.body) ?? answer.body : answer.body
   if (typeof body === "string") return ofText(answer.status, header, body)
-  const { isError, node, root } = nodeOf(body)
-  const code = codesOf(node, root)
-  const type = [...typesOf(node, root), header("x-amzn-errortype")].filter((word) => word !== undefined)
-  const message = messageOf(node) ?? messageOf(root)
-  const raw = ForeignValue.string(ForeignValue.get(node, "metadata"), "raw")
+  const said = ErrorBody.read(body)
+  const { message, quoted } = said
+  const amazonType = header("x-amzn-errortype")
   return {
     status: answer.status,
-    innerStatus: ForeignValue.status(node, "code") ?? ForeignValue.status(node, "status") ??
-      ForeignValue.status(node, "status_code"),
-    signals: [...code, ...(isDailyQuota(node) ? ["quota_per_day"] : []), ...type].map(normalised),
-    code: code[0],
-    type: type[0],
-    param: ForeignValue.string(node, "param"),
-    requestId: requestIdOf(header) ?? ForeignValue.string(root, "request_id") ??
-      ForeignValue.string(node, "request_id"),
-    message: raw === undefined || message === undefined ? message ?? raw : `${message}: ${raw}`,
-    text: `${message ?? ""} ${raw ?? ""}`.slice(0, maxRead).toLowerCase(),
-    isError,
-    isOwn: isError && (ForeignValue.string(node, "message") !== undefined || code.length > 0 && message !== undefined),
+    innerStatus: said.status,
+    signals: amazonType === undefined ? said.signals : [...said.signals, ErrorBody.normalised(amazonType)],
+    code: said.code,
+    type: said.type ?? amazonType,
+    param: said.param,
+    requestId: requestIdOf(header) ?? said.requestId,
+    message: quoted === undefined || message === undefined ? message ?? quoted : `${message}: ${quoted}`,
+    text: `${message ?? ""} ${quoted ?? ""}`.slice(0, maxRead).toLowerCase(),
+    isError: said.isError,
+    isOwn: said.isOwn,
     header,
-    retryDelay: detailsOf(node).map((detail) => ForeignValue.string(detail, "retryDelay")).find((delay) => delay),
+    generation: said.generation,
+    innerHeaders: said.headers.map(ForeignValue.headers),
+    places: said.places,
     links: []
   }
 }
@@ -107,15 +111,15 @@ export const ofAnswer = (answer: {
 export const ofThrown = (thrown: unknown): Facts => {
   const chain = chainOf(thrown)
   const links = chain.map(linkOf)
-  const spoken = chain.find((value) => statusOf(value) !== undefined || isBody(ForeignValue.get(value, "error")))
+  const spoken = chain.find((value) =>
+    statusOf(value) !== undefined || ErrorBody.isBody(ForeignValue.get(value, "error"))
+  )
   if (spoken === undefined) return { ...ofText(undefined, () => undefined, ""), message: messageOfLinks(links), links }
   const status = statusOf(spoken)
-  const body = ForeignValue.get(spoken, "error")
   const facts = ofAnswer({
     status,
     headers: ForeignValue.get(spoken, "headers"),
-    // The SDKs throw text that is no JSON away, but for their own message.
-    body: isBody(body) ? { error: body } : textOf(spoken, status)
+    body: bodyOf(spoken) ?? textOf(spoken, status)
   })
   return {
     ...facts,
@@ -133,12 +137,17 @@ const jsonOf = (text: string): unknown =>
       ? undefined
       : linesOf(text).map((line) => ForeignValue.json(line)).find(ForeignValue.isObject))
 
-const isBody = (value: unknown): boolean =>
-  ForeignValue.isObject(value) && ForeignValue.string(value, "stack") === undefined ||
-  typeof value === "string" && value !== ""
-
 const statusOf = (value: unknown): number | undefined =>
   ForeignValue.status(value, "status") ?? ForeignValue.status(value, "statusCode")
+
+// OpenAI's SDK keeps what was under `error`, Anthropic's the whole body; of text that is not JSON both keep their message.
+const bodyOf = (thrown: unknown): unknown => {
+  const whole = ErrorBody.remembered(thrown)
+  if (whole !== undefined) return whole
+  const body = ForeignValue.get(thrown, "error")
+  if (!ErrorBody.isBody(body)) return undefined
+  return ForeignValue.isObject(ForeignValue.get(body, "error")) ? body : { error: body }
+}
 
 const textOf = (thrown: unknown, status: number | undefined): string => {
   const message = (ForeignValue.string(thrown, "message") ?? "").trim()
@@ -146,13 +155,13 @@ const textOf = (thrown: unknown, status: number | undefined): string => {
   return text === "status code (no body)" ? "" : text
 }
 
-const ofText = (status: number | undefined, header: Facts["header"], body: string): Facts => {
+const ofText = (status: number | undefined, header: Header, body: string): Facts => {
   const text = body.slice(0, maxRead)
   const isHtml = text.trimStart().startsWith("<")
   return {
     status,
     innerStatus: undefined,
-    signals: [header("x-amzn-errortype")].filter((word) => word !== undefined).map(normalised),
+    signals: [header("x-amzn-errortype")].filter((word) => word !== undefined).map(ErrorBody.normalised),
     code: undefined,
     type: undefined,
     param: undefined,
@@ -167,7 +176,9 @@ const ofText = (status: number | undefined, header: Facts["header"], body: strin
     isError: false,
     isOwn: false,
     header,
-    retryDelay: undefined,
+    generation: ErrorBody.generationIn(body),
+    innerHeaders: [],
+    places: [],
     links: []
   }
 }
@@ -178,85 +189,8 @@ const titleOf = (html: string): string => {
   return start < 0 || end < 0 ? "no title" : html.slice(start + 7, end)
 }
 
-const requestIdOf = (header: Facts["header"]): string | undefined =>
+const requestIdOf = (header: Header): string | undefined =>
   header("x-request-id") ?? header("request-id") ?? header("apim-request-id") ?? header("x-amzn-requestid")
-
-interface Node {
-  /** What was answered, out of its array. */
-  readonly root: unknown
-  /** The innermost object that says what went wrong. */
-  readonly node: unknown
-  readonly isError: boolean
-}
-
-const nodeOf = (body: unknown): Node => {
-  const root = ForeignValue.elements(body)[0] ?? body
-  let node = root
-  let isError = ForeignValue.get(root, "type") === "error"
-  for (let depth = 0; depth < 4; depth++) {
-    const inner = [
-      ForeignValue.get(node, "error"),
-      ForeignValue.get(ForeignValue.get(node, "response"), "error"),
-      ForeignValue.elements(ForeignValue.get(node, "errors"))[0]
-    ].find(isBody)
-    isError ||= inner !== undefined
-    const next = ForeignValue.elements(inner)[0] ?? inner
-    if (!ForeignValue.isObject(next)) break
-    node = next
-  }
-  const detail = ForeignValue.get(node, "detail")
-  const isPlainDetail = ForeignValue.isObject(detail) && ForeignValue.elements(detail).length === 0 &&
-    messageOf(node) === undefined
-  return { root, node: isPlainDetail ? detail : node, isError }
-}
-
-const messageOf = (node: unknown): string | undefined =>
-  ForeignValue.string(node, "message") ??
-    ForeignValue.string(node, "error") ??
-    ForeignValue.string(node, "detail") ??
-    ForeignValue.string(ForeignValue.elements(ForeignValue.get(node, "errors"))[0], "message") ??
-    ForeignValue.string(ForeignValue.get(node, "errors"), "0") ??
-    ForeignValue.string(node, "msg") ??
-    ForeignValue.string(node, "title") ??
-    validationOf(ForeignValue.get(node, "detail"))
-
-const validationOf = (detail: unknown): string | undefined => {
-  const said = ForeignValue.elements(detail).flatMap((item) => {
-    const message = ForeignValue.string(item, "msg")
-    const path = ForeignValue.elements(ForeignValue.get(item, "loc")).filter((part) => typeof part === "string")
-    return message === undefined ? [] : [`${path.join(".")}: ${message}`]
-  })
-  return said.length === 0 ? undefined : said.join("; ")
-}
-
-const codesOf = (node: unknown, root: unknown): ReadonlyArray<string> =>
-  [
-    ForeignValue.word(ForeignValue.get(node, "details"), "error_code"),
-    ForeignValue.string(ForeignValue.get(node, "metadata"), "error_type"),
-    ...detailsOf(node).map((detail) => ForeignValue.string(detail, "reason")),
-    ForeignValue.word(node, "code"),
-    ForeignValue.word(ForeignValue.get(node, "innererror"), "code"),
-    ForeignValue.word(root, "code")
-  ].filter((word) => word !== undefined)
-
-const typesOf = (node: unknown, root: unknown): ReadonlyArray<string> =>
-  [
-    ForeignValue.string(node, "type"),
-    ForeignValue.string(node, "status"),
-    ForeignValue.string(node, "error_type"),
-    ForeignValue.string(node, "__type"),
-    ForeignValue.string(root, "error_type")
-  ].filter((word) => word !== undefined).filter((word) => word !== "error" && !word.startsWith("response."))
-
-const detailsOf = (node: unknown): ReadonlyArray<unknown> => ForeignValue.elements(ForeignValue.get(node, "details"))
-
-const isDailyQuota = (node: unknown): boolean =>
-  detailsOf(node).flatMap((detail) => ForeignValue.elements(ForeignValue.get(detail, "violations")))
-    .some((violation) => (ForeignValue.string(violation, "quotaId") ?? "").includes("PerDay"))
-
-// Amazon writes `namespace#Code` and `Code:http://…`.
-const normalised = (word: string): string =>
-  word.slice(0, 200).replace(/^[^#]*#/, "").replace(/:.*$/s, "").toLowerCase().replace(/[- ]/g, "_")
 
 const maxLinks = 12
 

@@ -74,7 +74,9 @@ export const toPayload = (
       ...asked.success.fields
     }, providerOptions),
     background: true,
-    store: true
+    store: true,
+    // Some servers stream what does not say otherwise.
+    stream: false
   })
 }
 

@@ -13,6 +13,7 @@ import * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import { CutBody, LongBody } from "./HttpBody.ts"
 import { isFields, parse, type Reply } from "./JsonBody.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 
 /**
  * A request that is ready to be sent.
@@ -86,7 +87,7 @@ const answerOf = async <Context extends ErrorClassifier.Context>(
   const { headers, status } = response
   return {
     opened: { response, contextNow },
-    context: contextNow(),
+    context: byServer(contextNow, headers)(),
     reply: { status, headers, text, body: body._tag === "Json" ? body.value : text, length: text.length },
     events: body._tag === "Events" ? events : undefined,
     failure
@@ -126,5 +127,18 @@ export const open = <Context extends ErrorClassifier.Context>(
     EventStream.acquire(
       Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })
     ),
-    (response) => ({ response, contextNow })
+    (response) => ({ response, contextNow: byServer(contextNow, response.headers) })
   )
+
+// A moment that the server names later in its answer counts by the server's clock.
+const byServer = <Context extends ErrorClassifier.Context>(
+  contextNow: () => Context,
+  headers: Headers
+): () => Context => {
+  const { now } = contextNow()
+  const ahead = RetryAfter.serverTime((name) => headers.get(name) ?? undefined, now) - now
+  return () => {
+    const context = contextNow()
+    return { ...context, now: context.now + ahead }
+  }
+}

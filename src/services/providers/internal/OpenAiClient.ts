@@ -10,12 +10,13 @@ import type * as Scope from "effect/Scope"
 import type { OpenAI } from "openai/client"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
-import * as ErrorClassifier from "../ErrorClassifier.ts"
+import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
+import * as ApiKey from "./ApiKey.ts"
+import * as ErrorBody from "./ErrorBody.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
-import * as ForeignValue from "./ForeignValue.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { countOf } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
@@ -43,6 +44,8 @@ export interface Call {
  * @since 0.1.0
  */
 export interface Client {
+  /** Loads what the first request needs, and reads the key. */
+  readonly ready: Effect.Effect<void, ProviderError>
   /** Sends a request and reads its answer to the end. */
   readonly send: (call: Call) => Effect.Effect<HttpCall.Answer<Context>, ProviderError>
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
@@ -75,8 +78,9 @@ export const make = (options: Options): Client => {
         message: "The package openai cannot be imported, or refuses the provider's settings"
       })
     ))
+  const apiKey = ApiKey.make(options.apiKey)
   const prepare = Effect.fnUntraced(function*(call: Call) {
-    const key = yield* keyOf(options)
+    const key = yield* (ApiKey.isAnnounced(call.operation) ? apiKey.readForAnnounced : apiKey.read)
     const headers = yield* authOf(options, key)
     const clients = yield* load
     const clock = yield* Clock.Clock
@@ -86,6 +90,7 @@ export const make = (options: Options): Client => {
       model: call.model,
       askedTier: call.body?.["service_tier"],
       now: clock.currentTimeMillisUnsafe(),
+      request: { method: call.method, url: `${options.baseUrl ?? defaultBaseUrl}${call.path}` },
       keys: key === undefined ? [] : [key],
       outputLimit: countOf(call.body?.max_output_tokens),
       hidesLimit: options.hidesLimit
@@ -100,13 +105,11 @@ export const make = (options: Options): Client => {
     return { contextNow, request }
   })
   return {
+    ready: Effect.andThen(load, apiKey.readAhead),
     send: (call) => Effect.flatMap(prepare(call), HttpCall.read),
     sendStream: (call) => Effect.flatMap(prepare(call), HttpCall.open)
   }
 }
-
-const keyOf = ({ apiKey }: Options): Effect.Effect<Redacted.Redacted<string> | undefined, ProviderError> =>
-  apiKey === undefined || Redacted.isRedacted(apiKey) ? Effect.succeed(apiKey) : apiKey
 
 const authOf = (
   { authHeader, name }: Options,
@@ -125,6 +128,8 @@ const authOf = (
   }
   return Effect.succeed(authHeader === "api-key" ? { "api-key": value } : { Authorization: `Bearer ${value}` })
 }
+
+const defaultBaseUrl = "https://api.openai.com/v1"
 
 interface Clients {
   readonly shared: OpenAI
@@ -152,7 +157,7 @@ const importClients = async (options: Options): Promise<Clients> => {
         webhookSecret: null,
         organization: options.organization ?? null,
         project: options.project ?? null,
-        baseURL: options.baseUrl ?? "https://api.openai.com/v1",
+        baseURL: options.baseUrl ?? defaultBaseUrl,
         ...(options.apiVersion === undefined ? undefined : { defaultQuery: { "api-version": options.apiVersion } }),
         maxRetries: 0,
         timeout: longestTimeout,
@@ -176,8 +181,7 @@ const importClients = async (options: Options): Promise<Clients> => {
     // The SDK itself keeps only what a body has under `error`. Without JSON it keeps the text, but beside any object it
     // drops it.
     protected override makeStatusError(...[status, body, message, headers]: Parameters<OpenAI["makeStatusError"]>) {
-      const isJson = ForeignValue.isObject(body)
-      return super.makeStatusError(status, isJson ? Object(ErrorClassifier.sdkErrorBody(body)) : body, message, headers)
+      return ErrorBody.remember(super.makeStatusError(status, body, message, headers), body)
     }
   }
   return { shared: new Client(options.fetch), fresh: new Client(options.fetchFresh) }

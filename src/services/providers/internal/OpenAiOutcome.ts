@@ -111,10 +111,16 @@ const limitOf = (
   const limit = wordOf(word, context)
   if (limit !== "") return { limit, message: `The answer was cut short; the provider gives the reason ${limit}` }
   const { outputLimit } = context
-  const isReached = outputLimit !== undefined && (outputTokensOf(body) ?? 0) >= outputLimit
+  const written = outputTokensOf(body)
+  const isReached = outputLimit !== undefined && (written ?? 0) >= outputLimit
   return isReached
     ? { limit: "max_output_tokens", message: `The answer was cut short at the limit of ${outputLimit} output tokens` }
-    : { limit: "unknown", message: "The answer was cut short, and the provider gives no reason" }
+    : {
+      limit: "unknown",
+      message: `The answer was cut short${
+        written === undefined ? "" : ` after ${written} output tokens`
+      }, and the provider gives no reason`
+    }
 }
 
 /** Returns how many output tokens a body counts, reasoning included, by the name of either API. */

@@ -45,7 +45,7 @@ export interface About {
  * @since 0.1.0
  */
 export const forChat = (request: ResponseRequest, about: About): Result.Result<Asked, string> =>
-  ask(request, wayOf(about, "structuredOutput"), "openai", inChat(request))
+  ask(request, wayOf(about, "structuredOutput"), dialectOf(about), inChat(request))
 
 /**
  * Returns what the Responses endpoint of a host is asked for: `text.format`,
@@ -122,6 +122,9 @@ const wayOf = <Key extends "structuredOutput" | "responsesStructuredOutput">(
   isOpenAi.has(provider) && withoutStructuredOutput.some((pattern) => pattern.test(model.toLowerCase()))
     ? "none"
     : rows.get(provider)?.[key] ?? "none"
+
+// Cerebras answers 400 to `minItems` and to recursion.
+const dialectOf = ({ provider }: About): StructuredOutput.Dialect => provider === "cerebras" ? "anthropic" : "openai"
 
 const rows: ReadonlyMap<string, Row> = new Map(providerTable.map((row) => [row.prefix, row]))
 

@@ -1,9 +1,12 @@
 /**
- * How long a server asks to wait, in every grammar that providers use.
+ * How long a server asks to wait, wherever it says so.
  *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import * as ForeignValue from "./ForeignValue.ts"
+import * as WaitFormats from "./WaitFormats.ts"
+import * as WaitTable from "./WaitTable.ts"
 
 /**
  * Reads a header by its lower-case name.
@@ -21,9 +24,13 @@ export type Header = (name: string) => string | undefined
  *
  * `retry-after-ms` is a number of milliseconds, and zero only where `retry-after`
  * is not there: Azure sends `0` beside `1`. `retry-after` is a number of seconds
- * or a date, which counts from `now` (Unix time in milliseconds).
- * Decimals and zero are allowed. Anything else is ignored: lists, signs, a date
- * in the past, more than 366 days.
+ * or a date, which counts from the server's `date`, else from `now` (Unix time in
+ * milliseconds). Decimals and zero are allowed. Anything else is ignored: lists,
+ * signs, a date in the past, more than 366 days.
+ *
+ * A gateway may forward the upstream's headers under a prefix
+ * (`llm_provider-retry-after`). Of the two waits the longer one is returned: a
+ * request is refused until both have passed.
  *
  * **Source**
  *
@@ -33,10 +40,20 @@ export type Header = (name: string) => string | undefined
  * @since 0.1.0
  */
 export const fromHeaders = (header: Header, now: number): Duration.Duration | undefined => {
-  const value = header("retry-after")
-  const exact = wait(number(header("retry-after-ms")))
+  const clock = serverTime(header, now)
+  return longest(
+    WaitTable.forwardedPrefixes.map((prefix) => fromPair((name) => header(`${prefix}${name}`), clock))
+  )
+}
+
+const fromPair = (header: Header, now: number): Duration.Duration | undefined => {
+  const exact = first(WaitTable.millisHeaders.map((name) => WaitFormats.durationOf(WaitFormats.number(header(name)))))
   if (exact !== undefined && !Duration.isZero(exact)) return exact
-  return wait(number(value) * 1000) ?? wait(fromHttpDate(value, now) - now) ?? exact
+  return first(WaitTable.secondsHeaders.map((name) => {
+    const value = header(name)
+    return WaitFormats.durationOf(WaitFormats.number(value) * 1000) ??
+      WaitFormats.durationOf(WaitFormats.httpDate(value, now) - now)
+  })) ?? exact
 }
 
 /**
@@ -52,35 +69,90 @@ export const fromHeaders = (header: Header, now: number): Duration.Duration | un
  */
 export const beforePoll = (headers: Headers, now: number): Duration.Duration | undefined => {
   const header = (name: string) => headers.get(name) ?? undefined
-  const asked = wait(number(header("openai-poll-after-ms"))) ?? fromHeaders(header, now)
+  const asked = WaitFormats.durationOf(WaitFormats.number(header("openai-poll-after-ms"))) ?? fromHeaders(header, now)
   return asked === undefined || Duration.isZero(asked) ? undefined : asked
 }
 
 /**
- * Returns the wait until the last exhausted rate limit is reset.
+ * Returns the server's own time from its `date` header, else `now`. Unix time in
+ * milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const serverTime = (header: Header, now: number): number => {
+  const time = WaitFormats.httpDate(header("date"), now)
+  return Number.isNaN(time) ? now : time
+}
+
+/**
+ * Returns the wait until the last used-up window of a limit ends, such as
+ * OpenRouter's `X-RateLimit-Reset` or Anthropic's unified limits.
  *
  * **Details**
  *
- * A dimension counts only when its `remaining` is `0`. `x-ratelimit-reset-*`
- * holds a Go duration (`6m0s`); numbers without a unit are ignored, as servers
- * disagree about theirs. `anthropic-ratelimit-*-reset` holds an RFC 3339 time.
+ * Numbers below 366 days in seconds are a wait in seconds; larger ones are a Unix
+ * time in seconds or milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromWindows = (header: Header, now: number): Duration.Duration | undefined => {
+  const clock = serverTime(header, now)
+  return longest(
+    WaitTable.forwardedPrefixes.flatMap((prefix) =>
+      WaitTable.windows.map(({ isAssumed, remaining, reset, usedUp }) => {
+        const left = header(`${prefix}${remaining}`)
+        return left === usedUp || (isAssumed && left === undefined)
+          ? fromReset(header(`${prefix}${reset}`), clock)
+          : undefined
+      })
+    )
+  )
+}
+
+const maxSeconds = 366 * 24 * 3600
+
+const fromReset = (value: string | undefined, now: number): Duration.Duration | undefined => {
+  const text = value?.trim()
+  const count = WaitFormats.number(text)
+  if (count <= maxSeconds) return WaitFormats.durationOf(count * 1000)
+  return WaitFormats.durationOf(WaitFormats.epoch(count) - now) ??
+    WaitFormats.durationOf(WaitFormats.goDuration(text)) ?? WaitFormats.durationOf(WaitFormats.rfc3339(text) - now)
+}
+
+/**
+ * Returns the wait until the last exhausted rate limit is full again.
+ *
+ * **Details**
+ *
+ * A hint only: these limits refill all the time, and may let a request pass long
+ * before they are full. A dimension counts only when its `remaining` is `0`.
+ * `x-ratelimit-reset-*` holds a Go duration (`6m0s`); numbers without a unit are
+ * ignored, as servers disagree about theirs. `anthropic-ratelimit-*-reset` holds
+ * an RFC 3339 time.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromRateLimits = (header: Header, now: number): Duration.Duration | undefined => {
-  const waits = [
-    ...["requests", "tokens"].flatMap((dimension) =>
-      header(`x-ratelimit-remaining-${dimension}`) === "0"
-        ? [fromGoDuration(header(`x-ratelimit-reset-${dimension}`))]
-        : []
-    ),
-    ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((dimension) => {
-      const prefix = `anthropic-ratelimit-${dimension}`
-      return header(`${prefix}-remaining`) === "0" ? [wait(fromRfc3339(header(`${prefix}-reset`)) - now)] : []
-    })
-  ].filter((duration) => duration !== undefined)
-  return waits.length === 0 ? undefined : waits.reduce((left, right) => Duration.max(left, right))
+  const clock = serverTime(header, now)
+  return longest(WaitTable.forwardedPrefixes.flatMap((prefix) => {
+    const read: Header = (name) => header(`${prefix}${name}`)
+    return [
+      ...["requests", "tokens"].map((dimension) =>
+        read(`x-ratelimit-remaining-${dimension}`) === "0"
+          ? fromGoDuration(read(`x-ratelimit-reset-${dimension}`))
+          : undefined
+      ),
+      ...["requests", "tokens", "input-tokens", "output-tokens"].map((dimension) => {
+        const limit = `anthropic-ratelimit-${dimension}`
+        return read(`${limit}-remaining`) === "0"
+          ? WaitFormats.durationOf(WaitFormats.rfc3339(read(`${limit}-reset`)) - clock)
+          : undefined
+      })
+    ]
+  }))
 }
 
 /**
@@ -89,112 +161,106 @@ export const fromRateLimits = (header: Header, now: number): Duration.Duration |
  * @category constructors
  * @since 0.1.0
  */
-export const fromGoDuration = (text: string | undefined): Duration.Duration | undefined => {
-  if (text === undefined || text.length > 64 || !/^(?:\d+(?:\.\d+)?(?:h|ms|us|µs|μs|ns|m|s))+$/.test(text)) {
-    return undefined
-  }
-  let millis = 0
-  for (const part of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|µs|μs|ns|m|s)/g)) {
-    millis += Number(part[1]) * (unitMillis[part[2] ?? ""] ?? Number.NaN)
-  }
-  return wait(millis)
-}
+export const fromGoDuration = (text: string | undefined): Duration.Duration | undefined =>
+  WaitFormats.durationOf(WaitFormats.goDuration(text))
 
 /**
- * Returns the wait that a message names: `try again in 1m9.696s`, `retry in
- * 48.9s`.
+ * Returns the longest wait that the objects of an error body name, such as
+ * `resets_in_seconds`, `retry_after_ms`, `resets_at`, or the `retryDelay` of a
+ * `google.rpc.RetryInfo`.
  *
  * **Details**
  *
- * A hint only. It is all there is where an error arrives inside a stream or a
- * job, without headers.
+ * In one object a length wins over a moment, as it needs no clock. `now` is the
+ * server's time (Unix time in milliseconds).
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromText = (text: string): Duration.Duration | undefined => {
-  const found = /\b(?:try again|retry) in ([0-9hmsuµ.]{2,32})/i.exec(text)
-  return found === null ? undefined : fromGoDuration(found[1]?.replace(/\.$/, ""))
+export const fromFields = (places: ReadonlyArray<unknown>, now: number): Duration.Duration | undefined =>
+  longest(places.map((place) => {
+    const read = (names: ReadonlyArray<string>, parse: (value: unknown) => number) =>
+      first(names.map((name) => {
+        const value = ForeignValue.get(place, name)
+        return value === undefined || value === null ? undefined : WaitFormats.durationOf(parse(value))
+      }))
+    return read(WaitTable.millisFields, (value) => numberOf(value)) ??
+      read(WaitTable.secondsFields, (value) => lengthOf(value, now)) ??
+      read(WaitTable.momentFields, (value) => momentOf(value, now) - now)
+  }))
+
+const numberOf = (value: unknown): number =>
+  typeof value === "number" ? value : WaitFormats.number(typeof value === "string" ? value : undefined)
+
+const lengthOf = (value: unknown, now: number): number => {
+  if (typeof value === "number") return value * 1000
+  // The protobuf form: { seconds, nanos }.
+  if (ForeignValue.isObject(value)) {
+    const nanos = numberOf(ForeignValue.get(value, "nanos"))
+    return numberOf(ForeignValue.get(value, "seconds")) * 1000 + (Number.isNaN(nanos) ? 0 : nanos / 1e6)
+  }
+  if (typeof value !== "string") return Number.NaN
+  const text = value.trim().slice(0, 100)
+  return firstNumber([
+    WaitFormats.number(text) * 1000,
+    WaitFormats.goDuration(text),
+    wordedOnly.test(text.toLowerCase()) ? WaitFormats.wordedDuration(text.toLowerCase()) : Number.NaN,
+    momentOf(text, now) - now
+  ])
 }
 
-const unitMillis: Readonly<Record<string, number>> = {
-  h: 3_600_000,
-  m: 60_000,
-  s: 1000,
-  ms: 1,
-  us: 1e-3,
-  "µs": 1e-3,
-  "μs": 1e-3,
-  ns: 1e-6
+const wordedOnly = new RegExp(`^${WaitFormats.worded}$`)
+
+const momentOf = (value: unknown, now: number): number => {
+  const count = numberOf(value)
+  if (!Number.isNaN(count)) return WaitFormats.epoch(count)
+  const text = typeof value === "string" ? value.slice(0, 100) : undefined
+  return firstNumber([WaitFormats.rfc3339(text), WaitFormats.httpDate(text, now)])
 }
 
-const maxMillis = 366 * 24 * 3_600_000
+/**
+ * Returns the longest wait that a message names, in lower case: `try again in
+ * 1m9.696s`, `retry after 26 seconds`, `available in 3 hours`, `resets at:
+ * 2026-11-30 12:00:00 UTC`, `"retryDelay": "38s"`.
+ *
+ * **Details**
+ *
+ * `now` is the server's time (Unix time in milliseconds).
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromText = (text: string, now: number): Duration.Duration | undefined =>
+  longest([
+    ...all(inWords, text, (words) => WaitFormats.wordedDuration(words)),
+    ...all(inMoments, text, (words) => WaitFormats.rfc3339(words) - now),
+    ...all(inFields, text, (words) => lengthOf(words, now))
+  ])
 
-// False for NaN, which stands for text that says no number or time.
-const wait = (millis: number): Duration.Duration | undefined =>
-  millis >= 0 && millis <= maxMillis ? Duration.millis(Math.ceil(millis)) : undefined
+const oneOf = (words: ReadonlyArray<string>): string => `\\b(?:${words.join("|")})`
 
-const number = (text: string | undefined): number =>
-  text !== undefined && /^\d{1,15}(?:\.\d{1,15})?$/.test(text.trim()) ? Number(text) : Number.NaN
+const about = String.raw`:?\s{1,2}(?:about |approximately |another |at least |~ ?)?`
 
-const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+const inWords = new RegExp(`${oneOf(WaitTable.beforeDurations)}${about}(${WaitFormats.worded})`, "g")
+const inMoments = new RegExp(`${oneOf(WaitTable.beforeMoments)}${about}(${WaitFormats.stamped})`, "g")
+const inFields = new RegExp(
+  String.raw`${oneOf(WaitTable.quotedFields)}\\?["']?\s{0,2}[:=]\s{0,2}\\?["']?(\d{1,9}(?:\.\d{1,9})?s?)\b`,
+  "g"
+)
 
-const imfDate = /^[a-z]{3}, (\d{2}) ([a-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) gmt$/i
-const rfc850Date = /^[a-z]{6,9}, (\d{2})-([a-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) gmt$/i
-const asctimeDate = /^[a-z]{3} ([a-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/i
+const all = (pattern: RegExp, text: string, read: (words: string) => number) =>
+  Array.from(text.matchAll(pattern), (found) => WaitFormats.durationOf(read((found[1] ?? "").trim())))
 
-const fromHttpDate = (value: string | undefined, now: number): number => {
-  const text = value?.trim() ?? ""
-  const imf = imfDate.exec(text)
-  if (imf !== null) return time(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6])
-  const asctime = asctimeDate.exec(text)
-  if (asctime !== null) return time(asctime[6], asctime[1], asctime[2], asctime[3], asctime[4], asctime[5])
-  const old = rfc850Date.exec(text)
-  if (old === null) return Number.NaN
-  // RFC 9110, 5.6.7: a two-digit year more than 50 years ahead is in the past.
-  const century = Math.floor(1970 + now / yearMillis) - Math.floor(1970 + now / yearMillis) % 100
-  const near = time(`${century + Number(old[3])}`, old[2], old[1], old[4], old[5], old[6])
-  return near - now > 50 * yearMillis
-    ? time(`${century - 100 + Number(old[3])}`, old[2], old[1], old[4], old[5], old[6])
-    : near
-}
+const first = <A>(values: ReadonlyArray<A | undefined>): A | undefined => values.find((value) => value !== undefined)
 
-const yearMillis = 365.2425 * 24 * 3_600_000
+const firstNumber = (values: ReadonlyArray<number>): number =>
+  values.find((value) => !Number.isNaN(value)) ?? Number.NaN
 
-type Field = string | undefined
-
-const time = (year: Field, month: Field, day: Field, hour: Field, minute: Field, second: Field): number => {
-  const monthIndex = months.indexOf((month ?? "").toLowerCase())
-  return monthIndex < 0
-    ? Number.NaN
-    : utc(Number(year), monthIndex, Number(day), Number(hour), Number(minute), Number(second))
-}
-
-const utc = (
-  year: number,
-  month: number,
-  day: number,
-  hour: number,
-  minute: number,
-  second: number
-): number =>
-  day >= 1 && day <= 31 && hour <= 23 && minute <= 59 && second <= 60
-    ? Date.UTC(year, month, day, hour, minute, second)
-    : Number.NaN
-
-const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[t ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?(?:z|([+-])(\d{2}):(\d{2}))$/i
-
-const fromRfc3339 = (value: string | undefined): number => {
-  const parts = rfc3339.exec(value?.trim() ?? "")
-  if (parts === null || Number(parts[2]) < 1 || Number(parts[2]) > 12) return Number.NaN
-  const base = utc(
-    Number(parts[1]),
-    Number(parts[2]) - 1,
-    Number(parts[3]),
-    Number(parts[4]),
-    Number(parts[5]),
-    Number(parts[6])
+/** Returns the longest of the waits that are there. */
+export const longest = (
+  waits: ReadonlyArray<Duration.Duration | undefined>
+): Duration.Duration | undefined =>
+  waits.reduce(
+    (left, right) => left === undefined || right === undefined ? left ?? right : Duration.max(left, right),
+    undefined
   )
-  const offset = (Number(parts[9] ?? 0) * 60 + Number(parts[10] ?? 0)) * 60_000
-  return base + Number(parts[7] ?? 0) * 1000 - (parts[8] === "-" ? -offset : offset)
-}

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { Evidence } from "../../../errors/ProviderError.ts"
-import type { Kind } from "./ErrorTable.ts"
+import type { ErrorKind } from "./ErrorTable.ts"
 
 /**
  * What a failure without an answer comes to.
@@ -14,11 +14,11 @@ import type { Kind } from "./ErrorTable.ts"
  * @since 0.1.0
  */
 export interface TransportRule {
-  readonly kind: Kind
+  readonly kind: ErrorKind
   readonly evidence: Evidence
 }
 
-const rule = (kind: Kind, evidence: Evidence): TransportRule => ({ kind, evidence })
+const rule = (kind: ErrorKind, evidence: Evidence): TransportRule => ({ kind, evidence })
 
 const unreached = rule("Network", "NotSent")
 const cut = rule("Network", "Uncertain")

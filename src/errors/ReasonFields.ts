@@ -19,7 +19,7 @@ export const maxMessageLength = 2000
  * @category schemas
  * @since 0.1.0
  */
-export const said = {
+export const reasonFields = {
   /** One statement, without keys, at most 2,000 characters. */
   message: Schema.String,
   /** HTTP status. */
@@ -44,4 +44,4 @@ export const said = {
  * @category models
  * @since 0.1.0
  */
-export interface Said extends Schema.Struct.Type<typeof said> {}
+export interface ReasonFields extends Schema.Struct.Type<typeof reasonFields> {}

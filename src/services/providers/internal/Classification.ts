@@ -6,6 +6,7 @@
 import type { Evidence } from "../../../errors/ProviderError.ts"
 import type { Facts, Link } from "./ErrorFacts.ts"
 import * as ErrorTable from "./ErrorTable.ts"
+import * as ErrorTexts from "./ErrorTexts.ts"
 import * as TransportTable from "./TransportTable.ts"
 
 /**
@@ -14,11 +15,15 @@ import * as TransportTable from "./TransportTable.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Ruling {
-  readonly kind: ErrorTable.Kind
+export interface Classification {
+  readonly kind: ErrorTable.ErrorKind
   /** Whether only a text pattern led here. */
   readonly inferred: boolean
   readonly evidence: Evidence
+  /** Whether an error in a 2xx or a stream says that a limit kept the request from being taken. */
+  readonly isRefusal: boolean
+  /** Whether the limit is one that lasts for hours: without a named wait it is a quota. */
+  readonly isLongLimit: boolean
 }
 
 /**
@@ -37,8 +42,9 @@ export interface Ruling {
  * @category combinators
  * @since 0.1.0
  */
-export const of = (facts: Facts): Ruling =>
-  known(facts) ?? ruling(facts.links.length === 0 ? "ServerError" : "Network", transportEvidence(facts, "Uncertain"))
+export const of = (facts: Facts): Classification =>
+  known(facts) ??
+    classification(facts.links.length === 0 ? "ServerError" : "Network", transportEvidence(facts, "Uncertain"))
 
 /**
  * Returns what the `error` of a failed job comes to.
@@ -51,32 +57,46 @@ export const of = (facts: Facts): Ruling =>
  * @category combinators
  * @since 0.1.0
  */
-export const ofJob = (facts: Facts): Ruling => known(facts) ?? ruling("InvalidRequest", "Uncertain")
+export const ofJob = (facts: Facts): Classification => known(facts) ?? classification("InvalidRequest", "Uncertain")
 
-const known = (facts: Facts): Ruling | undefined => {
+const known = (facts: Facts): Classification | undefined => {
   const status = errorStatus(facts)
   if (status === undefined && facts.status !== undefined && !facts.isError) {
-    return ruling("InvalidResponse", "Uncertain")
+    return classification("InvalidResponse", "Uncertain")
   }
   const evidence = evidenceOf(facts)
   const coded = byCode(facts, status)
-  if (coded !== undefined) return ruling(coded.kind, evidence, coded.inferred)
-  const worded = byText(ErrorTable.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts.text)
-  if (worded !== undefined) return ruling(worded, evidence, true)
-  if (status !== undefined) return ruling(byStatus(facts, status), evidence)
+  if (coded !== undefined) {
+    const isLongLimit = coded.kind === "RateLimited" &&
+      facts.signals.some((signal) => ErrorTable.longLimits.has(signal))
+    const isRefusal = isLongLimit || (isLimit(coded.kind) && limitStatuses.has(facts.innerStatus ?? 0))
+    return { ...classification(coded.kind, evidence, coded.inferred), isRefusal, isLongLimit }
+  }
+  const worded = byText(ErrorTexts.textRules.filter((rule) => rule.statuses.includes(status ?? "none")), facts)
+  if (worded !== undefined) return classification(worded, evidence, true)
+  if (status !== undefined) {
+    return {
+      ...classification(byStatus(facts, status), evidence),
+      isRefusal: limitStatuses.has(facts.innerStatus ?? 0)
+    }
+  }
   const vague = find(facts.signals, (signal) => ErrorTable.vagueSignals.get(signal))
-  if (vague !== undefined) return ruling(vague, evidence)
+  if (vague !== undefined) return classification(vague, evidence)
   const transport = find(transportRules, (rule) => rule(facts.links))
-  return transport === undefined ? undefined : ruling(transport.kind, transportEvidence(facts, transport.evidence))
+  return transport === undefined
+    ? undefined
+    : classification(transport.kind, transportEvidence(facts, transport.evidence))
 }
 
 const transportEvidence = (facts: Facts, evidence: Evidence): Evidence =>
   facts.links.some((link) => link.names.includes(TransportTable.notSent)) ? "NotSent" : evidence
 
-const ruling = (kind: ErrorTable.Kind, evidence: Evidence, inferred = false): Ruling => ({
+const classification = (kind: ErrorTable.ErrorKind, evidence: Evidence, inferred = false): Classification => ({
   kind,
   inferred,
-  evidence
+  evidence,
+  isRefusal: false,
+  isLongLimit: false
 })
 
 const errorStatus = (facts: Facts): number | undefined => {
@@ -89,14 +109,26 @@ const errorStatus = (facts: Facts): number | undefined => {
 const evidenceOf = (facts: Facts): Evidence => {
   const status = facts.status
   if (status === undefined || status < 300) return "Uncertain"
-  if (status < 500) return status === 408 || status === 499 ? "Uncertain" : "Refused"
-  return facts.isOwn && ErrorTable.refusingStatuses.has(status) ? "Refused" : "Uncertain"
+  if (status < 500) return uncertainStatuses.has(status) ? "Uncertain" : "Refused"
+  return facts.isOwn && ErrorTable.refusingStatuses.has(status) && !hasLostUpstream(facts) ? "Refused" : "Uncertain"
 }
+
+const isLimit = (kind: ErrorTable.ErrorKind): boolean => kind === "RateLimited" || kind === "QuotaExceeded"
+
+/** Statuses in a body that say that a limit kept the request from being taken. */
+const limitStatuses: ReadonlySet<number> = new Set([402, 429])
+
+/** Statuses of a 4xx that do not say whether the request was taken: a timeout, and a client that has gone. */
+const uncertainStatuses: ReadonlySet<number> = new Set([408, 499])
+
+const hasLostUpstream = ({ signals, text }: Facts): boolean =>
+  signals.some((signal) => ErrorTable.lostUpstreamSignals.has(signal)) ||
+  ErrorTexts.lostUpstream.some((words) => text.includes(words))
 
 const byCode = (
   facts: Facts,
   status: number | undefined
-): { readonly kind: ErrorTable.Kind; readonly inferred: boolean } | undefined => {
+): { readonly kind: ErrorTable.ErrorKind; readonly inferred: boolean } | undefined => {
   const kind = find(facts.signals, (signal) =>
     // A limit of the end-user id's length is none of the context's.
     signal === "string_above_max_length" && facts.param === "user"
@@ -105,7 +137,7 @@ const byCode = (
   if (kind === undefined) return undefined
   const refined = kind === "RateLimited" && exceedsLimit(facts.text)
     ? "InvalidRequest"
-    : byText(ErrorTable.refinements.get(kind) ?? [], facts.text)
+    : byText(ErrorTexts.refinements.get(kind) ?? [], facts)
   return { kind: refined ?? kind, inferred: refined !== undefined }
 }
 
@@ -116,10 +148,15 @@ const exceedsLimit = (text: string): boolean => {
 }
 
 const byText = (
-  rules: ReadonlyArray<Omit<ErrorTable.TextRule, "statuses">>,
-  text: string
-): ErrorTable.Kind | undefined =>
-  text === "" ? undefined : rules.find((rule) => rule.texts.some((pattern) => contains(text, pattern)))?.kind
+  rules: ReadonlyArray<Omit<ErrorTexts.TextRule, "statuses">>,
+  { signals, text }: Facts
+): ErrorTable.ErrorKind | undefined =>
+  text === ""
+    ? undefined
+    : rules.find(({ texts, unless = [] }) =>
+      texts.some((pattern) => contains(text, pattern)) &&
+      !unless.some((pattern) => contains(text, pattern) || signals.includes(pattern))
+    )?.kind
 
 const contains = (text: string, pattern: string): boolean => {
   let from = 0
@@ -131,7 +168,7 @@ const contains = (text: string, pattern: string): boolean => {
   return true
 }
 
-const byStatus = (facts: Facts, status: number): ErrorTable.Kind => {
+const byStatus = (facts: Facts, status: number): ErrorTable.ErrorKind => {
   const known = ErrorTable.statuses.get(status)
   const verdict = facts.header("x-should-retry")
   if (known === undefined && status >= 400 && status < 500) {
