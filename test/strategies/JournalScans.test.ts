@@ -45,7 +45,8 @@ const append = Effect.fnUntraced(function*(
 /** A process that takes webhooks, and waits for a job of each session. */
 const waiting = Effect.fnUntraced(function*(
   store: SessionStore.SessionStore["Service"],
-  keys: ReadonlyArray<string>
+  keys: ReadonlyArray<string>,
+  isPolledSeldom = true
 ) {
   const ended = new Set<string>()
   const provider = yield* ScriptedProvider.make({
@@ -62,9 +63,10 @@ const waiting = Effect.fnUntraced(function*(
   const callers = new Map<string, Fiber.Fiber<unknown, unknown>>()
   for (const key of keys) {
     yield* append(store, key, [submitting(`submission of ${key}`), acceptedAs(`submission of ${key}`, `job of ${key}`)])
+    const call = Effect.exit(holdfast.resume(key))
     callers.set(
       key,
-      yield* begin(Effect.exit(holdfast.resume(key).pipe(Effect.provideService(Schedules.PollPolicy, seldom))))
+      yield* begin(isPolledSeldom ? Effect.provideService(call, Schedules.PollPolicy, seldom) : call)
     )
   }
   /** Another process settles a session, as its job has ended. */
@@ -77,6 +79,19 @@ const waiting = Effect.fnUntraced(function*(
 })
 
 describe("journals of jobs that are waited for, where webhooks are taken", () => {
+  it.effect("are not loaded between their jobs' polls", () =>
+    withoutJitter(Effect.gen(function*() {
+      const { asked, counted, forget } = yield* makeCounted
+      const { close } = yield* waiting(counted, sessions, false)
+      yield* TestClock.adjust(tick)
+      yield* forget
+      for (let index = 0; index < 30; index++) yield* TestClock.adjust(tick)
+
+      assert.lengthOf(asked.loads, 0)
+      assert.deepStrictEqual(asked.questions, Array.from({ length: 30 }, () => 100))
+      yield* close
+    })))
+
   it.effect("cost one question a tick, and are loaded only when they have changed", () =>
     withoutJitter(Effect.gen(function*() {
       const { asked, counted, forget } = yield* makeCounted
