@@ -1,19 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Session } from "holdfast"
+import * as Decision from "../../../src/strategies/internal/Decision.ts"
 import { paris } from "../Verdicts.ts"
 import {
+  accepted,
   busy,
   cancelled,
   cancelRequested,
   decides,
   endedJob,
+  factsOf,
   failedForGood,
+  failure,
   filtered,
   final,
+  found,
   invalidOutput,
   invalidRequest,
   job,
   jobFailed,
+  lost,
   next,
+  notSubmitted,
   planOf,
   prepared,
   received,
@@ -164,6 +172,54 @@ describe("Decision", () => {
       step: { step: "Stop", reason: "JobFailed", end: "s1 JobFailed", jobId: "job of s1" }
     }
   ])
+
+  const sendingElsewhere = [...endedJob("s1", jobFailed), submitting("s2")]
+  const dropped = (change: Partial<Decision.Facts> = {}): Partial<Decision.Facts> => ({
+    canSubmit: true,
+    ...failure(retryable(jobFailed), true),
+    ...change
+  })
+  decides("of a run that has dropped its request, and follows another process", [
+    {
+      when: "waits for the submission",
+      entries: sendingElsewhere,
+      plan: null,
+      facts: dropped(),
+      step: { step: "AwaitSubmission", submission: "s2" }
+    },
+    {
+      when: "waits for the job",
+      entries: [...sendingElsewhere, accepted("s2", "job of s2")],
+      plan: null,
+      facts: dropped(),
+      step: { step: "AwaitJob", job: "job of s2", surplus: [] }
+    },
+    {
+      when: "stops with the failure of its own job when the submission was refused",
+      entries: [...sendingElsewhere, notSubmitted("s2", busy)],
+      plan: null,
+      facts: dropped(),
+      step: { step: "Stop", reason: "JobFailed" }
+    },
+    {
+      when: "stops with the failure of its own job when the submission is uncertain",
+      entries: sendingElsewhere,
+      plan: null,
+      facts: dropped({ lost: lost("s2"), lookups: found("s2", { _tag: "Unknown" }) }),
+      step: { step: "Stop", reason: "JobFailed" }
+    }
+  ])
+
+  it.each([
+    { what: "has dropped its request", plan: undefined, canSubmit: true, keeps: true },
+    { what: "has its request", plan: two, canSubmit: true, keeps: false },
+    { what: "never had a request", plan: undefined, canSubmit: false, keeps: false }
+  ])("keeps the failure of a replaced job: $keeps, when the run $what", ({ canSubmit, keeps, plan }) => {
+    const { entries, facts } = received(replaced, "s1", retryable(jobFailed), { canSubmit })
+    const step = Decision.next(Session.fold(entries), plan, factsOf(facts))
+
+    assert.strictEqual(step._tag === "FollowOther" && step.failure?.error.verdict.reason === jobFailed, keeps)
+  })
 
   const repairing = (repairs: number) => planOf("a", { repairs })
   decides("after an invalid answer", [
