@@ -12,7 +12,7 @@ describe("Decision", () => {
     const seen = new Map<string, number>()
     await check({
       ...layers.memory,
-      runs: numberOf("HOLDFAST_DECISION_RUNS") ?? 100,
+      runs: numberOf("HOLDFAST_DECISION_RUNS") ?? 60,
       seed: numberOf("HOLDFAST_SEED"),
       onStep: (world) => compareDecisions(world, seen)
     })
