@@ -8,8 +8,8 @@ import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type { Providers } from "../services/Providers.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { defaultJobDeadline } from "./internal/Preparing.ts"
-import { strategyOf } from "./internal/StrategyOf.ts"
+import { defaultJobDeadline } from "./internal/ResolveRequest.ts"
+import { makeStrategy } from "./internal/MakeStrategy.ts"
 import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
@@ -50,7 +50,7 @@ export const defaultDeadline: Duration.Duration = defaultJobDeadline
  * @category constructors
  * @since 0.1.0
  */
-export const make = strategyOf("background", true)
+export const make = makeStrategy("background", true)
 
 /**
  * Provides `BackgroundJob`.

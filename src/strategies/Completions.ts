@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { Providers } from "../services/Providers.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { strategyOf } from "./internal/StrategyOf.ts"
+import { makeStrategy } from "./internal/MakeStrategy.ts"
 import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
@@ -34,7 +34,7 @@ export class Completions extends Context.Service<Completions, ResponseStrategy>(
  * @category constructors
  * @since 0.1.0
  */
-export const make = strategyOf("completions", false)
+export const make = makeStrategy("completions", false)
 
 /**
  * Provides `Completions`.

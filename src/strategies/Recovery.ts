@@ -15,8 +15,8 @@ import type { LlmResponse } from "../services/LlmResponse.ts"
 import type { Providers } from "../services/Providers.ts"
 import { fold, jobsOf, statusOf } from "../services/Session.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { unavailable } from "./internal/Journaling.ts"
-import { keptUntil } from "./internal/KeptUntil.ts"
+import { unavailable } from "./internal/Journal.ts"
+import { retainedUntil } from "./internal/JobRetention.ts"
 import type { SessionRuns } from "./SessionRuns.ts"
 
 /**
@@ -96,7 +96,7 @@ export const recover = (
     if (job === undefined) return Infinity
     const provider = yield* Effect.option(providers.resolve(job.sent.model))
     if (provider._tag === "None" || provider.value.jobs === undefined) return Infinity
-    return keptUntil(provider.value.jobs.retention, job)
+    return retainedUntil(provider.value.jobs.retention, job)
   })
 
   const unsettled = (store.listUnsettled ?? store.list).pipe(

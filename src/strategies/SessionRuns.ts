@@ -28,14 +28,14 @@ import * as StructuredOutput from "../services/StructuredOutput.ts"
 import * as Cost from "./Cost.ts"
 import type { Call } from "./internal/Caller.ts"
 import { cancelSession } from "./internal/CancelSession.ts"
-import * as EventStream from "./internal/EventStream.ts"
-import * as Journaling from "./internal/Journaling.ts"
+import * as EventStream from "./internal/RunEvents.ts"
+import * as Journaling from "./internal/Journal.ts"
 import { monotonicMillis } from "./internal/MonotonicTime.ts"
-import { deadlineOf } from "./internal/Preparing.ts"
+import { deadlineOf } from "./internal/ResolveRequest.ts"
 import * as ProgressStream from "./internal/ProgressStream.ts"
-import { type Order, type Progress, Run, type RunSpec } from "./internal/Run.ts"
-import * as Running from "./internal/Running.ts"
-import { pollTimeout } from "./internal/WaitingJob.ts"
+import { type Progress, Run, type RunSpec, type Work } from "./internal/Run.ts"
+import * as Running from "./internal/Runs.ts"
+import { pollTimeout } from "./internal/JobLook.ts"
 import { defaultConcurrency } from "./internal/SubmitGate.ts"
 import type { Reader } from "./internal/Transcript.ts"
 import { defaultPollSchedule, PollPolicy, RetryPolicy, webhookPollSchedule } from "./Schedules.ts"
@@ -186,7 +186,7 @@ export const make: Effect.Effect<SessionRuns["Service"], never, Providers | Scop
       return { spec, order, deadline: yield* deadlineOf(providers, { request, strategy }), startedAt, reader }
     })
 
-    const orderOf = (request: ResponseRequest, strategy: StrategyName): Order => ({
+    const orderOf = (request: ResponseRequest, strategy: StrategyName): Work => ({
       request,
       plan: {
         candidates: [

@@ -39,11 +39,11 @@ import {
   type Submission
 } from "../services/Session.ts"
 import { SessionStore } from "../services/SessionStore.ts"
-import { cancelSurplus } from "./internal/Cancelling.ts"
-import { carriedBy } from "./internal/Carried.ts"
-import { currentMillis, StoredJournal, unavailable } from "./internal/Journaling.ts"
-import { keptUntil } from "./internal/KeptUntil.ts"
-import { bounded, pollTimeout, unknownStatus } from "./internal/WaitingJob.ts"
+import { cancelSurplus } from "./internal/CancelJob.ts"
+import { submissionInAnswer } from "./internal/JobMetadata.ts"
+import { currentMillis, StoredJournal, unavailable } from "./internal/Journal.ts"
+import { retainedUntil } from "./internal/JobRetention.ts"
+import { bounded, pollTimeout, unknownStatus } from "./internal/JobLook.ts"
 import { isSurplus } from "./internal/Decision.ts"
 
 /**
@@ -248,7 +248,7 @@ const describe = (
   // A time that is further away than dates go is as good as none.
   const until = accepted === undefined || retention === undefined
     ? undefined
-    : Option.getOrUndefined(DateTime.make(keptUntil(retention, { ...submission, accepted })))
+    : Option.getOrUndefined(DateTime.make(retainedUntil(retention, { ...submission, accepted })))
   return new SubmissionInfo({
     submissionId: id,
     at: DateTime.makeUnsafe(sent.at),
@@ -306,7 +306,7 @@ const carrierOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string | undefined, ProviderError> {
   const state = yield* bounded(jobs.retrieve(jobId, submissionId), pollTimeout, "lookup")
   const carried = jobs.submissionOf === undefined
-    ? carriedBy(state)
+    ? submissionInAnswer(state)
     : yield* bounded(jobs.submissionOf(jobId), pollTimeout, "lookup")
   if (state._tag !== "Unknown" || carried !== undefined) return carried
   const reason = unknownStatus(state.status)

@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { Providers } from "../services/Providers.ts"
 import type { SessionStore } from "../services/SessionStore.ts"
-import { strategyOf } from "./internal/StrategyOf.ts"
+import { makeStrategy } from "./internal/MakeStrategy.ts"
 import type { ResponseStrategy } from "./ResponseStrategy.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
@@ -32,7 +32,7 @@ export class SyncRetry extends Context.Service<SyncRetry, ResponseStrategy>()("h
  * @category constructors
  * @since 0.1.0
  */
-export const make = strategyOf("sync", false)
+export const make = makeStrategy("sync", false)
 
 /**
  * Provides `SyncRetry`.

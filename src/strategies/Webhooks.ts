@@ -27,6 +27,8 @@ import * as WebhookSignature from "../services/WebhookSignature.ts"
 import * as WebhookJobs from "./internal/WebhookJobs.ts"
 import * as SessionRuns from "./SessionRuns.ts"
 
+export type { Receipt } from "./internal/WebhookJobs.ts"
+
 /**
  * Options for `make` and `layer`.
  *
@@ -42,27 +44,6 @@ export interface Options extends WebhookSignature.VerifyOptions {
    */
   readonly deadline?: Duration.Input | undefined
 }
-
-/**
- * What was done about a webhook.
- *
- * **Details**
- *
- * - `Ignored`: its event is none of a job's end
- * - `Repeated`: a webhook with this id was handled in this process
- * - `Woken`: a run in this process waited for the job, and has looked at it
- * - `Settled`: the job's end is in the journal of its session, by now or already
- * - `Unknown`: no session waits for the job; it may be another program's
- *
- * @category models
- * @since 0.1.0
- */
-export type Receipt =
-  | { readonly _tag: "Ignored"; readonly type: string }
-  | { readonly _tag: "Repeated" }
-  | { readonly _tag: "Woken"; readonly jobId: string }
-  | { readonly _tag: "Settled"; readonly jobId: string; readonly session: string }
-  | { readonly _tag: "Unknown"; readonly jobId: string }
 
 /**
  * What to answer the sender.
@@ -91,7 +72,7 @@ export class Webhooks extends Context.Service<Webhooks, {
   readonly handle: (
     rawBody: string | Uint8Array,
     headers: WebhookSignature.WebhookHeaders
-  ) => Effect.Effect<Receipt, WebhookRejected | StrategyError>
+  ) => Effect.Effect<WebhookJobs.Receipt, WebhookRejected | StrategyError>
   /**
    * Handles a webhook and tells what to answer: 200, or 400 for what was rejected, or 503 for what should be sent
    * again. What went wrong is logged.
@@ -218,9 +199,9 @@ const endsOfJobs: ReadonlySet<string> = new Set([
   "interaction.requires_action"
 ])
 
-const ignored = (type: string): Receipt => ({ _tag: "Ignored", type: type.slice(0, 100) })
+const ignored = (type: string): WebhookJobs.Receipt => ({ _tag: "Ignored", type: type.slice(0, 100) })
 
-const done = (receipt: Receipt): Effect.Effect<Reply> =>
+const done = (receipt: WebhookJobs.Receipt): Effect.Effect<Reply> =>
   Effect.as(Effect.logDebug("A webhook was handled", receipt), { status: 200, body: receipt._tag })
 
 const refused = (error: WebhookRejected | StrategyError): Effect.Effect<Reply> =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schema, Stream } from "effect"
-import { TestClock } from "effect/testing"
+import { TestClock, TestConsole } from "effect/testing"
 import { Reason, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { acceptedAs, submitting, write } from "./Journals.ts"
@@ -261,4 +261,23 @@ describe("a submission", () => {
       assert.deepStrictEqual(before, [])
       assert.deepStrictEqual(after.slice(0, 3), ["Prepared", "Submitting", "Accepted"])
     }).pipe(withoutJitter))
+
+  it.effect.each([["fails", 1], ["does not answer", 6]] as const)(
+    "logs the id of an accepted job when the store %s",
+    ([what, seconds]) =>
+      Effect.gen(function*() {
+        const faulty = yield* makeFaultyStore
+        if (what === "fails") faulty.fails = (_, entry) => entry?._tag === "Accepted"
+        else faulty.before = (entry) => entry._tag === "Accepted" ? Effect.never : Effect.void
+        const provider = yield* ScriptedProvider.make({ submit: [accepted("job-1")] })
+        const process = yield* start(provider, faulty.store)
+        yield* begin(process.execute(request()))
+        yield* TestClock.adjust(Duration.seconds(seconds))
+        const logs = JSON.stringify(yield* TestConsole.logLines)
+        yield* begin(process.close)
+        yield* TestClock.adjust("1 minute")
+
+        assert.include(logs, "job-1")
+      })
+  )
 })

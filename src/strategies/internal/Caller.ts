@@ -7,28 +7,20 @@ import * as Exit from "effect/Exit"
 import { type StrategyError, Timeout } from "../../errors/StrategyError.ts"
 import { LlmResponse } from "../../services/LlmResponse.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import type { Order, Run, RunResult, RunSpec, Waiter } from "./Run.ts"
+import type { Milestones, Run, RunResult, RunSpec, Waiter, Work } from "./Run.ts"
 import type * as TimerQueue from "./TimerQueue.ts"
 import type { Reader } from "./Transcript.ts"
 
 /** What a caller wants: for how long it waits, and since when (monotonic time in milliseconds). */
 export interface Call {
   readonly spec: RunSpec
-  readonly order: Order | undefined
+  readonly order: Work | undefined
   readonly deadline: Duration.Duration
   readonly startedAt: number
   /** Present when it watches the answer grow. */
   readonly reader?: Reader | undefined
   /** Is told how far the run has come. */
   readonly milestones?: Milestones | undefined
-}
-
-/** Are called once each, if it comes to that. */
-export interface Milestones {
-  /** The run has a job to wait for. */
-  readonly onJob?: (() => void) | undefined
-  /** The run has looked at its job, and waits for the next look. */
-  readonly onWait?: (() => void) | undefined
 }
 
 /** What callers have in common. */
@@ -77,7 +69,10 @@ export class Caller implements Waiter, TimerQueue.Entry {
     const { again, callers, fingerprint, run, startedAt } = this
     callers.deadlines.remove(this)
     // It may have come to wait for another session than the one that was there when this caller joined it.
-    if (again !== undefined && fingerprint !== undefined && run.owner !== undefined && run.owner !== fingerprint) {
+    if (
+      again !== undefined && fingerprint !== undefined && run.fingerprintInJournal !== undefined &&
+      run.fingerprintInJournal !== fingerprint
+    ) {
       return this.resume(again)
     }
     const response = Effect.flatMap(

@@ -5,20 +5,20 @@ import * as Effect from "effect/Effect"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { JobState } from "../../services/Provider.ts"
 import { type AcceptedSubmission, CancelRequested, jobsOf, openSubmissions } from "../../services/Session.ts"
-import { cancelJob, cancelSurplus, recordCancel } from "./Cancelling.ts"
+import { cancelJob, cancelSurplus, recordCancel } from "./CancelJob.ts"
 import * as Decision from "./Decision.ts"
 import { noJobs } from "./JobWait.ts"
-import { record, type SessionJournal } from "./Journaling.ts"
+import { record, type SessionJournal } from "./Journal.ts"
 import { loadOwn } from "./Loop.ts"
 import type { Run } from "./Run.ts"
-import { jobsFor, settle } from "./Settling.ts"
-import type { Shared } from "./Shared.ts"
+import { jobsFor, settle } from "./Settlement.ts"
+import type { RunContext } from "./RunContext.ts"
 
 /**
  * Cancels the jobs of a session, those without an id yet included, and settles it when they have ended. A run that waits
  * to send again finds in the journal that it should not.
  */
-export const cancelSession: (run: Run, shared: Shared) => Effect.Effect<void, StrategyError> = Effect.fnUntraced(
+export const cancelSession: (run: Run, shared: RunContext) => Effect.Effect<void, StrategyError> = Effect.fnUntraced(
   function*(run, shared) {
     const { journal } = run.spec
     const { state } = yield* loadOwn(run)
@@ -46,7 +46,7 @@ export const cancelSession: (run: Run, shared: Shared) => Effect.Effect<void, St
 /** Settles the session with the job's end, if the job has ended. */
 const settleEnded = (
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   job: AcceptedSubmission,
   after: JobState | undefined,
   submissions: number

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidRequest, ProviderNotConfigured } from "../../errors/Reason.ts"
-import { type Call, check, prepare } from "./Preparing.ts"
-import type { Order } from "./Run.ts"
-import type { Shared } from "./Shared.ts"
+import { type Call, check, prepare } from "./ResolveRequest.ts"
+import type { Work } from "./Run.ts"
+import type { RunContext } from "./RunContext.ts"
 
 /** The models that cannot be asked, and why. */
 export type Unusable = ReadonlyMap<string, ProviderError>
@@ -23,8 +23,8 @@ interface Checked {
  * is a misspelt name, and when no model of `fallback` can be asked.
  */
 export const unusableModels = Effect.fnUntraced(function*(
-  shared: Shared,
-  { plan: { candidates }, request }: Order
+  shared: RunContext,
+  { plan: { candidates }, request }: Work
 ): Effect.fn.Return<Unusable, ProviderError> {
   if (candidates.length === 1) return new Map()
   const [first, ...others] = yield* Effect.forEach(
@@ -49,7 +49,7 @@ export const unusableModels = Effect.fnUntraced(function*(
   return new Map(unusable)
 })
 
-const checked = ({ namespace, providers }: Shared, call: Call): Effect.Effect<Checked> =>
+const checked = ({ namespace, providers }: RunContext, call: Call): Effect.Effect<Checked> =>
   prepare(providers, namespace, call).pipe(
     Effect.flatMap((means) => check(means, call)),
     Effect.match({

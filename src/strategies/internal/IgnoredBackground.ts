@@ -3,15 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import { Accepted, type AcceptedSubmission, type Submission } from "../../services/Session.ts"
-import { currentMillis, record, type SessionJournal } from "./Journaling.ts"
-import type { Shared } from "./Shared.ts"
+import { currentMillis, record, type SessionJournal } from "./Journal.ts"
+import type { RunContext } from "./RunContext.ts"
 
 /** Says so in the log, once for each model. */
-export const warnOfIgnored = ({ ignorant }: Shared, { sent }: Submission): Effect.Effect<void> =>
+export const warnOfIgnored = ({ ignoresBackground }: RunContext, { sent }: Submission): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { baseUrl, model } = sent
-    if (ignorant.has(model)) return Effect.void
-    ignorant.add(model)
+    if (ignoresBackground.has(model)) return Effect.void
+    ignoresBackground.add(model)
     return Effect.logWarning(
       "The provider takes background jobs and does not run them; ask it by another strategy",
       { model, baseUrl }

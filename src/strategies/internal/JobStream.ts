@@ -5,11 +5,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "./MonotonicTime.ts"
 import type { WaitingJob } from "./WaitingJob.ts"
-import { type Patience, type Read, read } from "./Reading.ts"
+import { type Read, read } from "./StreamReader.ts"
+import { jobStreamTimeouts } from "./StreamTimeouts.ts"
 import { ofJob, type StreamedEnd } from "./StreamEnd.ts"
-
-/** Longest silences of a job's stream: it is only opened anew, milliseconds. */
-export const jobPatience: Patience = { firstEvent: 60_000, idle: 60_000 }
 
 /** How a job's stream ended. */
 export interface Followed {
@@ -40,7 +38,7 @@ export const follow = (watch: WaitingJob): Effect.Effect<Followed> | undefined =
   if (jobs.stream === undefined || !transcript.turnTo(job.id) || !transcript.canGoOn) return undefined
   const reopened = jobs.stream(job.accepted.jobId, transcript.cursor, job.id)
   transcript.isReplaying ??= transcript.cursor === undefined && !watch.isOwn
-  const reading = read(reopened, { run, transcript, patience: run.patience ?? jobPatience })
+  const reading = read(reopened, { run, transcript, timeouts: run.streamTimeouts ?? jobStreamTimeouts })
   return heed(watch, reading, transcript.cursor)
 }
 

@@ -7,12 +7,12 @@ import { InvalidRequest } from "../../errors/Reason.ts"
 import { NonRetryable, type StrategyError, type Timeout } from "../../errors/StrategyError.ts"
 import type { JobState } from "../../services/Provider.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
-import { cancelJob, cancelSurplus } from "./Cancelling.ts"
+import { cancelJob, cancelSurplus } from "./CancelJob.ts"
 import { type FinalOutcome, isFinal } from "./Decision.ts"
 import { noteIgnored, warnOfIgnored } from "./IgnoredBackground.ts"
 import type { Run } from "./Run.ts"
-import { jobsFor } from "./Settling.ts"
-import type { Shared } from "./Shared.ts"
+import { jobsFor } from "./Settlement.ts"
+import type { RunContext } from "./RunContext.ts"
 import * as WaitingJob from "./WaitingJob.ts"
 
 /** A job to wait for. */
@@ -27,7 +27,7 @@ export interface JobToAwait {
 /** Finds the provider of a job, cancels what is in its way, and creates the record of the wait. */
 export const prepareWait = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   { first, job, surplus }: JobToAwait
 ): Effect.fn.Return<WaitingJob.WaitingJob, StrategyError> {
   run.awaitJob(job)
@@ -42,7 +42,7 @@ export const prepareWait = Effect.fnUntraced(function*(
 
 /** What is known of a wait that is over. */
 export interface Wait {
-  readonly shared: Shared
+  readonly shared: RunContext
   readonly waiting: WaitingJob.WaitingJob
   /** Whether the job is cancelled when it is queued for too long, so that the next model can be asked. */
   readonly leavesQueue: boolean
@@ -111,7 +111,7 @@ const leaveQueue = ({ waiting }: Wait, timeout: Timeout): Effect.Effect<AfterFai
 /** Cancels surplus jobs in fibers of their own. */
 export const cancelOthers = (
   run: Run,
-  { detach, providers }: Shared,
+  { detach, providers }: RunContext,
   surplus: ReadonlyArray<AcceptedSubmission>
 ): Effect.Effect<void> =>
   Effect.forEach(surplus, (job) =>

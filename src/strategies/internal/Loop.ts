@@ -14,24 +14,25 @@ import * as StructuredOutput from "../../services/StructuredOutput.ts"
 import * as Decision from "./Decision.ts"
 import { type Unusable, unusableModels } from "./FallbackChain.ts"
 import { afterFailure, cancelOthers, prepareWait, type Wait } from "./JobWait.ts"
-import type { Loaded } from "./Journaling.ts"
+import type { Loaded } from "./Journal.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
 import type { Waiter } from "./Poller.ts"
-import { prepare } from "./Preparing.ts"
-import { type Retries, waitForRetry } from "./Retrying.ts"
-import { isParked, type Order, type Run, type RunResult } from "./Run.ts"
-import { send } from "./Sending.ts"
-import { settle, settledResult, type Settling } from "./Settling.ts"
-import type { Shared } from "./Shared.ts"
-import { recordEnd } from "./Submitting.ts"
-import { awaitOutcome, forgetResolved, lookUp, recordUnsent } from "./UncertainSubmissions.ts"
+import { prepare } from "./ResolveRequest.ts"
+import { type Retries, waitForRetry } from "./RetryWait.ts"
+import { isParked, type Run, type RunResult, type Work } from "./Run.ts"
+import { send } from "./Submission.ts"
+import { settle, settledResult, type Settling } from "./Settlement.ts"
+import type { RunContext } from "./RunContext.ts"
+import { recordEnd } from "./SubmissionRecords.ts"
+import { awaitOutcome, lookUp, recordUnsent } from "./SubmissionLookup.ts"
+import { forgetResolved } from "./UncertainSubmissions.ts"
 import type { WaitingJob } from "./WaitingJob.ts"
 
 /** Takes a run to its end. */
 export const drive = (
   run: Run,
-  order: Order | undefined,
-  shared: Shared
+  order: Work | undefined,
+  shared: RunContext
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   proceed(run, shared, {
     request: order?.request,
@@ -80,13 +81,17 @@ const noLookups: Memory["lookups"] = new Map()
 /** What is left to do. A generator that ran it would be kept in memory for as long as a job runs. */
 type Next = () => Effect.Effect<RunResult | typeof isParked, StrategyError>
 
-const proceed = (run: Run, shared: Shared, memory: Memory): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
+const proceed = (
+  run: Run,
+  shared: RunContext,
+  memory: Memory
+): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   Effect.flatMap(advance(run, shared, memory), (next) => next())
 
 /** Performs steps until there is a job to wait for, or an end. */
 const advance = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory
 ): Effect.fn.Return<Next, StrategyError> {
   while (true) {
@@ -152,7 +157,7 @@ const advance = Effect.fnUntraced(function*(
 })
 
 /** Reads the journal. An answer that has arrived does not wait for it, and a failure is judged without it if need be. */
-const load = (run: Run, shared: Shared, memory: Memory): Effect.Effect<Loaded, StrategyError> => {
+const load = (run: Run, shared: RunContext, memory: Memory): Effect.Effect<Loaded, StrategyError> => {
   const { ended, isCurrent, loaded } = memory
   memory.isCurrent = false
   if (isCurrent || ended?.outcome._tag === "Succeeded") return Effect.succeed(loaded)
@@ -168,7 +173,7 @@ const load = (run: Run, shared: Shared, memory: Memory): Effect.Effect<Loaded, S
 export const loadOwn = (run: Run): Effect.Effect<Loaded, StrategyError> =>
   run.spec.journal.load.pipe(
     Effect.mapError((error) => run.unavailable(error)),
-    Effect.tap(({ state }) => Effect.sync(() => run.owner = state.fingerprint)),
+    Effect.tap(({ state }) => Effect.sync(() => run.fingerprintInJournal = state.fingerprint)),
     Effect.filterOrFail(
       ({ state }) =>
         run.spec.fingerprint === undefined || state.fingerprint === undefined ||
@@ -188,7 +193,7 @@ const placeOf = ({ position, unusable = noneUnusable }: Memory): Decision.Positi
 
 const noneUnusable: Unusable = new Map()
 
-const factsOf = (run: Run, { uncertain }: Shared, memory: Memory): Decision.Facts => ({
+const factsOf = (run: Run, { uncertain }: RunContext, memory: Memory): Decision.Facts => ({
   canSubmit: run.canSubmit,
   own: run.own,
   unsent: uncertain.unsent,
@@ -215,7 +220,7 @@ const joinJob = (run: Run, memory: Memory, state: SessionState, job: AcceptedSub
 /** Waits for a job without a fiber: the run goes on when the job has ended. */
 const waitForJob = (
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { job, surplus }: Extract<Decision.Step, { readonly _tag: "AwaitJob" }>
 ): Effect.Effect<typeof isParked, StrategyError> => {
@@ -230,7 +235,7 @@ const waitForJob = (
   }))
 }
 
-const park = (shared: Shared, memory: Memory, waiting: WaitingJob): void => {
+const park = (shared: RunContext, memory: Memory, waiting: WaitingJob): void => {
   const parked = shared.poller.add(waiting, new ParkedRun(shared, memory, waiting))
   waiting.run.park(parked)
   parked.start()
@@ -238,11 +243,11 @@ const park = (shared: Shared, memory: Memory, waiting: WaitingJob): void => {
 
 /** A class, because a hundred thousand may wait: closures would take more memory. */
 class ParkedRun implements Waiter {
-  private readonly shared: Shared
+  private readonly shared: RunContext
   private readonly memory: Memory
   private readonly waiting: WaitingJob
 
-  constructor(shared: Shared, memory: Memory, waiting: WaitingJob) {
+  constructor(shared: RunContext, memory: Memory, waiting: WaitingJob) {
     this.shared = shared
     this.memory = memory
     this.waiting = waiting
@@ -256,7 +261,7 @@ class ParkedRun implements Waiter {
 
 /** Continues a run whose wait for a job is over. */
 const afterWait = (
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   waiting: WaitingJob,
   exit: Exit.Exit<Outcome, StrategyError>
@@ -286,7 +291,7 @@ const judge = ({ request }: Memory, outcome: Outcome): Outcome =>
 /** Sends one submission, and remembers what became of it. */
 const submit = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { candidate, passed, position }: Extract<Decision.Step, { readonly _tag: "Submit" }>
 ): Effect.fn.Return<void, StrategyError> {
@@ -356,7 +361,7 @@ const submit = Effect.fnUntraced(function*(
 })
 
 /** Checks the models of a request before the first submission of its session. */
-const findUnusable = (shared: Shared, memory: Memory): Effect.Effect<Unusable, ProviderError> => {
+const findUnusable = (shared: RunContext, memory: Memory): Effect.Effect<Unusable, ProviderError> => {
   const { loaded, plan, request, unusable } = memory
   if (unusable !== undefined) return Effect.succeed(unusable)
   if (plan === undefined || request === undefined || loaded.state.submissions.length > 0) {
@@ -396,7 +401,7 @@ const startAfresh = (
   return run.closeStream
 }
 
-const settling = (run: Run, shared: Shared, { loaded, submissions }: Memory): Settling => ({
+const settling = (run: Run, shared: RunContext, { loaded, submissions }: Memory): Settling => ({
   run,
   shared,
   passedOver: run.passedOver,
@@ -406,7 +411,7 @@ const settling = (run: Run, shared: Shared, { loaded, submissions }: Memory): Se
 /** Settles the session, or follows another process that has replaced the submission meanwhile. */
 const settleOrFollow = (
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   memory: Memory,
   { outcome, submission }: Extract<Decision.Step, { readonly _tag: "Settle" }>
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> =>

@@ -10,10 +10,12 @@ import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import type { Outcome } from "../../services/Provider.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
+import { type Look, look } from "./JobLook.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
+import type { Parked } from "./Run.ts"
 import * as TimerQueue from "./TimerQueue.ts"
 import type { Listener } from "./WakeSignal.ts"
-import { type Look, look, type WaitingJob } from "./WaitingJob.ts"
+import type { WaitingJob } from "./WaitingJob.ts"
 
 export interface Poller {
   /** Creates the wait for a job: once started, it looks at the job until it has ended, and then tells the waiter once. */
@@ -37,13 +39,6 @@ export interface Waiter {
   done(exit: Exit.Exit<Outcome, StrategyError>): void
 }
 
-/** A job that is waited for. */
-export interface Parked {
-  readonly start: () => void
-  /** Ends the wait, as an interruption. */
-  readonly stop: () => void
-}
-
 /** Forks work that the layer's end waits for. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
@@ -54,7 +49,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
     const scope = yield* Effect.scope
     const jobs = new Map<string, Entry | ReadonlyArray<Entry>>()
     let isScanning = false
-    const shared: Shared = { queue, fork, jobs }
+    const shared: RunContext = { queue, fork, jobs }
     const add = (job: WaitingJob, waiter: Waiter): Parked => new Entry(job, shared, waiter)
     const scan = Effect.suspend(() => scanJournals([...jobs.values()].flat(), versions))
     return {
@@ -81,7 +76,7 @@ export const make = (fork: Fork, versions: Versions | undefined): Effect.Effect<
 
 type Jobs = Map<string, Entry | ReadonlyArray<Entry>>
 
-interface Shared {
+interface RunContext {
   readonly queue: TimerQueue.TimerQueue
   readonly fork: Fork
   /** The waits by job id; few jobs have more than one. */
@@ -114,14 +109,14 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   dueAt = 0
   position = -1
   readonly job: WaitingJob
-  private readonly shared: Shared
+  private readonly shared: RunContext
   private waiter: Waiter | undefined
   /** What the store's `versions` said before the journal was last read. */
   private version: string | undefined
   /** Looks at the job at this moment. */
   private looking: Fiber.Fiber<TimedLook, StrategyError> | undefined
 
-  constructor(job: WaitingJob, shared: Shared, waiter: Waiter) {
+  constructor(job: WaitingJob, shared: RunContext, waiter: Waiter) {
     this.job = job
     this.shared = shared
     this.waiter = waiter

@@ -23,17 +23,15 @@ import type { Answer } from "../../services/LlmResponse.ts"
 import type { JobsApi, JobState, Outcome, Pending, Provider, StreamEvent } from "../../services/Provider.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
 import type { AcceptedSubmission } from "../../services/Session.ts"
-import type { Milestones } from "./Caller.ts"
 import type { Plan } from "./Decision.ts"
-import { type SessionJournal, unavailable } from "./Journaling.ts"
-import type { OpenStream } from "./Opening.ts"
-import type { Parked } from "./Poller.ts"
-import type { Patience } from "./Reading.ts"
+import { type SessionJournal, unavailable } from "./Journal.ts"
+import type { OpenStream } from "./JobStreamStart.ts"
+import type { StreamTimeouts } from "./StreamTimeouts.ts"
 import { type Reader, Transcript } from "./Transcript.ts"
 import { WakeSignal } from "./WakeSignal.ts"
 
 /** The means to send one request: as a job, or as a call that is held open until its answer. */
-export type Means =
+export type Route =
   | {
     readonly _tag: "Job"
     readonly provider: Provider
@@ -53,7 +51,7 @@ export type Means =
   }
 
 /** What a run is to send: the request as the caller made it, and what it allows. */
-export interface Order {
+export interface Work {
   readonly request: ResponseRequest
   readonly plan: Plan
 }
@@ -92,6 +90,21 @@ export interface Progress {
   readonly attempts: number
 }
 
+/** A job that is waited for without a fiber. */
+export interface Parked {
+  readonly start: () => void
+  /** Ends the wait, as an interruption. */
+  readonly stop: () => void
+}
+
+/** Are called once each, if it comes to that. */
+export interface Milestones {
+  /** The run has a job to wait for. */
+  readonly onJob?: (() => void) | undefined
+  /** The run has looked at its job, and waits for the next look. */
+  readonly onWait?: (() => void) | undefined
+}
+
 /** A caller that waits for a run, until its deadline. */
 export interface Waiter {
   /** Its deadline, monotonic time in milliseconds. */
@@ -116,7 +129,7 @@ export class Run {
   /** What its stream has told; there is none as long as nobody watches. */
   transcript: Transcript | undefined
   /** How long a stream of its jobs may be silent, if the request says so. */
-  patience: Patience | undefined
+  streamTimeouts: StreamTimeouts | undefined
   /** Has the run look at its job, or at its journal, at once. */
   readonly wakes = new WakeSignal()
   /** The stream that a job was started with, as long as it is open, and the job's submission. */
@@ -132,7 +145,7 @@ export class Run {
   private isWaiting = false
   private milestones: Array<Milestones> | undefined
   /** Whose request the session belongs to, as it was last read. */
-  owner: string | undefined
+  fingerprintInJournal: string | undefined
   progress: Progress = { phase: "submit", status: "preparing", jobId: undefined, polls: 0, attempts: 0 }
   private fiber: Fiber.Fiber<RunResult | typeof isParked, StrategyError> | undefined
   /** How many fibers have worked for it. */

@@ -13,14 +13,34 @@ import type { Providers } from "../../services/Providers.ts"
 import { Accepted, acceptedAs, fold, type SessionState, type Submission } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
 import type { SessionRuns } from "../SessionRuns.ts"
-import type { Receipt } from "../Webhooks.ts"
-import { cancelSurplus } from "./Cancelling.ts"
+import { cancelSurplus } from "./CancelJob.ts"
 import { BoundedMap } from "./BoundedMap.ts"
-import { carriedBy } from "./Carried.ts"
+import { submissionInAnswer } from "./JobMetadata.ts"
 import { isSurplus } from "./Decision.ts"
-import { currentMillis, StoredJournal, unavailable } from "./Journaling.ts"
-import { bounded, pollTimeout } from "./WaitingJob.ts"
-import { recordAccepted } from "./Submitting.ts"
+import { currentMillis, StoredJournal, unavailable } from "./Journal.ts"
+import { bounded, pollTimeout } from "./JobLook.ts"
+import { recordAccepted } from "./SubmissionRecords.ts"
+
+/**
+ * What was done about a webhook.
+ *
+ * **Details**
+ *
+ * - `Ignored`: its event is none of a job's end
+ * - `Repeated`: a webhook with this id was handled in this process
+ * - `Woken`: a run in this process waited for the job, and has looked at it
+ * - `Settled`: the job's end is in the journal of its session, by now or already
+ * - `Unknown`: no session waits for the job; it may be another program's
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Receipt =
+  | { readonly _tag: "Ignored"; readonly type: string }
+  | { readonly _tag: "Repeated" }
+  | { readonly _tag: "Woken"; readonly jobId: string }
+  | { readonly _tag: "Settled"; readonly jobId: string; readonly session: string }
+  | { readonly _tag: "Unknown"; readonly jobId: string }
 
 /** What is done about the jobs that webhooks speak of. */
 export interface WebhookJobs {
@@ -236,7 +256,7 @@ const submissionOf = (jobs: JobsApi, jobId: string): Effect.Effect<string | unde
 const fromAnswer = (jobs: JobsApi, jobId: string): Effect.Effect<string | undefined, ProviderError> =>
   Effect.flatMap(
     jobs.retrieve(jobId),
-    (state) => state._tag === "Pending" ? Effect.fail(early) : Effect.succeed(carriedBy(state))
+    (state) => state._tag === "Pending" ? Effect.fail(early) : Effect.succeed(submissionInAnswer(state))
   )
 
 const early = new ProviderError({

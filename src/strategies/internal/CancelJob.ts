@@ -8,9 +8,9 @@ import type { ProviderError, Verdict } from "../../errors/ProviderError.ts"
 import { JobCancelled } from "../../errors/Reason.ts"
 import type { JobsApi, JobState, Outcome } from "../../services/Provider.ts"
 import { type AcceptedSubmission, CancelRequested } from "../../services/Session.ts"
-import { record, type SessionJournal } from "./Journaling.ts"
-import { bounded } from "./WaitingJob.ts"
-import { recordEnd } from "./Submitting.ts"
+import { record, type SessionJournal } from "./Journal.ts"
+import { bounded } from "./JobLook.ts"
+import { recordEnd } from "./SubmissionRecords.ts"
 
 /** How long a cancel may take, its journal entry included; the next run tries again. */
 const cancelTimeout = Duration.seconds(5)

@@ -12,9 +12,9 @@ import {
   StreamInterrupted
 } from "../../errors/Reason.ts"
 
-export function withoutText(reason: NonRetryableReason): NonRetryableReason
-export function withoutText(reason: NonRetryableReason | RetryableReason): NonRetryableReason | RetryableReason
-export function withoutText(reason: NonRetryableReason | RetryableReason): NonRetryableReason | RetryableReason {
+export function redactReason(reason: NonRetryableReason): NonRetryableReason
+export function redactReason(reason: NonRetryableReason | RetryableReason): NonRetryableReason | RetryableReason
+export function redactReason(reason: NonRetryableReason | RetryableReason): NonRetryableReason | RetryableReason {
   const { message } = reason
   switch (reason._tag) {
     case "Incomplete":

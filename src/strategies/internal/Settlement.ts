@@ -14,17 +14,17 @@ import type { Providers } from "../../services/Providers.ts"
 import { type SessionState, Settled, type Settlement, type Submission } from "../../services/Session.ts"
 import { type FinalOutcome, hasEnded, isFinal, isReplaced, passedOverBefore } from "./Decision.ts"
 import { warnOfIgnored } from "./IgnoredBackground.ts"
-import { hasSubmission, record } from "./Journaling.ts"
+import { hasSubmission, record } from "./Journal.ts"
 import type { Run, RunResult } from "./Run.ts"
-import type { Shared } from "./Shared.ts"
+import type { RunContext } from "./RunContext.ts"
 import { forgetResolved } from "./UncertainSubmissions.ts"
 import * as WaitingJob from "./WaitingJob.ts"
-import { withoutText } from "./WithoutText.ts"
+import { redactReason } from "./RedactReason.ts"
 
 /** The run that settles a session, and what it knows of the session without the journal. */
 export interface Settling {
   readonly run: Run
-  readonly shared: Shared
+  readonly shared: RunContext
   readonly passedOver: ReadonlyArray<PassedOver>
   /** How many submissions the session has. */
   readonly submissions: number
@@ -98,7 +98,7 @@ const unanswered = Effect.sleep("30 seconds").pipe(
 /** Returns what a session was settled with, as the result of a run. */
 export const settledResult = Effect.fnUntraced(function*(
   run: Run,
-  shared: Shared,
+  shared: RunContext,
   state: SessionState,
   settled: typeof Settled.Type
 ): Effect.fn.Return<RunResult, StrategyError> {
@@ -202,7 +202,7 @@ const settlementOf = (
     const error = errorOf(settling, end)
     return {
       _tag: "Failed",
-      error: isIdOnly ? withoutTexts(error) : error
+      error: isIdOnly ? redactError(error) : error
     }
   }
   // An answer without an id can never be fetched again.
@@ -225,14 +225,14 @@ const settlementOf = (
   }
 }
 
-const withoutTexts = (error: NonRetryable): NonRetryable => {
+const redactError = (error: NonRetryable): NonRetryable => {
   const { passedOver, reason } = error
   return new NonRetryable({
     ...error,
-    reason: withoutText(reason),
+    reason: redactReason(reason),
     ...(passedOver === undefined
       ? {}
-      : { passedOver: passedOver.map(({ model, reason }) => ({ model, reason: withoutText(reason) })) })
+      : { passedOver: passedOver.map(({ model, reason }) => ({ model, reason: redactReason(reason) })) })
   })
 }
 

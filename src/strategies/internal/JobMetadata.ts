@@ -4,7 +4,7 @@
 import type { JobState } from "../../services/Provider.ts"
 
 /** The submission that a job's answer carries; `undefined` when it tells none. */
-export const carriedBy = (state: JobState): string | undefined => {
+export const submissionInAnswer = (state: JobState): string | undefined => {
   if (state._tag !== "Ended" || state.outcome._tag !== "Succeeded") return undefined
   const metadata = fieldOf(state.outcome.answer.response, "metadata")
   const submissionId = fieldOf(metadata, "holdfast_submission")

@@ -10,7 +10,7 @@ import type { isParked, Run, RunResult, RunSpec } from "./Run.ts"
 import type { SubmitGates } from "./SubmitGate.ts"
 import type { UncertainSubmissions } from "./UncertainSubmissions.ts"
 
-export interface Shared {
+export interface RunContext {
   readonly providers: Providers["Service"]
   /** What tells the store's keys from those of others. */
   readonly namespace: string
@@ -21,7 +21,7 @@ export interface Shared {
   /** Models of `fallback` that cannot be asked, as was logged. */
   readonly unusable: Set<string>
   /** Models whose provider ignores `background`, as was told in the log. */
-  readonly ignorant: Set<string>
+  readonly ignoresBackground: Set<string>
   /** Forks work that may go on as long as the layer lives, and that nobody waits for. */
   readonly attend: (work: Effect.Effect<void>) => Effect.Effect<void>
   /** Looks at all jobs that are waited for. */

@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { Network } from "../../errors/Reason.ts"
+import type { Phase } from "../../errors/StrategyError.ts"
 import type { Usage } from "../../errors/Usage.ts"
 import type { Outcome, StreamEvent } from "../../services/Provider.ts"
 import { restOf } from "./MonotonicTime.ts"
-import type { Run } from "./Run.ts"
+import type { StreamTimeouts } from "./StreamTimeouts.ts"
 import type { Transcript } from "./Transcript.ts"
 
 /** How a stream was over. */
@@ -19,17 +20,19 @@ export type Read =
   /** Without its last event: it was cut, or silent for too long. */
   | { readonly _tag: "Cut"; readonly error: ProviderError; readonly usage: Usage | undefined }
 
-/** Longest silences, in milliseconds. */
-export interface Patience {
-  readonly firstEvent: number
-  readonly idle: number
+/** What a stream needs of the run that it is read for. */
+export interface StreamedRun {
+  readonly progress: { readonly phase: Phase }
+  readonly update: (change: { readonly phase: Phase; readonly status: string }) => void
+  /** Whether no one waits but watchers: then the provider need not be faster than they are. */
+  readonly isPaced: boolean
 }
 
 /** What is done with a stream's events. */
 export interface Reading {
-  readonly run: Run
+  readonly run: StreamedRun
   readonly transcript: Transcript
-  readonly patience: Patience
+  readonly timeouts: StreamTimeouts
   /** Called with the id that the provider gave, before anything else is told. */
   readonly onStarted?: ((responseId: string) => Effect.Effect<void>) | undefined
   /** Whether it is read on only so that it stays open. */
@@ -176,7 +179,7 @@ class StreamReader {
 
   /** Fails when the stream has been silent for too long. */
   readonly watch: Effect.Effect<never, ProviderError> = Effect.suspend(() => {
-    const { firstEvent, idle } = this.reading.patience
+    const { firstEvent, idle } = this.reading.timeouts
     const limit = this.hasBegun ? idle : firstEvent
     const left = this.isWaiting ? limit : this.heardAt + limit - this.now
     if (left <= 0) return Effect.fail(silent(limit, this.hasBegun))

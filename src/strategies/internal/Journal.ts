@@ -91,7 +91,8 @@ const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced
  */
 export const record = (
   journal: SessionJournal,
-  decide: (state: SessionState, at: number) => Entry | undefined
+  decide: (state: SessionState, at: number) => Entry | undefined,
+  onFirstFailure: Effect.Effect<void> = Effect.void
 ): Effect.Effect<SessionState, SessionStoreError> =>
   Effect.suspend(() => {
     const attempt = Effect.gen(function*() {
@@ -106,6 +107,7 @@ export const record = (
     const isSoon = Effect.map(monotonicMillis, (now) => now - (failedAt ??= now) < persistenceMillis)
     return attempt.pipe(
       Effect.retry({ until: (error): error is SessionStoreError => error._tag !== "VersionConflict" }),
+      Effect.tapError(() => failedAt === undefined ? onFirstFailure : Effect.void),
       Effect.retry({ schedule: pauses, while: (error) => error._tag === "StoreUnavailable" && isSoon })
     )
   })

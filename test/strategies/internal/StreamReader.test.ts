@@ -4,12 +4,12 @@ import { TestClock } from "effect/testing"
 import { Schedules } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import type { StreamEvent } from "../../../src/services/Provider.ts"
-import * as Journaling from "../../../src/strategies/internal/Journaling.ts"
-import { read } from "../../../src/strategies/internal/Reading.ts"
+import * as Journaling from "../../../src/strategies/internal/Journal.ts"
+import { read } from "../../../src/strategies/internal/StreamReader.ts"
 import { Run } from "../../../src/strategies/internal/Run.ts"
 import { Reader } from "../../../src/strategies/internal/Transcript.ts"
 
-describe("Reading", () => {
+describe("StreamReader", () => {
   it.live("goes on when the only watcher catches up while the provider is about to wait for it", () =>
     Effect.gen(function*() {
       const run = makeRun()
@@ -24,8 +24,8 @@ describe("Reading", () => {
         text(2),
         { _tag: "Ended", outcome: ScriptedProvider.succeeded("") }
       ).pipe(Stream.rechunk(1))
-      const patience = { firstEvent: 60_000, idle: 60_000 }
-      const over = yield* read(events, { run, transcript, patience }).pipe(
+      const timeouts = { firstEvent: 60_000, idle: 60_000 }
+      const over = yield* read(events, { run, transcript, timeouts }).pipe(
         Effect.provideService(Scheduler.Scheduler, new Standing(() => !transcript.hasRoom && reader.take())),
         Effect.timeoutOption(Duration.seconds(10))
       )
@@ -58,8 +58,8 @@ describe("Reading", () => {
           clock.sleep(arrives),
           { _tag: "Ended", outcome: ScriptedProvider.succeeded("late") } as const satisfies StreamEvent
         ))
-        const patience = { firstEvent: 60_000, idle: 60_000 }
-        const reading = yield* read(events, { run, transcript, patience }).pipe(
+        const timeouts = { firstEvent: 60_000, idle: 60_000 }
+        const reading = yield* read(events, { run, transcript, timeouts }).pipe(
           Effect.provideService(Clock.Clock, stopped),
           Effect.forkChild({ startImmediately: true })
         )
@@ -92,7 +92,7 @@ describe("Reading", () => {
           ),
           Stream.concat(Stream.never)
         )
-        const reading = yield* read(events, { run, transcript, patience: { firstEvent: 120_000, idle: 60_000 } }).pipe(
+        const reading = yield* read(events, { run, transcript, timeouts: { firstEvent: 120_000, idle: 60_000 } }).pipe(
           Effect.zipWith(Clock.currentTimeMillis, (over, at) => ({ over, at })),
           Effect.forkChild({ startImmediately: true })
         )

@@ -17,7 +17,7 @@ import {
 import { SessionRuns } from "../SessionRuns.ts"
 
 /** Creates a strategy on the runs of sessions, whose answers have the value that their types promise. */
-export const strategyOf = (
+export const makeStrategy = (
   name: StrategyName,
   canResume: boolean
 ): Effect.Effect<ResponseStrategy, never, SessionRuns> =>

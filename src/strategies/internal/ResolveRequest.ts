@@ -9,7 +9,7 @@ import * as Fingerprint from "../../services/Fingerprint.ts"
 import type { JobsApi, ResponsesApi } from "../../services/Provider.ts"
 import type { Providers } from "../../services/Providers.ts"
 import type { ResponseRequest, StrategyName } from "../../services/ResponseRequest.ts"
-import type { Means } from "./Run.ts"
+import type { Route } from "./Run.ts"
 
 /** Longest time that a call waits for a job, unless the request or the provider's `JobsApi` says otherwise. */
 export const defaultJobDeadline: Duration.Duration = Duration.minutes(60)
@@ -28,7 +28,7 @@ export const prepare = Effect.fnUntraced(function*(
   providers: Providers["Service"],
   namespace: string,
   { request, strategy }: Call
-): Effect.fn.Return<Means, ProviderError> {
+): Effect.fn.Return<Route, ProviderError> {
   const provider = yield* providers.resolve(request.model)
   const { completions, jobs, name, responses } = provider
   switch (strategy) {
@@ -49,7 +49,7 @@ export const prepare = Effect.fnUntraced(function*(
 
 /** Fails as sending the request would for what the model's API cannot take. Nothing is sent. */
 export const check = (
-  { provider: { completions, jobs, responses } }: Means,
+  { provider: { completions, jobs, responses } }: Route,
   { request, strategy }: Call
 ): Effect.Effect<void, ProviderError> => {
   const port = { background: jobs, sync: responses, completions }[strategy]
@@ -73,14 +73,14 @@ export const deadlineOf = (
 const streamOf = (
   { stream }: Pick<ResponsesApi, "stream">,
   request: ResponseRequest
-): Extract<Means, { readonly _tag: "Held" }>["stream"] => stream === undefined ? undefined : () => stream(request)
+): Extract<Route, { readonly _tag: "Held" }>["stream"] => stream === undefined ? undefined : () => stream(request)
 
 const jobMeans = (
-  provider: Means["provider"],
+  provider: Route["provider"],
   jobs: JobsApi,
   request: ResponseRequest,
   namespace: string
-): Means => {
+): Route => {
   const { session } = request
   const sessionHash = session === undefined ? undefined : Fingerprint.ofSession(namespace, session)
   const { submitStream } = jobs

@@ -10,7 +10,7 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { JobState, StreamEvent } from "../../services/Provider.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
-import { type Read, read, type Reading } from "./Reading.ts"
+import { type Read, read, type Reading } from "./StreamReader.ts"
 import { ofHeldCall } from "./StreamEnd.ts"
 
 /**
@@ -48,10 +48,10 @@ export const open = Effect.fnUntraced(function*(
   const isJournaled = Latch.makeUnsafe(false)
   let startedAt = -Infinity
   let isClosing = false
-  const { firstEvent, idle } = reading.patience
+  const { firstEvent, idle } = reading.timeouts
   const fiber = yield* read(stream, {
     ...reading,
-    patience: { firstEvent, idle: Math.max(idle, leastOpenMillis) },
+    timeouts: { firstEvent, idle: Math.max(idle, leastOpenMillis) },
     onStarted: (id) =>
       Effect.flatMap(monotonicMillis, (now) => {
         startedAt = now

@@ -15,11 +15,11 @@ import type { Providers } from "../../services/Providers.ts"
 import { type Call, Caller, type Callers, deadlineAt } from "./Caller.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
 import { drive, sessionMismatch } from "./Loop.ts"
-import * as Journaling from "./Journaling.ts"
+import * as Journaling from "./Journal.ts"
 import * as Poller from "./Poller.ts"
-import { isParked, type Order, Run, type RunResult, type Waiter, withPassedOver } from "./Run.ts"
-import { patienceOf } from "./Sending.ts"
-import type { Shared } from "./Shared.ts"
+import { isParked, Run, type RunResult, type Waiter, withPassedOver, type Work } from "./Run.ts"
+import { streamTimeoutsOf } from "./StreamTimeouts.ts"
+import type { RunContext } from "./RunContext.ts"
 import { defaultConcurrency, SubmitGates } from "./SubmitGate.ts"
 import * as TimerQueue from "./TimerQueue.ts"
 import * as UncertainSubmissions from "./UncertainSubmissions.ts"
@@ -31,11 +31,11 @@ export interface Running {
   readonly runOf: (session: string) => Run | undefined
   /** All runs, those without a session included. */
   readonly active: ReadonlySet<Run>
-  readonly shared: Shared
+  readonly shared: RunContext
 }
 
 export interface Options {
-  readonly pollSchedule?: Shared["pollSchedule"] | undefined
+  readonly pollSchedule?: RunContext["pollSchedule"] | undefined
   readonly submitConcurrency?: number | undefined
   readonly versions?: Poller.Versions | undefined
 }
@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function*(
     return fiber
   }
 
-  const work: Shared["work"] = (run, effect) => {
+  const work: RunContext["work"] = (run, effect) => {
     const fiber = run.work(() => fork(effect))
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) {
@@ -102,13 +102,13 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 
-  const shared: Shared = {
+  const shared: RunContext = {
     providers,
     namespace,
     uncertain,
     submitGates: new SubmitGates(submitConcurrency),
     pollSchedule,
-    ignorant: new Set(),
+    ignoresBackground: new Set(),
     unusable: new Set(),
     poller: yield* Poller.make(fork, versions),
     attend: (work) => Effect.asVoid(Effect.forkIn(work, scope, { startImmediately: true })),
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function*(
     work
   }
 
-  const start = (run: Run, order: Order | undefined): void => {
+  const start = (run: Run, order: Work | undefined): void => {
     if (run.spec.key !== undefined) runs.set(run.spec.key, run)
     active.add(run)
     work(run, drive(run, order, shared))
@@ -220,8 +220,10 @@ export const make = Effect.fnUntraced(function*(
       run.hasLostKey = true
       forget(run)
     }
-    const owner = state.fingerprint ?? (isLost ? undefined : spec.fingerprint)
-    if (fingerprint !== undefined && owner !== undefined && owner !== fingerprint) return yield* sessionMismatch(key)
+    const fingerprintInJournal = state.fingerprint ?? (isLost ? undefined : spec.fingerprint)
+    if (fingerprint !== undefined && fingerprintInJournal !== undefined && fingerprintInJournal !== fingerprint) {
+      return yield* sessionMismatch(key)
+    }
   })
 
   return { enter, runOf: (session) => runs.get(session), active, shared }
@@ -229,7 +231,7 @@ export const make = Effect.fnUntraced(function*(
 
 const newRun = ({ order, spec }: Call): Run => {
   const run = new Run(spec, order !== undefined)
-  if (order?.request.streamTimeouts !== undefined) run.patience = patienceOf(order.request, "job")
+  if (order?.request.streamTimeouts !== undefined) run.streamTimeouts = streamTimeoutsOf(order.request, "job")
   return run
 }
 
