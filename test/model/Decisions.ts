@@ -4,8 +4,8 @@
 import { Duration } from "effect"
 import { type Provider, ProviderError, Reason, Session } from "holdfast"
 import * as Decision from "../../src/strategies/internal/Decision.ts"
-import { awaited, type Incarnation, type Life, outcomeOf, type Submission } from "./Facts.ts"
-import { isOver, stateOf } from "./SimulatedProvider.ts"
+import { awaited, type Incarnation, type Job, type Life, outcomeOf, type Submission } from "./Facts.ts"
+import { stateOf } from "./SimulatedProvider.ts"
 import type { Specification } from "./Specification.ts"
 import { keys, type World } from "./World.ts"
 
@@ -17,8 +17,8 @@ interface Asked {
   readonly lookup: Provider.Lookup | undefined
   /** Whether its last attempt failed, and may be made again. */
   readonly failure: "none" | "retried" | "final"
-  /** The submission whose end it has been told. */
-  readonly ended: Submission | undefined
+  /** The submission whose end it has been told, and its job as it was told of it. */
+  readonly ended: { readonly submission: Submission; readonly job: Job } | undefined
 }
 
 const busy = new ProviderError.ProviderError({
@@ -51,15 +51,19 @@ export const compareDecisions = async (world: World, seen: Map<string, number>):
   }
 }
 
+/** How a job may end. */
+const statuses = ["completed", "failed", "broken", "incomplete", "cancelled"] as const
+
 const runs = function*(
   { jobs }: Specification,
   session: Incarnation,
   life: Life
 ): Generator<Asked> {
-  const waiting = session.submissions.filter((submission) => {
+  const ends = session.submissions.flatMap((submission) => {
     const job = jobs.get(submission.job ?? "")
-    return job !== undefined && isOver(job) &&
-      (submission === awaited(session) || (submission.stage === "ended" && job.status === "failed"))
+    if (job === undefined) return []
+    if (submission === awaited(session)) return statuses.map((status) => ({ submission, job: { ...job, status } }))
+    return submission.stage === "ended" && job.status === "failed" ? [{ submission, job }] : []
   })
   const usual = {
     life,
@@ -76,7 +80,7 @@ const runs = function*(
   }
   yield { ...usual, hasRequest: false }
   yield { ...usual, hasRequest: false, lookup: { _tag: "Unknown" } }
-  for (const ended of waiting) {
+  for (const ended of ends) {
     yield { ...usual, ended }
     yield { ...usual, hasRequest: false, ended }
   }
@@ -98,10 +102,8 @@ const factsOf = (
   { submissions }: Incarnation,
   { ended, failure, hasRequest, life, lookup }: Asked
 ): Decision.Facts => {
-  const { jobs } = specification
   const lost = submissions.filter((each) => each.stage === "open" && specification.isInDoubt(life, each))
-  const endedJob = jobs.get(ended?.job ?? "")
-  const endedState = endedJob === undefined ? undefined : stateOf(endedJob)
+  const endedState = ended === undefined ? undefined : stateOf(ended.job)
   return {
     canSubmit: hasRequest,
     own: submissions.filter((each) => each.life === life).map(({ id }) => id),
@@ -113,7 +115,7 @@ const factsOf = (
     failure: failure === "none" ? undefined : { error: busy, isFinal: failure === "final" },
     ended: ended === undefined || endedState?._tag !== "Ended"
       ? undefined
-      : { submission: submissionOf(ended), outcome: endedState.outcome },
+      : { submission: submissionOf(ended.submission), outcome: endedState.outcome },
     hasStreamed: false
   }
 }
@@ -148,9 +150,9 @@ const allowedSteps = (
   const waited = awaited(session)
   const open = submissions.filter(({ stage }) => stage === "open")
   if (ended !== undefined) {
-    const job = specification.jobs.get(ended.job ?? "")
-    if (job?.status !== "failed") return [`Settle ${ended.id} ${outcomeOf(job)}`]
-    const isReplaced = ended.stage === "ended" && (waited !== undefined || open.length > 0)
+    const { job, submission } = ended
+    if (job.status !== "failed") return [`Settle ${submission.id} ${outcomeOf(job)}`]
+    const isReplaced = submission.stage === "ended" && (waited !== undefined || open.length > 0)
     return [isReplaced ? "FollowOther" : "Stop JobFailed"]
   }
   if (waited !== undefined) return [`AwaitJob ${waited.job}`]
@@ -200,5 +202,5 @@ const describe = ({ ended, failure, hasRequest, life, lookup, policy }: Asked): 
     hasRequest ? policy : "without a request",
     `lookup ${lookup?._tag ?? "none"}`,
     `failure ${failure}`,
-    ...(ended === undefined ? [] : [`end of ${ended.job}`])
+    ...(ended === undefined ? [] : [`${ended.job.id} ${ended.job.status}`])
   ].join(", ")
