@@ -1,6 +1,6 @@
 /**
- * Checks the imports of the sources: no cycles, arrows one way, and `internal` folders only from their own parent.
- * Type imports count. Prints what is wrong, and exits with 1.
+ * Checks the imports of the sources: arrows one way and `internal` folders only from their own parent, type imports
+ * included, and no files that load one another in a circle. Prints what is wrong, and exits with 1.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize, relative } from "node:path"
@@ -21,13 +21,20 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
 
-const importsOf = (file: string): ReadonlyArray<string> => {
+const importsOf = (file: string, statement: RegExp): ReadonlyArray<string> => {
   const text = readFileSync(join(root, file), "utf8")
-  const specifiers = [...text.matchAll(/^(?:import|export)\b[^"';]*?from "(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm)]
-  return specifiers.map(([, one, other]) => normalize(join(dirname(file), one ?? other ?? "")))
+  return [...text.matchAll(statement)].map(([, one, other]) => normalize(join(dirname(file), one ?? other ?? "")))
 }
 
-const graph = new Map(files.map((file) => [file, importsOf(file)]))
+const graph = new Map(files.map((file) => [
+  file,
+  importsOf(file, /^(?:import|export)\b[^"';]*?from "(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm)
+]))
+
+/** Types and dynamic imports left out. */
+const loads = new Map(
+  files.map((file) => [file, importsOf(file, /^(?:import|export)\b(?! type\b)[^"';]*?from "(\.[^"]+)"/gm)])
+)
 
 const partOf = (file: string): string => file.split("/")[0] ?? ""
 
@@ -49,7 +56,7 @@ for (const [file, imports] of graph) {
   }
 }
 
-/** Tarjan's algorithm: each group of files that import one another in a circle. */
+/** Tarjan's algorithm: each group of files that load one another in a circle. */
 const circles = (): ReadonlyArray<ReadonlyArray<string>> => {
   const found: Array<ReadonlyArray<string>> = []
   const order = new Map<string, number>()
@@ -59,8 +66,8 @@ const circles = (): ReadonlyArray<ReadonlyArray<string>> => {
     order.set(file, order.size)
     low.set(file, order.size - 1)
     stack.push(file)
-    for (const next of graph.get(file) ?? []) {
-      if (!graph.has(next)) continue
+    for (const next of loads.get(file) ?? []) {
+      if (!loads.has(next)) continue
       if (!order.has(next)) visit(next)
       if (stack.includes(next)) low.set(file, Math.min(low.get(file) ?? 0, low.get(next) ?? 0))
     }
@@ -68,11 +75,11 @@ const circles = (): ReadonlyArray<ReadonlyArray<string>> => {
     const group = stack.splice(stack.indexOf(file))
     if (group.length > 1) found.push(group)
   }
-  for (const file of graph.keys()) if (!order.has(file)) visit(file)
+  for (const file of loads.keys()) if (!order.has(file)) visit(file)
   return found
 }
 
-for (const circle of circles()) wrong.push(`these import one another in a circle: ${[...circle].sort().join(", ")}`)
+for (const circle of circles()) wrong.push(`these load one another in a circle: ${[...circle].sort().join(", ")}`)
 
 console.log(wrong.length === 0 ? `The imports of ${files.length} files are in order` : wrong.join("\n"))
 process.exitCode = wrong.length === 0 ? 0 : 1

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { PassedOver } from "../errors/StrategyError.ts"
 import { Usage } from "../errors/Usage.ts"
 import { Price } from "./PriceCatalog.ts"
-import { StrategyName } from "./ResponseRequest.ts"
+import { StrategyName } from "./StrategyName.ts"
 
 /**
  * Schema for why a model stopped: it was done, or it called a tool. Every

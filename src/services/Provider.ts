@@ -9,6 +9,7 @@ import type * as Stream from "effect/Stream"
 import type { ProviderError, Verdict } from "../errors/ProviderError.ts"
 import type { Usage } from "../errors/Usage.ts"
 import type { Answer } from "./LlmResponse.ts"
+import type { Pending } from "./Pending.ts"
 import type { ResponseRequest } from "./ResponseRequest.ts"
 
 /**
@@ -50,20 +51,7 @@ export type Outcome =
   }
   | { readonly _tag: "Failed"; readonly verdict: Verdict; readonly ignoredBackground?: boolean | undefined }
 
-/**
- * A job that has not ended. Each adapter lists its own pending statuses.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Pending {
-  readonly _tag: "Pending"
-  /** The provider's word for it. */
-  readonly status: string
-  readonly phase: "queued" | "running"
-  /** How long the server asks to wait before the next poll. */
-  readonly pollAfter?: Duration.Duration | undefined
-}
+export type { Pending } from "./Pending.ts"
 
 /**
  * What a poll can find.

@@ -9,7 +9,10 @@ import * as Schema from "effect/Schema"
 import type { ProviderError } from "../errors/ProviderError.ts"
 import { ContentPartFromInput, type ContentPartInput } from "./Content.ts"
 import { PositiveDuration } from "./DurationInput.ts"
-import type { Pending } from "./Provider.ts"
+import type { Pending } from "./Pending.ts"
+import { StrategyName } from "./StrategyName.ts"
+
+export { StrategyName } from "./StrategyName.ts"
 
 const Content = Schema.Union([Schema.String, Schema.Array(ContentPartFromInput)])
 
@@ -64,22 +67,6 @@ const fallbackReasons = [
   "Refusal",
   "Incomplete"
 ] as const
-
-/**
- * Schema for the strategies' names.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const StrategyName = Schema.Literals(["background", "sync", "completions"])
-
-/**
- * The strategies' names.
- *
- * @category models
- * @since 0.1.0
- */
-export type StrategyName = typeof StrategyName.Type
 
 /**
  * How long a submission may take before its fate counts as unknown, unless the

@@ -69,11 +69,12 @@ export class SessionStore extends Context.Service<SessionStore, {
    */
   readonly listUnsettled?: Stream.Stream<string, SessionStoreError> | undefined
   /**
-   * The versions of some sessions, in one question to the medium; a session that there is not is left out. Left out by a
-   * store that would have to load each session for it.
+   * A text for each of some sessions, which is another one after each change of the session; a session that there is not
+   * is left out. It tells what to load again, and is not for `append`. Left out by a store that would have to load each
+   * session for it.
    */
   readonly versions?:
-    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Version>, SessionStoreError>)
+    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, string>, SessionStoreError>)
     | undefined
   /**
    * The keys of the sessions that have accepted a job, and of those with a submission of unknown fate, which may be the

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
@@ -269,6 +270,12 @@ export const make = Effect.fnUntraced(function*(
         Effect.uninterruptible,
         withLock(key)
       ),
+    versions: (keys) =>
+      Effect.forEach(keys, (key) =>
+        folder.infoAt(folder.pathOf(key)).pipe(
+          Effect.map(Option.map((info) => [key, JournalFolder.stampOf(info)] as const)),
+          Effect.mapError((error) => unavailable("load", error))
+        ), { concurrency: 16 }).pipe(Effect.map((stamps) => new Map(Arr.getSomes(stamps)))),
     list: Stream.mapError(JournalListing.list(folder), (error) => unavailable("list", error)),
     listUnsettled: keysWhere(({ isOver }) => !isOver),
     listForJob: (jobId) => keysWhere(({ isUnclear, jobs }) => isUnclear || jobs.includes(jobId))

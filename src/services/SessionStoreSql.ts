@@ -164,6 +164,18 @@ export const make = Effect.fnUntraced(function*(
     if (!isRemoved) return yield* conflict
   })
 
+  const versionsOf = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
+    const byHash = new Map(keys.map((key) => [hashOf(key), key]))
+    const rows = yield* retrying(
+      sql<{ readonly key_hash: string; readonly incarnation: string; readonly version: number }>`
+      SELECT key_hash, incarnation, version FROM holdfast_sessions
+      WHERE namespace = ${namespace} AND ${sql.in("key_hash", [...byHash.keys()])}`
+    ).pipe(
+      Effect.mapError(SqlFailure.unavailable("load"))
+    )
+    return rows.map((row) => [byHash.get(row.key_hash) ?? "", versionOf(row)] as const)
+  })
+
   /** The keys of the rows that fulfil a condition, a page at a time, in the order of their hashes. */
   const keysWhere = (condition: Fragment) =>
     Stream.paginate("", (after: string) =>
@@ -185,6 +197,11 @@ export const make = Effect.fnUntraced(function*(
     load,
     append,
     remove,
+    versions: (keys) =>
+      Effect.map(
+        Effect.forEach(Arr.chunksOf(keys, questionSize), versionsOf),
+        (versions) => new Map(versions.flat())
+      ),
     list: keysWhere(sql`TRUE`),
     listUnsettled: keysWhere(sql`is_over = 0`),
     listForJob: (jobId) => {
@@ -229,6 +246,9 @@ const escaped = (text: string): string => text.replaceAll(/[!%_]/g, (sign) => `!
 
 /** Keys that `list` reads at once. */
 const pageSize = 1000
+
+/** Sessions whose versions are read at once. */
+const questionSize = 500
 
 const EntryText = Schema.fromJsonString(EntryJson)
 const encodeEntry = Schema.encodeEffect(EntryText)

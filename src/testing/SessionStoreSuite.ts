@@ -300,6 +300,31 @@ export const cases: ReadonlyArray<Case<never, SessionStore>> = [
       })
   ),
 
+  caseOf(
+    "gives a session another version after each change, where it has versions",
+    [...keysOf("suite:versions", 3), ...oddKeys.slice(0, 3)],
+    (store, keys) =>
+      Effect.gen(function*() {
+        const { versions } = store
+        if (versions === undefined) return
+        const [changed = "", again = "", absent = "", ...others] = keys
+        for (const key of [changed, again, ...others]) yield* store.append(key, prepared(key), noVersion)
+        const before = yield* versions(keys)
+        yield* same("versions", before.size, keys.length - 1)
+        yield* check(!before.has(absent), "A session that there is not has a version")
+        yield* store.append(changed, prepared("2"), (yield* store.load(changed)).version)
+        yield* store.remove(again, (yield* store.load(again)).version)
+        yield* check(!(yield* versions([again])).has(again), "A removed session has a version")
+        yield* store.append(again, prepared(again), noVersion)
+        const after = yield* versions(keys)
+        for (const key of keys) {
+          const isChanged = key === changed || key === again
+          yield* check((before.get(key) !== after.get(key)) === isChanged, `${key} has a wrong version`)
+        }
+        yield* same("versions of nothing", (yield* versions([])).size, 0)
+      })
+  ),
+
   caseOf("keeps odd keys apart", oddKeys, (store, keys) =>
     Effect.gen(function*() {
       for (const key of keys) yield* appendAll(store, key, [prepared(key), prepared("2")])

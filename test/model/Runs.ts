@@ -16,6 +16,8 @@ export interface Options {
   readonly isSlow?: boolean | undefined
   readonly makeStore: MakeStore
   readonly onRun?: (() => void) | undefined
+  /** Looks at the world after each action. */
+  readonly onStep?: ((world: World) => Promise<void>) | undefined
 }
 
 /** A history that once broke a rule. */
@@ -28,9 +30,11 @@ export interface Example {
 /** One step of a run: an action, and the comparison after it. */
 class Step implements fc.AsyncCommand<Specification, World, boolean> {
   readonly action: Action
+  private readonly onStep: Options["onStep"]
 
-  constructor(action: Action) {
+  constructor(action: Action, onStep?: Options["onStep"]) {
     this.action = action
+    this.onStep = onStep
   }
 
   check(): boolean {
@@ -42,6 +46,7 @@ class Step implements fc.AsyncCommand<Specification, World, boolean> {
     await perform(world, this.action)
     await world.settleSlowly()
     await compare(world)
+    await this.onStep?.(world)
   }
 
   toString(): string {
@@ -87,7 +92,7 @@ export const check = (options: Options): Promise<void> => {
   return fc.assert(
     fc.asyncProperty(
       setting,
-      fc.commands(arbitraryActions().map((action) => action.map((each) => new Step(each))), {
+      fc.commands(arbitraryActions().map((action) => action.map((each) => new Step(each, options.onStep))), {
         maxCommands: 30,
         size: "max"
       }),

@@ -413,7 +413,8 @@ export const isOver = (job: Job): boolean =>
   job.status === "completed" || job.status === "failed" || job.status === "broken" || job.status === "incomplete" ||
   job.status === "cancelled"
 
-const stateOf = (job: Job): Provider.JobState => {
+/** What a poll says of a job. */
+export const stateOf = (job: Job): Provider.JobState => {
   const ended = (outcome: Provider.Outcome): Provider.JobState => ({ _tag: "Ended", outcome })
   switch (job.status) {
     case "queued":

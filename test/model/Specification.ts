@@ -251,23 +251,7 @@ export class Specification {
     const callers = this.calls.filter((call) =>
       call.life === life && call.key === key && hasRequest(call) && call.variant === session.variant
     )
-    this.rule(callers.length > 0, "a submission is sent only for a caller with the session's request")
-    this.rule(session.settled === undefined, "a settled session sends nothing")
-    this.rule(awaited(session) === undefined, "a session that has a job sends nothing")
-    this.rule(
-      session.endedBy !== life || callers.some(({ startedAtStep }) => startedAtStep > session.endedAtStep),
-      "who saw a job fail sends another only for a call that came later"
-    )
-    for (const open of session.submissions.filter(({ stage }) => stage === "open")) {
-      this.rule(
-        callers.some(({ policy }) => policy === "resubmit"),
-        "while a submission is in doubt, only the policy resubmit sends another"
-      )
-      this.rule(
-        (open.life === life && open.isUncertain) || this.now - open.announcedAt >= open.submitTimeout,
-        "a submission is in doubt only after an uncertain answer, or after submitTimeout"
-      )
-    }
+    for (const [isKept, text] of this.sendingRules(life, session, callers)) this.rule(isKept, text)
     if (session.submissions.some(({ stage }) => stage === "open")) session.doubts++
     session.submissions.push({
       id: entry.submissionId,
@@ -287,6 +271,40 @@ export class Specification {
       isRejected: false,
       endedAsSurplus: false
     })
+  }
+
+  /** The rules for another submission of a session by a process that has these callers, and whether each is kept now. */
+  sendingRules(
+    life: Life,
+    session: Incarnation,
+    callers: ReadonlyArray<Pick<Call, "policy" | "startedAtStep">>
+  ): ReadonlyArray<readonly [isKept: boolean, text: string]> {
+    return [
+      [callers.length > 0, "a submission is sent only for a caller with the session's request"],
+      [session.settled === undefined, "a settled session sends nothing"],
+      [awaited(session) === undefined, "a session that has a job sends nothing"],
+      [
+        session.endedBy !== life || callers.some(({ startedAtStep }) => startedAtStep > session.endedAtStep),
+        "who saw a job fail sends another only for a call that came later"
+      ],
+      ...session.submissions.filter(({ stage }) => stage === "open").flatMap((open) =>
+        [
+          [
+            callers.some(({ policy }) => policy === "resubmit"),
+            "while a submission is in doubt, only the policy resubmit sends another"
+          ],
+          [
+            this.isInDoubt(life, open),
+            "a submission is in doubt only after an uncertain answer, or after submitTimeout"
+          ]
+        ] as const
+      )
+    ]
+  }
+
+  /** Whether a process may take an open submission for one whose sender is not at work any more. */
+  isInDoubt(life: Life, open: Submission): boolean {
+    return (open.life === life && open.isUncertain) || this.now - open.announcedAt >= open.submitTimeout
   }
 
   private settled(

@@ -334,10 +334,12 @@ export class World {
     through: <A, E>(operation: string, effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
   ): SessionStore.SessionStore["Service"] {
     const { store } = this
+    const { versions } = store
     // An operation and what the specification is told of it are one step for all processes.
     const alone = this.oneAtATime.withPermits(1)
     return SessionStore.SessionStore.of({
       load: (key) => through("load", alone(store.load(key))),
+      versions: versions && ((keys) => through("versions", alone(versions(keys)))),
       append: (key, entry, expected) =>
         through(
           `append ${entry._tag}`,
@@ -364,7 +366,7 @@ export class World {
     operation: string,
     effect: Effect.Effect<A, E>
   ): Effect.Effect<A, E> {
-    const isStore = operation.startsWith("append") || ["load", "remove", "list"].includes(operation)
+    const isStore = operation.startsWith("append") || ["load", "versions", "remove", "list"].includes(operation)
     const meet = (when: Point["when"]): Effect.Effect<void, E> =>
       Effect.suspend(() => {
         this.operations++

@@ -91,6 +91,26 @@ describe("SessionStore", () => {
         assert.deepStrictEqual(failed, ["keeps odd keys apart"])
       }))
 
+    it.effect.each([
+      { what: "do not change", versions: ["same", "same"] },
+      { what: "change without a change of the session", versions: ["first", "second"] }
+    ])("finds a store whose versions $what", ({ versions }) =>
+      Effect.gen(function*() {
+        const failed = yield* failedCases((store) => {
+          let questions = 0
+          return {
+            ...store,
+            versions: (keys) =>
+              Effect.map(store.versions?.(keys) ?? Effect.succeed(new Map<string, string>()), (found) => {
+                const version = versions[Math.min(questions++, 1)] ?? ""
+                return new Map([...found.keys()].map((key) => [key, version]))
+              })
+          }
+        })
+
+        assert.deepStrictEqual(failed, ["gives a session another version after each change, where it has versions"])
+      }))
+
     it.effect("finds a store that lists what was removed", () =>
       Effect.gen(function*() {
         const failed = yield* failedCases((store) => {

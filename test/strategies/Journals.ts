@@ -29,28 +29,30 @@ const prepared = Session.Prepared.make({
 
 const accepted = [prepared, submitting("sub-1"), acceptedAs("sub-1", "job-1")]
 
-const settled = Session.Settled.make({
-  at: 0,
-  submissionId: "sub-1",
-  settlement: {
-    _tag: "Answered",
-    answer: new LlmResponse.LlmResponse({
-      content: "Paris",
-      finishReason: "stop",
-      response: {},
-      model: "anything",
-      provider: "test",
-      strategy: "background",
-      session: "s",
-      submissions: 1,
-      attempts: 1,
-      polls: 1,
-      elapsed: Duration.zero,
-      resumed: false,
-      settled: true
-    })
-  }
-})
+/** The entry that settles a session with an answer. */
+export const settledWith = (submissionId: string, content: string, session = "s"): Session.Entry =>
+  Session.Settled.make({
+    at: 0,
+    submissionId,
+    settlement: {
+      _tag: "Answered",
+      answer: new LlmResponse.LlmResponse({
+        content,
+        finishReason: "stop",
+        response: {},
+        model: "anything",
+        provider: "test",
+        strategy: "background",
+        session,
+        submissions: 1,
+        attempts: 1,
+        polls: 1,
+        elapsed: Duration.zero,
+        resumed: false,
+        settled: true
+      })
+    }
+  })
 
 /** A journal for each step of a session, and its status when it was just written. */
 export const journals = [
@@ -61,7 +63,7 @@ export const journals = [
     status: "retrying",
     entries: [...accepted, Session.Ended.make({ at: 0, submissionId: "sub-1", reason: jobFailed.reason })]
   },
-  { status: "answered", entries: [...accepted, settled] }
+  { status: "answered", entries: [...accepted, settledWith("sub-1", "Paris")] }
 ] as const
 
 /** Writes entries to the session `s`. */

@@ -122,10 +122,12 @@ describe("resubmit", () => {
       const process = yield* start(provider)
       yield* write(process.store, [submitting("sub-1")])
       yield* TestClock.adjust("2 minutes")
+      const before = yield* process.inspect("s")
       const info = yield* process.resubmit("s")
       const running = yield* begin(process.execute(request()))
       yield* TestClock.adjust("10 seconds")
 
+      assert.deepStrictEqual([before.status, info.status], ["uncertain", "retrying"])
       assert.strictEqual(info.submissions[0]?.state, "refused")
       assert.strictEqual((yield* Fiber.join(running)).content, "Paris")
       assert.strictEqual(provider.calls("submit").length, 1)

@@ -91,6 +91,15 @@ export const identityOf = (info: FileSystem.File.Info): string =>
 export const sizeOf = (info: FileSystem.File.Info): number => Number(ByteSize.toBigInt(info.size))
 
 /**
+ * Returns a text that is another one after each change of a file, or when another file has its path.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const stampOf = (info: FileSystem.File.Info): string =>
+  `${identityOf(info)}.${sizeOf(info)}.${Option.match(info.mtime, { onNone: () => "", onSome: Number })}`
+
+/**
  * Reads a file to its end; `expected` is the length that it probably has from
  * `offset` on.
  *

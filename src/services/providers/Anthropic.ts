@@ -3,10 +3,8 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { ProviderError } from "../../errors/ProviderError.ts"
 import { InvalidResponse } from "../../errors/Reason.ts"
@@ -20,47 +18,8 @@ import * as AnthropicClient from "./internal/AnthropicClient.ts"
 import * as EventStream from "./internal/EventStream.ts"
 import * as Failure from "./internal/Failure.ts"
 import * as Played from "./internal/Played.ts"
-import type { Fetch } from "./Transport.ts"
 
-/**
- * Options for `make`.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options {
-  /** The provider's name, its prefix in a model name. */
-  readonly name: string
-  /**
-   * The address before `/v1/messages`.
-   *
-   * @default "https://api.anthropic.com"
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent as bearer token. An effect is run for each call; without one, no authorization is sent. */
-  readonly apiKey?: Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
-  /** Further headers of each request; they win over the adapter's. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly fetch: Fetch
-  /**
-   * For submissions of batches, whose loss would be uncertain.
-   *
-   * @default fetch
-   */
-  readonly fetchFresh?: Fetch | undefined
-  /**
-   * Whether the server runs message batches.
-   *
-   * @default false
-   */
-  readonly background?: boolean | undefined
-  /**
-   * How long the results of a batch are kept.
-   *
-   * @default "29 days"
-   */
-  readonly retention?: Duration.Duration | undefined
-}
+export type { Options } from "./internal/AnthropicClient.ts"
 
 /**
  * The ports that a server offers for one model.
@@ -117,7 +76,7 @@ export const maxContinuations = 5
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
+export const make = (options: AnthropicClient.Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
     const client = AnthropicClient.make(options)
     return (model) => {

@@ -12,7 +12,7 @@ import type { Context as Asked } from "./AnthropicMessages.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { blockText, type EndedBlock, MessageAccumulator } from "./internal/MessageAccumulator.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
-import type * as EventStream from "./internal/EventStream.ts"
+import type * as ProtocolReader from "./internal/ProtocolReader.ts"
 import * as Failure from "./internal/Failure.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as StreamedAnswer from "./internal/StreamedAnswer.ts"
@@ -68,7 +68,8 @@ export interface Turn {
  * @category constructors
  * @since 0.1.0
  */
-export const makeReader = (turn: Turn) => (opened: EventStream.Opened): EventStream.Reader => new Reader(turn, opened)
+export const makeReader = (turn: Turn) => (opened: ProtocolReader.Opened): ProtocolReader.Reader =>
+  new Reader(turn, opened)
 
 /**
  * Returns what the whole body of a 2xx says of a turn.
@@ -98,27 +99,27 @@ export const readWhole = (
   )
 }
 
-class Reader implements EventStream.Reader {
+class Reader implements ProtocolReader.Reader {
   readonly #turn: Turn
-  readonly #opened: EventStream.Opened
+  readonly #opened: ProtocolReader.Opened
   readonly #message = new MessageAccumulator()
   readonly #calls = new Set<string>()
 
-  constructor(turn: Turn, opened: EventStream.Opened) {
+  constructor(turn: Turn, opened: ProtocolReader.Opened) {
     this.#turn = turn
     this.#opened = opened
   }
 
-  take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
+  take(event: ServerEvent, out: Array<StreamEvent>): ProtocolReader.Step {
     const step = this.#take(event, out)
     return typeof step !== "string" && this.#message.isStopped ? this.#judge(out) : step
   }
 
-  finish(out: Array<StreamEvent>): EventStream.Step {
+  finish(out: Array<StreamEvent>): ProtocolReader.Step {
     return this.#message.isStopped ? this.#judge(out) : "More"
   }
 
-  #take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
+  #take(event: ServerEvent, out: Array<StreamEvent>): ProtocolReader.Step {
     const body = parse(event.data)
     if (!isFields(body)) return this.#stray(event)
     const type = textOf(body.type) || event.name
@@ -141,7 +142,7 @@ class Reader implements EventStream.Reader {
     return type === "error" || isErrorSet(body.error) ? this.#error(body) : "More"
   }
 
-  whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
+  whole(reply: Reply, out: Array<StreamEvent>): ProtocolReader.Step {
     const { body } = reply
     if (isFields(body)) this.#started(body, out)
     const step = this.#end(reply, out, (out) => {
@@ -153,7 +154,7 @@ class Reader implements EventStream.Reader {
     return step
   }
 
-  #start(message: Fields, out: Array<StreamEvent>): EventStream.Step {
+  #start(message: Fields, out: Array<StreamEvent>): ProtocolReader.Step {
     const isFirst = !this.#message.isStarted
     // Some gateways repeat it; a second message is spliced in where the first one was cut.
     if (!this.#message.start(message)) return this.#outOfOrder("message_start")
@@ -168,14 +169,14 @@ class Reader implements EventStream.Reader {
     out.push({ _tag: "Started", responseId: textOf(message.id) })
   }
 
-  #block(body: Fields, out: Array<StreamEvent>): EventStream.Step {
+  #block(body: Fields, out: Array<StreamEvent>): ProtocolReader.Step {
     const block = fieldsOf(body.content_block)
     if (!this.#message.startBlock(body.index, block)) return this.#outOfOrder("content_block_start")
     StreamedAnswer.pushText(blockText(block), out)
     return "More"
   }
 
-  #delta(body: Fields, out: Array<StreamEvent>): EventStream.Step {
+  #delta(body: Fields, out: Array<StreamEvent>): ProtocolReader.Step {
     const delta = fieldsOf(body.delta)
     const block = this.#message.addDelta(body.index, delta)
     if (block === undefined) return this.#outOfOrder("content_block_delta")
@@ -187,7 +188,7 @@ class Reader implements EventStream.Reader {
     return "More"
   }
 
-  #blockEnd(body: Fields, out: Array<StreamEvent>): EventStream.Step {
+  #blockEnd(body: Fields, out: Array<StreamEvent>): ProtocolReader.Step {
     const ended = this.#message.endBlock(body.index)
     if (ended === undefined) return this.#outOfOrder("content_block_stop")
     this.#call(ended, out)
@@ -199,7 +200,7 @@ class Reader implements EventStream.Reader {
     if (usage !== undefined) out.push({ _tag: "Usage", usage })
   }
 
-  #judge(out: Array<StreamEvent>): EventStream.Step {
+  #judge(out: Array<StreamEvent>): ProtocolReader.Step {
     const { headers, status } = this.#opened.response
     const open = this.#message.endBlocks()
     return this.#end({ status, headers, body: this.#message.body }, out, (out) => {
@@ -219,7 +220,7 @@ class Reader implements EventStream.Reader {
     reply: Reply,
     out: Array<StreamEvent>,
     before: (out: Array<StreamEvent>) => void
-  ): EventStream.Step {
+  ): ProtocolReader.Step {
     const reading = readWhole(reply, this.#turn.before, this.#turn.asked, this.#opened.contextNow())
     if (Result.isFailure(reading)) return reading.failure
     before(out)
@@ -237,7 +238,7 @@ class Reader implements EventStream.Reader {
   }
 
   // Gateways send beats of their own under other names.
-  #stray({ name }: ServerEvent): EventStream.Step {
+  #stray({ name }: ServerEvent): ProtocolReader.Step {
     return name === "" || /^(?:error|message|content_block)/.test(name)
       ? this.#invalid("An event of the stream is no JSON object")
       : "More"

@@ -13,7 +13,7 @@ import type * as ChatFinish from "./internal/ChatFinish.ts"
 import * as ChatMessage from "./internal/ChatMessage.ts"
 import * as ChatToolCalls from "./internal/ChatToolCalls.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
-import type * as EventStream from "./internal/EventStream.ts"
+import type * as ProtocolReader from "./internal/ProtocolReader.ts"
 import { GrowingText } from "./internal/GrowingText.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, itemsOf, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
@@ -109,10 +109,11 @@ export const toStreamed = (payload: Payload, provider: string): Payload =>
  * @category constructors
  * @since 0.1.0
  */
-export const makeReader = (opened: EventStream.Opened<OpenAiOutcome.Context>): EventStream.Reader => new Reader(opened)
+export const makeReader = (opened: ProtocolReader.Opened<OpenAiOutcome.Context>): ProtocolReader.Reader =>
+  new Reader(opened)
 
-class Reader implements EventStream.Reader {
-  readonly #opened: EventStream.Opened<OpenAiOutcome.Context>
+class Reader implements ProtocolReader.Reader {
+  readonly #opened: ProtocolReader.Opened<OpenAiOutcome.Context>
   readonly #answer = new ChatAccumulator()
   /** The part of an audio's transcript that was emitted as text. The rest of the text is in the answer's body. */
   readonly #transcript = new GrowingText("")
@@ -121,11 +122,11 @@ class Reader implements EventStream.Reader {
   #hasContent = false
   #usage: unknown = undefined
 
-  constructor(opened: EventStream.Opened<OpenAiOutcome.Context>) {
+  constructor(opened: ProtocolReader.Opened<OpenAiOutcome.Context>) {
     this.#opened = opened
   }
 
-  take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
+  take(event: ServerEvent, out: Array<StreamEvent>): ProtocolReader.Step {
     if (event.data.trim() === "[DONE]") return this.#end(this.#outcome(), out)
     const chunk = parse(event.data)
     if (!isFields(chunk)) return this.#stray(event)
@@ -140,11 +141,11 @@ class Reader implements EventStream.Reader {
     return "More"
   }
 
-  finish(out: Array<StreamEvent>): EventStream.Step {
+  finish(out: Array<StreamEvent>): ProtocolReader.Step {
     return this.#answer.finish === "Absent" ? "More" : this.#end(this.#outcome(), out)
   }
 
-  whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
+  whole(reply: Reply, out: Array<StreamEvent>): ProtocolReader.Step {
     const outcome = ChatCompletions.outcomeOf(reply, this.#opened.contextNow())
     return this.#end(Result.map(outcome, (outcome) => ({ outcome, body: fieldsOf(reply.body) })), out)
   }
@@ -195,7 +196,7 @@ class Reader implements EventStream.Reader {
     return Result.map(outcome, (outcome) => ({ outcome, body }))
   }
 
-  #end(ended: Result.Result<Ended, ProviderError>, out: Array<StreamEvent>): EventStream.Step {
+  #end(ended: Result.Result<Ended, ProviderError>, out: Array<StreamEvent>): ProtocolReader.Step {
     if (Result.isFailure(ended)) return ended.failure
     const { body, outcome } = ended.success
     const message = fieldsOf(fieldsOf(itemsOf(body.choices)[0]).message)
@@ -210,7 +211,7 @@ class Reader implements EventStream.Reader {
   }
 
   // An answer that was complete stays so: OpenRouter reports a limit once more, as an error 400, with the usage.
-  #fail(body: Fields, usage: unknown, out: Array<StreamEvent>): EventStream.Step {
+  #fail(body: Fields, usage: unknown, out: Array<StreamEvent>): ProtocolReader.Step {
     const { headers } = this.#opened.response
     const failure = ErrorClassifier.fromBody({ headers, body }, this.#opened.contextNow())
     if (failure.verdict.reason._tag === "ContentFiltered" || !complete.has(this.#answer.finish)) return failure
@@ -220,7 +221,7 @@ class Reader implements EventStream.Reader {
   }
 
   // Gateways send beats of their own under other names.
-  #stray(event: ServerEvent): EventStream.Step {
+  #stray(event: ServerEvent): ProtocolReader.Step {
     if (event.name !== "" && event.name !== "error" && event.name !== "message") return "More"
     const { headers, status } = this.#opened.response
     const reply: Reply = { status, headers, body: undefined }

@@ -5,7 +5,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { ProviderError } from "../../errors/ProviderError.ts"
 import type { CompletionsApi, JobsApi, JobState, ResponsesApi, Retention, SubmitOptions } from "../Provider.ts"
@@ -23,57 +22,8 @@ import type { Payload } from "./internal/Payload.ts"
 import * as Played from "./internal/Played.ts"
 import * as OpenAiResponses from "./OpenAiResponses.ts"
 import * as OpenAiResponsesStream from "./OpenAiResponsesStream.ts"
-import type { Fetch } from "./Transport.ts"
 
-/**
- * Options for `make`.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options {
-  /** The provider's prefix in a model name: `openai`, `azure`, `groq`, … */
-  readonly name: string
-  /**
-   * The address of the API. With `apiVersion`, Azure's `{endpoint}/openai`.
-   *
-   * @default "https://api.openai.com/v1"
-   */
-  readonly baseUrl?: string | undefined
-  /** A key, or an effect that gives one for each request; without it no key is sent. */
-  readonly apiKey?: Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
-  /**
-   * How the key is sent: `Authorization: Bearer …`, or `api-key: …` as Azure wants it.
-   *
-   * @default "bearer"
-   */
-  readonly authHeader?: "bearer" | "api-key" | undefined
-  /** Azure's older surface: adds `?api-version=`, and the deployment to the path of Chat Completions. */
-  readonly apiVersion?: string | undefined
-  readonly organization?: string | undefined
-  readonly project?: string | undefined
-  /** Headers of every request. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly fetch: Fetch
-  /** For submissions of background jobs, whose loss would be uncertain. */
-  readonly fetchFresh: Fetch
-  /** Whether the host has a Responses endpoint. */
-  readonly responsesApi: boolean
-  /** Whether the host runs background jobs. */
-  readonly background: boolean
-  /**
-   * How long the host keeps a finished job with `store: true`; with `store: false` it is 10 minutes at most.
-   *
-   * @default "30 days"
-   */
-  readonly retention?: Duration.Duration | undefined
-  /**
-   * Whether the host's Responses API reports an answer that was cut at its limit as complete.
-   *
-   * @default false
-   */
-  readonly hidesLimit?: boolean | undefined
-}
+export type { Options } from "./internal/OpenAiClient.ts"
 
 /**
  * The ports that a host offers for one model.
@@ -133,7 +83,7 @@ export interface Ports {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<(model: string) => Ports> =>
+export const make = (options: OpenAiClient.Options): Effect.Effect<(model: string) => Ports> =>
   Effect.sync(() => {
     const client = OpenAiClient.make(options)
     // Most programs ask one model again and again; twenty thousand jobs then wait with the same ports.
@@ -144,14 +94,14 @@ export const make = (options: Options): Effect.Effect<(model: string) => Ports> 
     }
   })
 
-const makePorts = (options: Options, model: string, client: OpenAiClient.Client): Ports => ({
+const makePorts = (options: OpenAiClient.Options, model: string, client: OpenAiClient.Client): Ports => ({
   ready: client.ready,
   ...(options.responsesApi && options.background ? { jobs: makeJobs(options, model, client) } : undefined),
   ...(options.responsesApi ? { responses: makeResponses(options, model, client) } : undefined),
   completions: makeCompletions(options, model, client)
 })
 
-const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiClient.Client): JobsApi => {
+const makeJobs = (options: OpenAiClient.Options, model: string, { send, sendStream }: OpenAiClient.Client): JobsApi => {
   const payloadOf = (request: ResponseRequest, job: SubmitOptions) =>
     Effect.fromResult(OpenAiResponses.toPayload(request, { provider: options.name, model, alwaysStore: true, job }))
   const retrieve = Effect.fnUntraced(function*(jobId: string) {
@@ -214,7 +164,7 @@ const makeJobs = (options: Options, model: string, { send, sendStream }: OpenAiC
 }
 
 const makeResponses = (
-  options: Options,
+  options: OpenAiClient.Options,
   model: string,
   { send, sendStream }: OpenAiClient.Client
 ): ResponsesApi => {
@@ -254,7 +204,7 @@ const makeResponses = (
 }
 
 const makeCompletions = (
-  options: Options,
+  options: OpenAiClient.Options,
   model: string,
   { send, sendStream }: OpenAiClient.Client
 ): CompletionsApi => {
@@ -288,7 +238,7 @@ const makeCompletions = (
   }
 }
 
-const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retention => ({
+const retentionOf = ({ retention: stored = Duration.days(30) }: OpenAiClient.Options): Retention => ({
   stored,
   unstored: Duration.min(stored, Duration.minutes(10))
 })
@@ -296,7 +246,7 @@ const retentionOf = ({ retention: stored = Duration.days(30) }: Options): Retent
 const pathOf = (jobId: string, provider: string): Effect.Effect<string, ProviderError> =>
   Effect.map(JobPath.segment(jobId, provider), (segment) => `/responses/${segment}`)
 
-const chatPath = ({ apiVersion, baseUrl = "" }: Options, model: string): string =>
+const chatPath = ({ apiVersion, baseUrl = "" }: OpenAiClient.Options, model: string): string =>
   apiVersion === undefined || /\/deployments\//.test(`${baseUrl}/`)
     ? "/chat/completions"
     : `/deployments/${JobPath.encode(model)}/chat/completions`

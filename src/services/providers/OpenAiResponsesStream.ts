@@ -10,7 +10,7 @@ import type { JobState, Outcome, StreamEvent } from "../Provider.ts"
 import * as ErrorClassifier from "./ErrorClassifier.ts"
 import { isSilent } from "./internal/BodyParser.ts"
 import type { ServerEvent } from "./internal/EventParser.ts"
-import type * as EventStream from "./internal/EventStream.ts"
+import type * as ProtocolReader from "./internal/ProtocolReader.ts"
 import { type Fields, fieldsOf, isErrorSet, isFields, parse, type Reply, textOf } from "./internal/JsonBody.ts"
 import * as OpenAiOutcome from "./internal/OpenAiOutcome.ts"
 import * as OpenAiUsage from "./internal/OpenAiUsage.ts"
@@ -74,7 +74,7 @@ export interface Options {
  * @since 0.1.0
  */
 export const makeReader =
-  (options: Options) => (opened: EventStream.Opened<OpenAiOutcome.Context>): EventStream.Reader =>
+  (options: Options) => (opened: ProtocolReader.Opened<OpenAiOutcome.Context>): ProtocolReader.Reader =>
     new Reader(options, opened)
 
 /**
@@ -85,9 +85,9 @@ export const makeReader =
  */
 export const sequenceOf = (cursor: string): string => cursor.split(" ", 1)[0] ?? ""
 
-class Reader implements EventStream.Reader {
+class Reader implements ProtocolReader.Reader {
   readonly #options: Options
-  readonly #opened: EventStream.Opened<OpenAiOutcome.Context>
+  readonly #opened: ProtocolReader.Opened<OpenAiOutcome.Context>
   /** The output items that are a commentary and not done. */
   readonly #commentaries: Set<string>
   readonly #answer: ResponseAccumulator
@@ -96,7 +96,7 @@ class Reader implements EventStream.Reader {
   #isStarted: boolean
   #sequence: string | undefined
 
-  constructor(options: Options, opened: EventStream.Opened<OpenAiOutcome.Context>) {
+  constructor(options: Options, opened: ProtocolReader.Opened<OpenAiOutcome.Context>) {
     this.#options = options
     this.#opened = opened
     this.#commentaries = new Set(options.after?.split(" ").slice(1))
@@ -105,7 +105,7 @@ class Reader implements EventStream.Reader {
     this.#sequence = options.after === undefined ? undefined : sequenceOf(options.after)
   }
 
-  take(event: ServerEvent, out: Array<StreamEvent>): EventStream.Step {
+  take(event: ServerEvent, out: Array<StreamEvent>): ProtocolReader.Step {
     if (event.data === "[DONE]") return "More"
     const body = parse(event.data)
     if (!isFields(body)) return this.#stray(event)
@@ -142,11 +142,11 @@ class Reader implements EventStream.Reader {
   }
 
   // What the job or the call has come to is unknown.
-  finish(): EventStream.Step {
+  finish(): ProtocolReader.Step {
     return "More"
   }
 
-  whole(reply: Reply, out: Array<StreamEvent>): EventStream.Step {
+  whole(reply: Reply, out: Array<StreamEvent>): ProtocolReader.Step {
     const context = this.#opened.contextNow()
     const isEventStream = reply.headers.get("content-type")?.startsWith("text/event-stream") === true
     if (this.#options.after !== undefined && isSilent(reply.body) && isEventStream) return "Over"
@@ -201,7 +201,7 @@ class Reader implements EventStream.Reader {
     }
   }
 
-  #end(type: string, last: Fields, out: Array<StreamEvent>): EventStream.Step {
+  #end(type: string, last: Fields, out: Array<StreamEvent>): ProtocolReader.Step {
     this.#start(last, out)
     const context = this.#opened.contextNow()
     const { headers, status } = this.#opened.response
@@ -233,7 +233,7 @@ class Reader implements EventStream.Reader {
   }
 
   // Gateways send beats of their own under other names.
-  #stray(event: ServerEvent): EventStream.Step {
+  #stray(event: ServerEvent): ProtocolReader.Step {
     if (event.name !== "" && event.name !== "error" && !event.name.startsWith("response.")) return "More"
     const { headers, status } = this.#opened.response
     return this.#invalid("An event of the stream is no JSON object", { status, headers, body: undefined })

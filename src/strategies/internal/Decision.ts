@@ -136,8 +136,8 @@ export type Step =
   }
   | { readonly _tag: "Repair"; readonly invalid: InvalidOutput; readonly end: EndToRecord }
   | { readonly _tag: "Settle"; readonly submission: Submission; readonly outcome: FinalOutcome }
-  /** Another process has replaced the submission: go on with what the journal says now. */
-  | { readonly _tag: "FollowOther" }
+  /** Another process has replaced the submission: go on with what the journal says now, or end with `failure`. */
+  | { readonly _tag: "FollowOther"; readonly failure: Failure | undefined }
   /** End the run, with a provider's failure or with a reason of our own. */
   | {
     readonly _tag: "Stop"
@@ -163,7 +163,7 @@ export const next = (state: SessionState, plan: Plan | undefined, facts: Facts):
     if (step !== undefined) return step
   }
   if (isStopped(state, facts)) return { _tag: "Stop", failure: stopped }
-  if (plan === undefined) return { _tag: "Stop", failure: nothingToResume(state) }
+  if (plan === undefined) return { _tag: "Stop", failure: failure?.error ?? nothingToResume(state) }
   if (failure !== undefined) return afterFailure(state, plan, facts, failure)
   const { passed, position } = skipEnded(state, plan, facts)
   return { _tag: "Submit", candidate: candidateAt(plan, position), position, passed }
@@ -178,7 +178,8 @@ const resolve = (submission: Submission, plan: Plan | undefined, facts: Facts): 
   if (lookup === undefined) return { _tag: "LookUp", submission }
   if (uncertaintyPolicy(plan, sent.strategy) === "resubmit") return undefined
   if (lookup._tag === "Undecided") return { _tag: "WaitToLookUp", submission, again: lookup.again }
-  return { _tag: "Stop", failure: uncertain(submission, facts.lost.get(id)) }
+  const failure = plan === undefined ? facts.failure?.error : undefined
+  return { _tag: "Stop", failure: failure ?? uncertain(submission, facts.lost.get(id)) }
 }
 
 /** Whether an uncertain submission ends the call, or is sent again and perhaps paid for twice. */
@@ -218,7 +219,9 @@ const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, end
   if (!facts.canSubmit && submission.sent.fallbackOn?.includes(word) === true) {
     return { _tag: "Stop", failure: anotherModelNeeded(submission, reason), end, jobId }
   }
-  if (!facts.hasStreamed && isReplaced(state, submission.id)) return { _tag: "FollowOther" }
+  if (!facts.hasStreamed && isReplaced(state, submission.id)) {
+    return { _tag: "FollowOther", failure: lastResort(plan, facts, outcome.verdict) }
+  }
   const { verdict } = outcome
   if (verdict._tag === "NonRetryable") return { _tag: "Settle", submission, outcome: { ...outcome, verdict } }
   const error = endError(verdict)
@@ -226,6 +229,13 @@ const afterEnd = (state: SessionState, plan: Plan | undefined, facts: Facts, end
     ? { _tag: "RecordFailure", end, error }
     : { _tag: "Stop", failure: error, end, jobId }
 }
+
+/** The failure of a run that cannot send again, since its request was dropped, when what it follows comes to nothing. */
+export const lastResort = (
+  plan: Plan | undefined,
+  { canSubmit }: Pick<Facts, "canSubmit">,
+  verdict: Verdict
+): Failure | undefined => canSubmit && plan === undefined ? { error: endError(verdict), isFinal: true } : undefined
 
 /** Where a run continues that finds a job of another run: after the models that were asked before this job. */
 export const joinJob = (
@@ -236,9 +246,10 @@ export const joinJob = (
 ): { readonly plan: Plan; readonly position: number } => {
   const { candidates } = plan
   const { position } = skipEnded(state, plan, { ...from, hasStreamed: false })
-  const known = candidates.findIndex(({ model }) => model === sent.model)
-  if (known >= 0) return { plan, position: Math.max(known, position) }
-  // Another call of the same request had named the model: it stands between those that were asked and those that were not.
+  const known = candidates.findIndex(({ model }, index) => index >= position && model === sent.model)
+  if (known >= 0) return { plan, position: known }
+  // Another call of the same request asked the model, which this plan does not name, or has passed over: it stands between
+  // those that were asked and those that were not.
   const at = hasEndedForGood(state, plan, candidateAt(plan, position)) ? position + 1 : position
   const other: Candidate = { model: sent.model, strategy: sent.strategy }
   const [first = other, ...others] = candidates.toSpliced(at, 0, other)

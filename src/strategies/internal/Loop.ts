@@ -145,6 +145,7 @@ const advance = Effect.fnUntraced(function*(
         break
       case "FollowOther":
         yield* startAfresh(run, memory, memory)
+        memory.failure = step.failure
         break
       case "Settle":
         return () => settleOrFollow(run, shared, memory, step)
@@ -416,7 +417,10 @@ const settleOrFollow = (
 ): Effect.Effect<RunResult | typeof isParked, StrategyError> =>
   Effect.flatMap(settle(settling(run, shared, memory), submission, outcome), (result) => {
     if (result !== undefined) return Effect.succeed(result)
-    return Effect.andThen(startAfresh(run, memory, memory), proceed(run, shared, memory))
+    return Effect.flatMap(startAfresh(run, memory, memory), () => {
+      if (outcome._tag === "Failed") memory.failure = Decision.lastResort(memory.plan, run, outcome.verdict)
+      return proceed(run, shared, memory)
+    })
   })
 
 const stop = (

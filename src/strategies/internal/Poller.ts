@@ -9,7 +9,6 @@ import type * as Scope from "effect/Scope"
 import type { StrategyError } from "../../errors/StrategyError.ts"
 import type { SessionStoreError } from "../../errors/SessionStoreError.ts"
 import type { Outcome } from "../../services/Provider.ts"
-import type { Version } from "../../services/Session.ts"
 import type { SessionStore } from "../../services/SessionStore.ts"
 import { type Look, look } from "./JobLook.ts"
 import { monotonicMillis } from "./MonotonicTime.ts"
@@ -29,7 +28,7 @@ export interface Poller {
   readonly watchJournals: Effect.Effect<void>
 }
 
-/** Reads the versions of sessions, in one question to the store. */
+/** Tells which sessions have changed, in one question to the store. */
 export type Versions = NonNullable<SessionStore["Service"]["versions"]>
 
 /** How often the journals of all waiting jobs are looked at for ends that another process has recorded. */
@@ -112,8 +111,8 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   readonly job: WaitingJob
   private readonly shared: RunContext
   private waiter: Waiter | undefined
-  /** The journal's version when it was last read. */
-  private version: Version | undefined
+  /** What the store's `versions` said before the journal was last read. */
+  private version: string | undefined
   /** Looks at the job at this moment. */
   private looking: Fiber.Fiber<TimedLook, StrategyError> | undefined
 
@@ -134,10 +133,11 @@ class Entry implements TimerQueue.Entry, Listener, Parked {
   }
 
   /** Looks at the job if the journal has changed, and says that the job is over. */
-  check(current: ReadonlyMap<string, Version> | undefined): Effect.Effect<void, SessionStoreError> {
+  check(versions: ReadonlyMap<string, string> | undefined): Effect.Effect<void, SessionStoreError> {
     const { job, run } = this.job
-    if (this.version !== undefined && current?.get(run.spec.key ?? "") === this.version) return Effect.void
-    return Effect.map(run.spec.journal.load, ({ state, version }) => {
+    const version = versions === undefined ? undefined : versions.get(run.spec.key ?? "") ?? ""
+    if (version !== undefined && version === this.version) return Effect.void
+    return Effect.map(run.spec.journal.load, ({ state }) => {
       this.version = version
       const isOver = state.settled !== undefined ||
         state.submissions.some(({ closed, id }) => id === job.id && closed !== undefined)

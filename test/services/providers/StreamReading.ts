@@ -2,6 +2,7 @@ import { Effect, Exit, Option, Ref, Stream } from "effect"
 import { ProviderError } from "../../../src/errors/ProviderError.ts"
 import type { Outcome, StreamEvent } from "../../../src/services/Provider.ts"
 import * as EventStream from "../../../src/services/providers/internal/EventStream.ts"
+import type * as ProtocolReader from "../../../src/services/providers/internal/ProtocolReader.ts"
 import type { Context } from "../../../src/services/providers/internal/OpenAiOutcome.ts"
 
 /** What a stream gave until it was over or failed. */
@@ -28,7 +29,7 @@ const context: Context = { provider: "recorded", operation: "call", model: "m", 
 
 /** Reads a body with a protocol's reader, in chunks of `size` bytes. */
 export const read = (
-  makeReader: (opened: EventStream.Opened<Context>) => EventStream.Reader,
+  makeReader: (opened: ProtocolReader.Opened<Context>) => ProtocolReader.Reader,
   body: string,
   options: { readonly size?: number; readonly contentType?: string } = {}
 ): Effect.Effect<Read> =>

@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Providers, Schedules, SessionStore } from "holdfast"
+import { Providers, ResponseRequest, Schedules, SessionStore } from "holdfast"
 import { ScriptedProvider } from "holdfast/testing"
 import { StoredJournal } from "../../../src/strategies/internal/Journal.ts"
 import * as Running from "../../../src/strategies/internal/Runs.ts"
 import { acceptedAs, submitting, write } from "../Journals.ts"
+import { makeFaultyStore, request } from "../Processes.ts"
 import { paris } from "../Verdicts.ts"
+import { planOf } from "./Decisions.ts"
 
 describe("UncertainSubmissions", () => {
   it.effect.each([
@@ -45,5 +47,41 @@ describe("UncertainSubmissions", () => {
       assert.deepStrictEqual(before, ["sub-1"])
       assert.strictEqual(content, "Paris")
       assert.deepStrictEqual([...shared.uncertain.lost.keys(), ...shared.uncertain.seen.keys()], [])
+    }))
+
+  it.effect("are forgotten in the end when the store stays away", () =>
+    Effect.gen(function*() {
+      const faulty = yield* makeFaultyStore
+      faulty.fails = (operation) => operation === "append"
+      const provider = yield* ScriptedProvider.make({ submit: [ScriptedProvider.accepted()] })
+      const { enter, shared } = yield* Effect.flatMap(
+        Providers.Providers,
+        (providers) => Running.make(providers, "", Effect.succeed)
+      ).pipe(Effect.provide(provider.layer))
+      const callOf = (key: string) => ({
+        spec: {
+          key,
+          fingerprint: undefined,
+          journal: new StoredJournal(faulty.store, key),
+          onInterrupt: "detach" as const,
+          retry: Schedules.retrySchedule(),
+          poll: Schedules.pollSchedule(),
+          queuedDeadline: undefined
+        },
+        order: {
+          request: Schema.decodeSync(ResponseRequest.ResponseRequest)(request({ session: key })),
+          plan: planOf("anything")
+        },
+        deadline: Duration.infinity,
+        startedAt: 0
+      })
+      const { _tag } = yield* Effect.flip(enter(callOf("first")))
+      const one = shared.uncertain.unsent.size
+      for (let index = 0; index < 10_100; index++) yield* Effect.exit(enter(callOf(`s-${index}`)))
+
+      assert.strictEqual(_tag, "Retryable")
+      assert.strictEqual(one, 1)
+      assert.strictEqual(shared.uncertain.unsent.size, 10_000)
+      assert.lengthOf(provider.calls(), 0)
     }))
 })

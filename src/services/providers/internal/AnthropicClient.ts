@@ -5,20 +5,60 @@
  */
 import type { Anthropic } from "@anthropic-ai/sdk/client"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { ProviderNotConfigured } from "../../../errors/Reason.ts"
-import type { Options } from "../Anthropic.ts"
 import type * as ErrorClassifier from "../ErrorClassifier.ts"
 import type { Fetch } from "../Transport.ts"
 import * as ApiKey from "./ApiKey.ts"
-import type * as EventStream from "./EventStream.ts"
 import * as ErrorBody from "./ErrorBody.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { loadOnce } from "./LoadOnce.ts"
+import type * as ProtocolReader from "./ProtocolReader.ts"
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The provider's name, its prefix in a model name. */
+  readonly name: string
+  /**
+   * The address before `/v1/messages`.
+   *
+   * @default "https://api.anthropic.com"
+   */
+  readonly baseUrl?: string | undefined
+  /** Sent as bearer token. An effect is run for each call; without one, no authorization is sent. */
+  readonly apiKey?: Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
+  /** Further headers of each request; they win over the adapter's. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly fetch: Fetch
+  /**
+   * For submissions of batches, whose loss would be uncertain.
+   *
+   * @default fetch
+   */
+  readonly fetchFresh?: Fetch | undefined
+  /**
+   * Whether the server runs message batches.
+   *
+   * @default false
+   */
+  readonly background?: boolean | undefined
+  /**
+   * How long the results of a batch are kept.
+   *
+   * @default "29 days"
+   */
+  readonly retention?: Duration.Duration | undefined
+}
 
 /**
  * One request.
@@ -57,7 +97,7 @@ export interface Client {
   readonly ready: Effect.Effect<void, ProviderError>
   readonly send: Send
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
-  readonly sendStream: (call: Call) => Effect.Effect<EventStream.Opened, ProviderError, Scope.Scope>
+  readonly sendStream: (call: Call) => Effect.Effect<ProtocolReader.Opened, ProviderError, Scope.Scope>
 }
 
 /**

@@ -10,6 +10,7 @@ import * as ErrorClassifier from "../ErrorClassifier.ts"
 import { BodyParser } from "./BodyParser.ts"
 import type { ServerEvent } from "./EventParser.ts"
 import * as EventStream from "./EventStream.ts"
+import type * as ProtocolReader from "./ProtocolReader.ts"
 import * as Failure from "./Failure.ts"
 import { CutBody, LongBody } from "./HttpBody.ts"
 import { isFields, parse, type Reply } from "./JsonBody.ts"
@@ -47,7 +48,7 @@ export interface TextReply {
  * @since 0.1.0
  */
 export interface Answer<Context extends ErrorClassifier.Context = ErrorClassifier.Context> {
-  readonly opened: EventStream.Opened<Context>
+  readonly opened: ProtocolReader.Opened<Context>
   readonly context: Context
   /** `body` is the JSON; of an event stream, and of what is not JSON, the text. */
   readonly reply: Reply & TextReply
@@ -122,7 +123,7 @@ export const jsonOf = ({ events, reply }: Answer): unknown =>
  */
 export const open = <Context extends ErrorClassifier.Context>(
   { contextNow, request }: HttpCall<Context>
-): Effect.Effect<EventStream.Opened<Context>, ProviderError, Scope.Scope> =>
+): Effect.Effect<ProtocolReader.Opened<Context>, ProviderError, Scope.Scope> =>
   Effect.map(
     EventStream.acquire(
       Effect.tryPromise({ try: request, catch: (error) => ErrorClassifier.classify(error, contextNow()) })

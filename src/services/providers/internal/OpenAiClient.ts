@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -11,17 +12,66 @@ import type { OpenAI } from "openai/client"
 import type { ProviderError } from "../../../errors/ProviderError.ts"
 import { AuthenticationFailed, ProviderNotConfigured } from "../../../errors/Reason.ts"
 import type * as ErrorClassifier from "../ErrorClassifier.ts"
-import type { Options } from "../OpenAi.ts"
 import type { Fetch } from "../Transport.ts"
 import * as ApiKey from "./ApiKey.ts"
 import * as ErrorBody from "./ErrorBody.ts"
-import type * as EventStream from "./EventStream.ts"
+import type * as ProtocolReader from "./ProtocolReader.ts"
 import * as Failure from "./Failure.ts"
 import * as HttpCall from "./HttpCall.ts"
 import { countOf } from "./JsonBody.ts"
 import { loadOnce } from "./LoadOnce.ts"
 import type { Context } from "./OpenAiOutcome.ts"
 import type { Payload } from "./Payload.ts"
+
+/**
+ * Options for `make`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The provider's prefix in a model name: `openai`, `azure`, `groq`, … */
+  readonly name: string
+  /**
+   * The address of the API. With `apiVersion`, Azure's `{endpoint}/openai`.
+   *
+   * @default "https://api.openai.com/v1"
+   */
+  readonly baseUrl?: string | undefined
+  /** A key, or an effect that gives one for each request; without it no key is sent. */
+  readonly apiKey?: Effect.Effect<Redacted.Redacted<string>, ProviderError> | Redacted.Redacted<string> | undefined
+  /**
+   * How the key is sent: `Authorization: Bearer …`, or `api-key: …` as Azure wants it.
+   *
+   * @default "bearer"
+   */
+  readonly authHeader?: "bearer" | "api-key" | undefined
+  /** Azure's older surface: adds `?api-version=`, and the deployment to the path of Chat Completions. */
+  readonly apiVersion?: string | undefined
+  readonly organization?: string | undefined
+  readonly project?: string | undefined
+  /** Headers of every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly fetch: Fetch
+  /** For submissions of background jobs, whose loss would be uncertain. */
+  readonly fetchFresh: Fetch
+  /** Whether the host has a Responses endpoint. */
+  readonly responsesApi: boolean
+  /** Whether the host runs background jobs. */
+  readonly background: boolean
+  /**
+   * How long the host keeps a finished job with `store: true`; with `store: false` it is 10 minutes at most.
+   *
+   * @default "30 days"
+   */
+  readonly retention?: Duration.Duration | undefined
+  /**
+   * Whether the host's Responses API reports an answer that was cut at its limit as complete.
+   *
+   * @default false
+   */
+  readonly hidesLimit?: boolean | undefined
+}
 
 /**
  * One request.
@@ -51,7 +101,7 @@ export interface Client {
   /** Sends a request whose answer is read as it comes; an answer of another status than 2xx is a failure. */
   readonly sendStream: (
     call: Call
-  ) => Effect.Effect<EventStream.Opened<Context>, ProviderError, Scope.Scope>
+  ) => Effect.Effect<ProtocolReader.Opened<Context>, ProviderError, Scope.Scope>
 }
 
 /**

@@ -8,7 +8,7 @@ import { type Body, isWholeAnswer } from "./BodyParser.ts"
 import type { ServerEvent } from "./EventParser.ts"
 import * as Failure from "./Failure.ts"
 import { parse } from "./JsonBody.ts"
-import type { Opened, Reader, Step } from "./EventStream.ts"
+import type { Opened, Reader, Step } from "./ProtocolReader.ts"
 
 /** The state of one body. A body that fails after the protocol's end is whole. */
 export class Playback {

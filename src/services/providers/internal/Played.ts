@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import { ProviderError } from "../../../errors/ProviderError.ts"
 import type { JobState, Outcome, StreamEvent } from "../../Provider.ts"
 import * as ErrorClassifier from "../ErrorClassifier.ts"
-import type { Opened, Reader } from "./EventStream.ts"
+import type { Opened, Reader } from "./ProtocolReader.ts"
 import type { Answer } from "./HttpCall.ts"
 import { Playback } from "./Playback.ts"
 

@@ -5,6 +5,7 @@ import { ProviderError } from "../../../../src/errors/ProviderError.ts"
 import { ServerError } from "../../../../src/errors/Reason.ts"
 import type { StreamEvent } from "../../../../src/services/Provider.ts"
 import * as EventStream from "../../../../src/services/providers/internal/EventStream.ts"
+import type * as ProtocolReader from "../../../../src/services/providers/internal/ProtocolReader.ts"
 import { collect, read, textOf } from "../StreamReading.ts"
 
 describe("EventStream", () => {
@@ -139,7 +140,7 @@ describe("EventStream", () => {
   it.effect("hands a body without events over as a whole", () =>
     Effect.gen(function*() {
       const wholes: Array<unknown> = []
-      const reader = (): EventStream.Reader => ({ ...echo(), whole: ({ body }) => (wholes.push(body), "Over") })
+      const reader = (): ProtocolReader.Reader => ({ ...echo(), whole: ({ body }) => (wholes.push(body), "Over") })
       for (const text of ["{\"a\":\n\n1}", "<html>", "", ": comment\n\n"]) yield* read(reader, text, { size: 3 })
 
       assert.deepStrictEqual(wholes, [{ a: 1 }, "<html>", "", ": comment\n\n"])
@@ -147,7 +148,7 @@ describe("EventStream", () => {
 })
 
 /** Emits the data of events as text; some words are orders. */
-const echo = (now = () => 0): EventStream.Reader => ({
+const echo = (now = () => 0): ProtocolReader.Reader => ({
   take: ({ data }, out) => {
     now()
     if (data === "fail") return failure

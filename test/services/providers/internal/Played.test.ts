@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import type { StreamEvent } from "../../../../src/services/Provider.ts"
-import type { Reader } from "../../../../src/services/providers/internal/EventStream.ts"
+import type { Reader } from "../../../../src/services/providers/internal/ProtocolReader.ts"
 import type { Answer } from "../../../../src/services/providers/internal/HttpCall.ts"
 import * as Played from "../../../../src/services/providers/internal/Played.ts"
 
