@@ -297,9 +297,14 @@ export const fold = (entries: Iterable<Entry>): SessionState => {
       places.push(draft.submissions.push(submission) - 1)
     },
     awaited: () => {
-      // What has ended stays so: no acceptance is looked at again.
-      while (over < draft.acceptances.length && hasEnded(draft, index.get(draft.acceptances[over] ?? "")?.[0])) over++
-      return draft.acceptances[over]
+      const jobOf = (id: string): Submission | undefined => draft.submissions[index.get(id)?.[0] ?? -1]
+      // What has ended stays so: it is not looked at again.
+      while (over < draft.acceptances.length && jobOf(draft.acceptances[over] ?? "")?.closed?._tag === "Ended") over++
+      for (let place = over; place < draft.acceptances.length; place++) {
+        const id = draft.acceptances[place] ?? ""
+        if (isJob(jobOf(id))) return id
+      }
+      return undefined
     }
   }
   for (const entry of entries) record(draft, entry)
@@ -413,9 +418,6 @@ const recordJob = (draft: Draft, entry: typeof Accepted.Type): void => {
   draft.acceptances.push(id)
 }
 
-const hasEnded = (draft: Draft, place: number | undefined): boolean =>
-  place === undefined || draft.submissions[place]?.closed?._tag === "Ended"
-
 const submissionsAt = (draft: Draft, places: ReadonlyArray<number>): ReadonlyArray<Submission> =>
   places.flatMap((place) => draft.submissions[place] ?? [])
 
@@ -475,11 +477,12 @@ export const jobsOf = (state: SessionState): ReadonlyArray<AcceptedSubmission> =
   const submissions = new Map(state.submissions.toReversed().map((submission) => [submission.id, submission]))
   return state.acceptances.flatMap((id) => {
     const submission = submissions.get(id)
-    return submission?.accepted === undefined || submission.closed?._tag === "Ended"
-      ? []
-      : [{ ...submission, accepted: submission.accepted }]
+    return isJob(submission) ? [submission] : []
   })
 }
+
+const isJob = (submission: Submission | undefined): submission is AcceptedSubmission =>
+  submission?.accepted !== undefined && submission.closed?._tag !== "Ended"
 
 /**
  * Returns the submissions whose fate the journal does not tell, in the order in which they were sent.

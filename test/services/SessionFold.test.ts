@@ -55,7 +55,11 @@ const define = (state: Session.SessionState, entry: Session.Entry): Session.Sess
       return state.settled === undefined ? { ...state, settled: entry } : state
     case "Submitting":
       return state.submissions.some((submission) => submission.id === entry.submissionId)
-        ? update(state, entry.submissionId, (submission) => ({ ...submission, renewals: submission.renewals + 1 }))
+        ? update(state, entry.submissionId, (submission) => ({
+          ...submission,
+          renewals: submission.renewals + 1,
+          renewedAt: entry.at
+        }))
         : {
           ...state,
           submissions: state.submissions.concat({
@@ -66,12 +70,18 @@ const define = (state: Session.SessionState, entry: Session.Entry): Session.Sess
           })
         }
     case "NotSubmitted":
-    case "Ended":
+    case "Ended": {
+      const job = jobsOf(state)[0]
+      const isSurplus = entry._tag === "Ended" && job !== undefined && job.id !== entry.submissionId
       return update(
         state,
         entry.submissionId,
-        (submission) => submission.closed?._tag === "Ended" ? submission : { ...submission, closed: entry }
+        (submission) =>
+          submission.closed?._tag === "Ended"
+            ? submission
+            : { ...submission, closed: entry, ...(isSurplus ? { endedAsSurplus: true } : {}) }
       )
+    }
     case "Accepted": {
       const submission = state.submissions.find((submission) => submission.id === entry.submissionId)
       if (submission === undefined) return state
