@@ -207,7 +207,7 @@ export const layer: Layer.Layer<
  * Options for `layerWith`.
  *
  * @category options
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Options {
   /**
@@ -223,7 +223,7 @@ export interface Options {
  * Provides `Holdfast`, with options.
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerWith = ({ submitConcurrency }: Options): typeof layer =>
   submitConcurrency === undefined
@@ -295,7 +295,7 @@ export const stream = <Output extends Schema.Decoder<unknown> = never>(
  * As `execute`, until the job is accepted; `InvalidRequest` without a session.
  *
  * @category combinators
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const start = (request: RequestInput): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
   Holdfast.use((holdfast) => holdfast.start(request))
@@ -315,7 +315,7 @@ export const start = (request: RequestInput): Effect.Effect<Sessions.SessionInfo
  * with. How a job ended is in the result.
  *
  * @category combinators
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const poll = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
   Holdfast.use((holdfast) => holdfast.poll(session))
@@ -437,7 +437,7 @@ export const adopt = (
  * job can still be adopted.
  *
  * @category combinators
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const resubmit = (session: string): Effect.Effect<Sessions.SessionInfo, StrategyError, Holdfast> =>
   Holdfast.use((holdfast) => holdfast.resubmit(session))

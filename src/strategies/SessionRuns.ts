@@ -96,7 +96,7 @@ export class SessionRuns extends Context.Service<SessionRuns, {
  * Options for `SessionRuns.resume`.
  *
  * @category options
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface ResumeOptions {
   /** Is called once the job was looked at and is waited for. */
@@ -110,7 +110,7 @@ export interface ResumeOptions {
  * or more: read when the layer is built. A crash leaves at most that many submissions uncertain. Default: 16.
  *
  * @category options
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const SubmitConcurrency: Context.Reference<number> = Context.Reference(
   "holdfast/strategies/SessionRuns/SubmitConcurrency",

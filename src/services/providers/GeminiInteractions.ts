@@ -54,7 +54,7 @@ export interface Options {
  * The port for one model, and what is done before a submission is announced.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Ports {
   readonly jobs: JobsApi
