@@ -395,7 +395,7 @@ export const cancel = (session: string): Effect.Effect<Sessions.SessionInfo, Str
   Holdfast.use((holdfast) => holdfast.cancel(session))
 
 /**
- * Returns what a session has come to: its state, its submissions, and what it
+ * Returns what a session has come to: its status, its submissions, and what it
  * was settled with. Nothing is sent.
  *
  * @category combinators

@@ -78,7 +78,7 @@ export const afterUncertain = (
 ): ReadonlyArray<string> => [
   `Look among the provider's jobs for metadata holdfast_submission = ${submissionIds.join(" or ")}`,
   `  if it is there:      ${next.adopt(session)}`,
-  `  if it is not there:  ${next.forget(session, true)}`
+  `  if it is not there:  ${next.resubmit(session)}`
 ]
 
 const advice = (error: StrategyError, next: NextCommands): ReadonlyArray<string> => {

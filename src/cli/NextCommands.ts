@@ -21,6 +21,7 @@ export interface NextCommands {
   readonly forget: (session: string, force?: boolean) => string
   /** Adopts a job; without an id, with a place for one. */
   readonly adopt: (session: string, jobId?: string) => string
+  readonly resubmit: (session: string) => string
   readonly models: (model: string) => string
 }
 
@@ -48,6 +49,7 @@ export const make = (store: Option.Option<string>): Effect.Effect<NextCommands> 
         `${program} sessions adopt${suffix} ${
           jobId === undefined ? `${operands(session)} JOB_ID` : operands(session, jobId)
         }`,
+      resubmit: about("sessions resubmit"),
       models: (model) => `${program} models ${operands(model)}`
     }
   })

@@ -110,6 +110,15 @@ export const adopt = (directory: string, session: string, jobId: string) =>
   Holdfast.adopt(session, jobId).pipe(Engine.withSessions(directory))
 
 /**
+ * Allows another submission in place of a session's uncertain one.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const resubmit = (directory: string, session: string) =>
+  Holdfast.resubmit(session).pipe(Engine.withSessions(directory))
+
+/**
  * Removes old sessions, and returns how many.
  *
  * @category combinators

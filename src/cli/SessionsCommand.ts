@@ -114,6 +114,22 @@ const adopt = Command.make(
   Command.withDescription("Give a session, whose submission is uncertain, the id of its job")
 )
 
+const resubmit = Command.make(
+  "resubmit",
+  { session, ...common },
+  (input) =>
+    carriedOut(input, (work, { directory, json }) =>
+      Effect.gen(function*() {
+        const info = yield* work.resubmit(directory, input.session)
+        if (json) yield* Output.json(work.SessionInfo, info)
+        yield* Output.note(
+          `The next run of ${input.session} submits again; an earlier job, if there is one, is paid as well.`
+        )
+      }))
+).pipe(
+  Command.withDescription("Let a session, whose submission is uncertain, submit again, and perhaps pay twice")
+)
+
 const prune = Command.make(
   "prune",
   {
@@ -140,9 +156,9 @@ const prune = Command.make(
  * @since 0.1.0
  */
 export const sessionsCommand = Command.make("sessions").pipe(
-  Command.withShortDescription("List, show, cancel, forget, adopt and prune sessions"),
+  Command.withShortDescription("List, show, cancel, forget, adopt, resubmit and prune sessions"),
   Command.withDescription("Look after the sessions of a folder."),
-  Command.withSubcommands([list, show, cancel, forget, adopt, prune])
+  Command.withSubcommands([list, show, cancel, forget, adopt, resubmit, prune])
 )
 
 const Forgotten = Schema.Struct({ session: Schema.String, forgotten: Schema.Boolean })

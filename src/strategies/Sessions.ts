@@ -152,7 +152,7 @@ export class Sessions extends Context.Service<Sessions, {
   /**
    * Allows another submission in place of the uncertain ones, which may be paid for as well: the next call of the key
    * sends it. Fails with `InvalidRequest` when no submission is uncertain, and with `Conflict` while its sender may still
-   * be waiting: for `submitTimeout` since the last entry, by this machine's clock.
+   * be waiting: for `submitTimeout` since it last said so, by this machine's clock.
    */
   readonly resubmit: (session: string) => Effect.Effect<SessionInfo, StrategyError>
   /**
@@ -248,14 +248,13 @@ export const make: Effect.Effect<Sessions["Service"], never, Providers | Session
   })
 
   const resubmit = Effect.fnUntraced(function*(session: string): Effect.fn.Return<SessionInfo, StrategyError> {
-    const { entries, state, version } = yield* load(session)
+    const { state, version } = yield* load(session)
     const [open, ...others] = openSubmissions(state)
     if (open === undefined || state.settled !== undefined || jobsOf(state).length > 0) {
       return yield* invalid(session, "The session has no submission of unknown outcome")
     }
     const now = yield* currentMillis
-    const waited = now - (entries.at(-1)?.at ?? now)
-    if ([open, ...others].some(({ sent }) => waited < sent.submitTimeout)) {
+    if ([open, ...others].some(({ renewedAt, sent }) => now < (renewedAt ?? sent.at) + sent.submitTimeout)) {
       return yield* conflict(session, "The sender of the submission may still be waiting for its outcome")
     }
     const reason = new Network({ message: "An operator allowed another submission; this one may have been accepted" })
