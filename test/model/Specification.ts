@@ -223,7 +223,7 @@ export class Specification {
       }
       case "CancelRequested":
         this.rule(!submission.isCancelRequested, "a cancel is journaled once")
-        if (this.leaves(life, key)) session.isCancelWanted = true
+        if (this.leaves(life, key) || this.isCancelling(life, key)) session.isCancelWanted = true
         this.rule(
           session.isCancelWanted || isSurplus(session, submission),
           "a job is cancelled only when somebody wants it, or when it is surplus"
@@ -520,6 +520,11 @@ export class Specification {
     this.calls.push(started)
     this.event(`${name(call.life)} ${call.kind} ${call.key} ${call.variant ?? ""} begins`)
     return started
+  }
+
+  /** Whether a `cancel` of the key is on its way: it is for the session that it finds, which may be a new one. */
+  isCancelling(life: Life, key: string): boolean {
+    return this.calls.some((call) => call.kind === "cancel" && call.life === life && call.key === key && !call.isOver)
   }
 
   /** Whether a caller has left whose job is to be cancelled then. */
