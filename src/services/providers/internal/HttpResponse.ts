@@ -135,10 +135,20 @@ const doneLine = /(?:^|[\r\n}\]])(?:data: ?)?\[DONE\]\s*$/
 const lastEvent =
   /^(?:event: ?|data: ?\{"type": ?")(?:message_stop|response\.(?:completed|incomplete|failed|cancelled))"?\s*[\r\n,}]/m
 
+const blankLine = /\n\r?\n\s*$/
+
+const jsonEnd = /[}\]]\s*$/
+
+// The last bytes first: most pauses are in the middle of a body, which may be long.
 const isWhole = (bytes: Buffer): boolean => {
+  const tail = bytes.toString("latin1", Math.max(0, bytes.length - 100))
+  if (doneLine.test(tail)) return true
+  const isEventEnd = blankLine.test(tail)
+  const isJsonEnd = jsonEnd.test(tail)
+  if (!isEventEnd && !isJsonEnd) return false
   const text = bytes.toString("utf8")
-  if (doneLine.test(text.slice(-100)) || (/\n\r?\n\s*$/.test(text.slice(-100)) && lastEvent.test(text))) return true
-  if (!/[}\]]\s*$/.test(text.slice(-100))) return false
+  if (isEventEnd && lastEvent.test(text)) return true
+  if (!isJsonEnd) return false
   try {
     JSON.parse(text)
     return true
